@@ -1,0 +1,1 @@
+"""Model inference, and nothing else."""

@@ -1,0 +1,306 @@
+"""The ledger in one SQLite file.
+
+Two threads, each with a connection of its own: one writes, one reads. WAL, ``synchronous=FULL``: a commit is on disk when
+it returns. Several processes may work on one file; each batch takes SQLite's write lock before it reads the head.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar, assert_never
+
+from integrations.storage import sqlite_schema
+from integrations.storage.presence import Presence
+from ledger.chain import project
+from ledger.entry import decode_entry
+from ledger.errors import FailureReason, StoreFailed
+from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
+from ledger.store import (
+    Change,
+    Conversation,
+    ConversationTouched,
+    Found,
+    Head,
+    Known,
+    ModelPinned,
+    OpenTurn,
+    OwnerId,
+    Recorded,
+    Seal,
+    Sealed,
+    TurnClosed,
+    TurnOpened,
+)
+
+T = TypeVar("T")
+
+_RECORDED = """
+SELECT entry.leaf, entry.hash, payload.body
+FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment
+"""
+
+_CLAIM = """
+UPDATE turn SET lease_owner = :owner, attempts = attempts + 1
+WHERE turn IN (
+    SELECT turn FROM turn AS mine
+    WHERE state = 'open' AND lease_owner IS NULL AND not_before_us <= :now_us
+      AND platform IN (SELECT value FROM json_each(:platforms))
+      AND (kind = 'command' OR NOT EXISTS (
+          SELECT 1 FROM turn AS earlier
+          WHERE earlier.conversation = mine.conversation AND earlier.seq < mine.seq
+            AND earlier.state = 'open' AND earlier.kind = 'message'))
+    ORDER BY seq LIMIT :count_max)
+RETURNING turn, workspace, actor, conversation, platform, attempts, seq
+"""
+
+
+class SqliteStore:
+    """Build with ``open``. Fits ``ledger.store.Store``."""
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection, presence: Presence) -> None:
+        self._path = path
+        self._writer = writer
+        self._reader = reader
+        self._presence = presence
+        self._write_thread = ThreadPoolExecutor(1, "ledger-write")
+        self._read_thread = ThreadPoolExecutor(1, "ledger-read")
+        self._broken: StoreFailed | None = None
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteStore":
+        """Open the file, or make it. Raises ``StoreUnusable``: foreign, corrupt, of a newer schema, not permitted."""
+        return await asyncio.to_thread(cls._open, path)
+
+    @classmethod
+    def _open(cls, path: Path) -> "SqliteStore":
+        writer = sqlite_schema.connect(path)
+        try:
+            sqlite_schema.prepare(writer, path)
+            reader = sqlite_schema.connect(path)
+            reader.execute("PRAGMA query_only = ON")
+        except BaseException:
+            writer.close()
+            raise
+        return cls(path, writer, reader, Presence(path.with_name(path.name + ".running")))
+
+    @property
+    def owner(self) -> OwnerId:
+        """This process, as the holder of leases."""
+        return self._presence.owner
+
+    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
+        return await self._write(lambda: self._commit(keys, seal))
+
+    async def head(self) -> Head:
+        return await self._read(lambda: _head(self._reader))
+
+    async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return await self._recorded("WHERE seq > ? ORDER BY seq LIMIT ?", after, count_max)
+
+    async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
+        return await self._recorded("WHERE turn = ? AND turn <> '' ORDER BY seq", turn)
+
+    async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
+        said = await self._recorded(
+            "WHERE conversation = ? AND seq < ? AND action IN ('message.received', 'reply.prepared')"
+            " ORDER BY seq DESC LIMIT ?",
+            conversation,
+            before,
+            count_max,
+        )
+        return said[::-1]
+
+    async def last_turn(self, conversation: ConversationId, before: int) -> TurnId | None:
+        row = await self._one(
+            "SELECT turn FROM turn WHERE conversation = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1",
+            conversation,
+            before,
+        )
+        return None if row is None else TurnId(row[0])
+
+    async def conversation(self, conversation: ConversationId) -> Conversation | None:
+        row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = ?", conversation)
+        return None if row is None else Conversation(conversation, row[0], row[1])
+
+    async def open_turns(self, workspace: WorkspaceId) -> int:
+        row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = ?", workspace)
+        return 0 if row is None else int(row[0])
+
+    async def claim(self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int) -> tuple[OpenTurn, ...]:
+        values = {"owner": owner, "now_us": now_us, "platforms": json.dumps(list(platforms)), "count_max": count_max}
+        return await self._write(lambda: self._claim(values))
+
+    async def release(self, turn: TurnId, not_before_us: int) -> None:
+        await self._write(lambda: self._release(turn, not_before_us))
+
+    async def replay(self) -> int:
+        return await self._write(self._replay)
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._write_thread.shutdown()
+        self._read_thread.shutdown()
+        self._reader.close()
+        self._writer.close()
+        self._presence.release()
+
+    def _commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
+        with _transaction(self._writer) as database:
+            sealed = seal(Found(_head(database), _known(database, keys)))
+            if not sealed.rows:
+                return sealed
+            database.executemany(
+                "INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, commitment)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        row.entry.seq,
+                        row.leaf,
+                        row.hash,
+                        row.entry.idem,
+                        row.entry.turn,
+                        row.conversation,
+                        row.entry.action.name,
+                        None if row.entry.payload is None else row.entry.payload.digest,
+                    )
+                    for row in sealed.rows
+                ],
+            )
+            database.executemany(
+                "INSERT INTO payload (commitment, salt, body) VALUES (?, ?, ?)",
+                [(row.entry.payload.digest, row.salt, row.body) for row in sealed.rows if row.entry.payload is not None],
+            )
+            for change in sealed.changes:
+                _apply(database, change)
+            database.execute("UPDATE head SET size = ?, hash = ?, mono = ?", _head_values(sealed.head))
+        return sealed
+
+    def _claim(self, values: dict[str, str | int]) -> tuple[OpenTurn, ...]:
+        with _transaction(self._writer) as database:
+            holders = database.execute(
+                "SELECT DISTINCT lease_owner FROM turn WHERE state = 'open' AND lease_owner IS NOT NULL"
+            ).fetchall()
+            for (holder,) in holders:
+                if not self._presence.alive(OwnerId(holder)):
+                    database.execute("UPDATE turn SET lease_owner = NULL WHERE state = 'open' AND lease_owner = ?", (holder,))
+            claimed = database.execute(_CLAIM, values).fetchall()
+        claimed.sort(key=lambda row: row[6])
+        return tuple(
+            OpenTurn(TurnId(turn), WorkspaceId(workspace), ActorId(actor), ConversationId(conversation), platform, attempts)
+            for turn, workspace, actor, conversation, platform, attempts, _ in claimed
+        )
+
+    def _release(self, turn: TurnId, not_before_us: int) -> None:
+        with _transaction(self._writer) as database:
+            database.execute(
+                "UPDATE turn SET lease_owner = NULL, not_before_us = ? WHERE turn = ? AND state = 'open'",
+                (not_before_us, turn),
+            )
+
+    def _replay(self) -> int:
+        with _transaction(self._writer) as database:
+            database.execute("DELETE FROM turn")
+            database.execute("DELETE FROM conversation")
+            count = 0
+            for (leaf,) in database.execute("SELECT leaf FROM entry ORDER BY seq"):
+                for change in project(decode_entry(leaf)):
+                    _apply(database, change)
+                count += 1
+        return count
+
+    async def _recorded(self, where: str, *values: str | int) -> tuple[Recorded, ...]:
+        def read() -> tuple[Recorded, ...]:
+            rows = self._reader.execute(f"{_RECORDED} {where}", values)
+            return tuple(Recorded(decode_entry(leaf), leaf, digest, body) for leaf, digest, body in rows)
+
+        return await self._read(read)
+
+    async def _one(self, query: str, *values: str | int) -> tuple[str | int, ...] | None:
+        def read() -> tuple[str | int, ...] | None:
+            row: tuple[str | int, ...] | None = self._reader.execute(query, values).fetchone()
+            return row
+
+        return await self._read(read)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        if self._broken is not None:
+            raise StoreFailed(str(self._broken), self._broken.reason)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._write_thread, work)
+        except sqlite3.Error as error:
+            self._broken = _failed(error)
+            raise self._broken from error
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield database
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _head(database: sqlite3.Connection) -> Head:
+    return Head(*database.execute("SELECT size, hash, mono FROM head").fetchone())
+
+
+def _head_values(head: Head) -> tuple[int, bytes, int]:
+    return head.size, head.hash, head.mono
+
+
+def _known(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Known]:
+    rows = database.execute(
+        "SELECT entry.idem, entry.seq, entry.leaf, entry.hash, payload.salt"
+        " FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment"
+        " WHERE entry.idem IN (SELECT value FROM json_each(?))",
+        (json.dumps(keys),),
+    )
+    return {idem: Known(seq, leaf, digest, salt) for idem, seq, leaf, digest, salt in rows}
+
+
+def _apply(database: sqlite3.Connection, change: Change) -> None:
+    match change:
+        case TurnOpened(turn, seq, workspace, actor, conversation, platform, kind):
+            database.execute(
+                "INSERT INTO turn (turn, seq, workspace, actor, conversation, platform, kind, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'open')",
+                (turn, seq, workspace, actor, conversation, platform, kind),
+            )
+        case TurnClosed(turn, outcome):
+            database.execute("UPDATE turn SET state = ?, lease_owner = NULL WHERE turn = ?", (outcome, turn))
+        case ConversationTouched(conversation, workspace, platform, seq):
+            database.execute(
+                "INSERT INTO conversation (conversation, workspace, platform, first_seq, last_seq, turns)"
+                " VALUES (?, ?, ?, ?, ?, 1)"
+                " ON CONFLICT (conversation) DO UPDATE SET last_seq = excluded.last_seq, turns = turns + 1",
+                (conversation, workspace, platform, seq, seq),
+            )
+        case ModelPinned(conversation, model):
+            database.execute(
+                "UPDATE conversation SET pinned_model = ? WHERE conversation = ?", (model, conversation)
+            )
+        case _:
+            assert_never(change)
+
+
+def _failed(error: sqlite3.Error) -> StoreFailed:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = None if code is None else code & 0xFF
+    reasons: dict[int | None, FailureReason] = {sqlite3.SQLITE_FULL: "disk_full", sqlite3.SQLITE_BUSY: "busy"}
+    return StoreFailed(f"SQLite: {error}", reasons.get(primary, "input_output"))

@@ -1,0 +1,104 @@
+"""Opening a SQLite file of ours: settings asserted, a foreign or newer file refused, migrations applied."""
+
+import sqlite3
+from importlib import resources
+from pathlib import Path
+
+from ledger.errors import StoreUnusable
+
+APPLICATION_ID = 0x526F6164  # "Road", so that a file says whose it is
+BUSY_TIMEOUT_S = 10.0
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit, usable from the one thread that will own it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnusable(
+            f"{path} cannot be opened: {error}", "Check that the folder exists and may be written, or set CARPOOL_HOME."
+        ) from error
+    return database
+
+
+def prepare(database: sqlite3.Connection, path: Path) -> None:
+    """Make the file one of ours, at the newest schema, with a commit that is durable. Raises ``StoreUnusable``."""
+    try:
+        _check_whose(database, path)
+        database.execute("PRAGMA trusted_schema = OFF")
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("PRAGMA secure_delete = ON")
+        database.execute("PRAGMA synchronous = FULL")
+        (journal,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+        (synchronous,) = database.execute("PRAGMA synchronous").fetchone()
+        if (journal, synchronous) != ("wal", 2):
+            raise StoreUnusable(
+                f"{path} does not take WAL with synchronous=FULL (it answers {journal}, {synchronous})",
+                "Put the database on a local disk: network file systems cannot keep it safely.",
+            )
+        _migrate(database, path)
+        path.chmod(0o600)
+    except sqlite3.DatabaseError as error:
+        raise StoreUnusable(f"{path} cannot be used: {error}", _remedy(error)) from error
+
+
+def _check_whose(database: sqlite3.Connection, path: Path) -> None:
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and tables:
+        raise StoreUnusable(
+            f"{path} is the database of another program",
+            "Set CARPOOL_DATABASE_URL or CARPOOL_HOME to another place; the file was left as it is.",
+        )
+
+
+def _migrate(database: sqlite3.Connection, path: Path) -> None:
+    migrations = _migrations()
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version > len(migrations):
+            raise StoreUnusable(
+                f"{path} was written by a newer CarPool (schema {version}; this one knows {len(migrations)})",
+                "Run the newer version; the file was left as it is.",
+            )
+        for number, script in enumerate(migrations[version:], start=version + 1):
+            for statement in _statements(script):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {number}")
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+
+
+def _migrations() -> list[str]:
+    folder = resources.files("integrations.storage") / "migrations"
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
+    return [item.read_text(encoding="utf-8") for item in files]
+
+
+def _statements(script: str) -> list[str]:
+    """The script's statements one by one: ``executescript`` would commit what is open."""
+    statements: list[str] = []
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements
+
+
+def _remedy(error: sqlite3.DatabaseError) -> str:
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return "The disk is full: free some space, then start again."
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return "It is not a SQLite database, or it is damaged: move it away and restore your last copy of it."
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return "Another program holds it: stop that one, or wait."
+        case _:
+            return "Check the file and its folder: it must be readable and writable."

@@ -1,0 +1,219 @@
+"""The actions that RoadChain records: a closed set, one frozen dataclass each.
+
+A field is an int, a str, a bool, None, or a tuple of such records; never a float, never text that a person or a model
+wrote (that is payload, beside the chain). A field may be added with a default, so that old entries are still read; none
+is removed or changes its meaning.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import ClassVar, Literal, TypeAlias, get_args
+
+from ledger.errors import InvalidEntry
+from ledger.pseudonyms import ConversationId
+
+TurnKind = Literal["message", "command"]
+Refusal = Literal["", "empty", "too_long", "queue_full"]
+ReplyKind = Literal["answer", "notice", "command"]
+CallOutcome = Literal["answered", "failed", "stopped", "timed_out"]
+TurnOutcome = Literal["answered", "command", "refused", "failed", "stopped", "timed_out", "interrupted", "undelivered"]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCreated:
+    """The genesis entry. ``public_key`` is Ed25519, in hex; ``ledger`` is random, so that no two ledgers share a root."""
+
+    name: ClassVar[str] = "ledger.created"
+    origin: str
+    ledger: str
+    public_key: str
+    hash: str = "ps-sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A platform handed a message over. Payload: the text, the attachments and where the reply goes."""
+
+    name: ClassVar[str] = "message.received"
+    platform: str
+    conversation: ConversationId
+    kind: TurnKind
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRun:
+    """A command is about to be carried out. Payload: its arguments."""
+
+    name: ClassVar[str] = "command.run"
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChanged:
+    """``conversation`` is empty where the setting is the workspace's."""
+
+    name: ClassVar[str] = "setting.changed"
+    setting: Literal["model"]
+    value: str
+    conversation: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """``estimated_cost`` in uRC; None where the model's price is not known."""
+
+    provider: str
+    model: str
+    estimated_cost: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChosen:
+    """Lucidia's decision: candidates in order, and why. No candidate: nothing that is connected can serve it."""
+
+    name: ClassVar[str] = "route.chosen"
+    candidates: tuple[Candidate, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCalled:
+    """The request is about to leave. Each attempt is one entry, counted from 1."""
+
+    name: ClassVar[str] = "model.called"
+    attempt: int
+    candidate: int
+    provider: str
+    model: str
+    output_tokens_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswered:
+    """What came of an attempt. Payload: what the model said, in full or as far as it came.
+
+    ``usage_known`` is false where the provider reported none. ``error`` is the code of an AdapterError, or empty.
+    ``shown`` says whether a person saw the beginning of it: after that no other model is asked.
+    """
+
+    name: ClassVar[str] = "model.answered"
+    attempt: int
+    outcome: CallOutcome
+    finish_reason: str
+    error: str
+    shown: bool
+    usage_known: bool
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    first_event_us: int | None
+    took_us: int
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A tool is about to be used. Payload: its arguments."""
+
+    name: ClassVar[str] = "tool.called"
+    round: int
+    call: str
+    tool: str
+    effect: Literal["read", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """Payload: what goes back to the model."""
+
+    name: ClassVar[str] = "tool.answered"
+    round: int
+    call: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyPrepared:
+    """The reply is about to be posted: the outbox. Payload: its text.
+
+    ``part`` counts the replies of one turn from 1: a second one is a notice about the first.
+    """
+
+    name: ClassVar[str] = "reply.prepared"
+    part: int
+    kind: ReplyKind
+    outcome: TurnOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySent:
+    """The platform has the reply. ``found``: it was seen there after a restart, and not posted again."""
+
+    name: ClassVar[str] = "reply.sent"
+    part: int
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished:
+    name: ClassVar[str] = "turn.finished"
+    outcome: TurnOutcome
+
+
+Action: TypeAlias = (
+    LedgerCreated
+    | MessageReceived
+    | CommandRun
+    | SettingChanged
+    | RouteChosen
+    | ModelCalled
+    | ModelAnswered
+    | ToolCalled
+    | ToolAnswered
+    | ReplyPrepared
+    | ReplySent
+    | TurnFinished
+)
+
+ACTIONS: Mapping[str, type[Action]] = {kind.name: kind for kind in get_args(Action)}
+
+Field: TypeAlias = None | bool | int | str | list[dict[str, "Field"]]
+
+
+def encode_action(action: Action) -> dict[str, Field]:
+    """The action's own fields, as they stand in an entry."""
+    return {name: _encode(getattr(action, name)) for name in field_names(type(action))}
+
+
+def decode_action(name: str, data: Mapping[str, object]) -> Action:
+    """The inverse of ``encode_action``; ``data`` may hold other keys. Raises ``InvalidEntry``."""
+    kind = ACTIONS.get(name)
+    if kind is None:
+        raise InvalidEntry(f"no action is named {name!r}")
+    given = {field: data[field] for field in field_names(kind) if field in data}
+    if kind is RouteChosen:
+        listed = given.get("candidates")
+        if not isinstance(listed, list):
+            raise InvalidEntry("route.chosen has no list of candidates")
+        given["candidates"] = tuple(Candidate(**candidate) for candidate in listed)
+    try:
+        return kind(**given)  # type: ignore[arg-type]  # the canonical bytes were hashed as written
+    except TypeError as error:
+        raise InvalidEntry(f"{name}: {error}") from error
+
+
+@cache
+def field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def _encode(value: object) -> Field:
+    if isinstance(value, tuple):
+        return [{name: _encode(getattr(item, name)) for name in field_names(type(item))} for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    raise InvalidEntry(f"a field of type {type(value).__name__} has no canonical form")

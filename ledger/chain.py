@@ -1,0 +1,127 @@
+"""What a batch comes to: pure functions, the same for each store and for a replay."""
+
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from ledger.actions import MessageReceived, SettingChanged, TurnFinished
+from ledger.entry import GENESIS, Draft, Entry, commit, encode_entry, hash_text, leaf_hash
+from ledger.errors import KeyReused, LedgerError
+from ledger.pseudonyms import ConversationId
+from ledger.store import (
+    Change,
+    ConversationTouched,
+    Found,
+    Group,
+    Head,
+    Known,
+    ModelPinned,
+    Outcome,
+    Receipt,
+    Row,
+    Sealed,
+    TurnClosed,
+    TurnOpened,
+)
+
+
+def seal(found: Found, groups: Sequence[Group], now_us: int, new_salt: Callable[[], bytes]) -> Sealed:
+    """Chain the groups to the head, in order. A bad group fails alone and leaves no trace; the others stand."""
+    head = found.head
+    known = dict(found.known)
+    rows: list[Row] = []
+    outcomes: list[Outcome] = []
+    for group in groups:
+        try:
+            receipts, added = _seal_group(head, known, group, now_us, new_salt)
+        except LedgerError as error:
+            outcomes.append(error)
+            continue
+        outcomes.append(receipts)
+        for row in added:
+            rows.append(row)
+            known[row.entry.idem] = Known(row.entry.seq, row.leaf, row.hash, row.salt)
+            head = Head(row.entry.seq + 1, row.hash, row.entry.mono)
+    changes = tuple(change for row in rows for change in project(row.entry))
+    return Sealed(head, tuple(rows), changes, tuple(outcomes))
+
+
+def _seal_group(
+    head: Head, known: dict[str, Known], group: Group, now_us: int, new_salt: Callable[[], bytes]
+) -> tuple[tuple[Receipt, ...], list[Row]]:
+    earlier = [known.get(draft.idem) for draft in group]
+    if any(earlier):
+        return tuple(_first_receipt(draft, first) for draft, first in zip(group, earlier, strict=True)), []
+    if len({draft.idem for draft in group}) < len(group):
+        raise KeyReused("two drafts of one group have the same key")
+    added: list[Row] = []
+    for draft in group:
+        row = _chain(head, draft, now_us, new_salt)
+        added.append(row)
+        head = Head(row.entry.seq + 1, row.hash, row.entry.mono)
+    return tuple(Receipt(row.entry.seq, row.hash, True) for row in added), added
+
+
+def _chain(head: Head, draft: Draft, now_us: int, new_salt: Callable[[], bytes]) -> Row:
+    salt = None if draft.payload is None else new_salt()
+    entry = Entry(
+        seq=head.size,
+        ts=now_us,
+        mono=max(head.mono, now_us),
+        action=draft.action,
+        turn=draft.scope.turn,
+        actor=draft.scope.actor,
+        workspace=draft.scope.workspace,
+        idem=draft.idem,
+        payload=None if draft.payload is None or salt is None else commit(salt, draft.payload),
+        prev=hash_text(head.hash) if head.size else GENESIS,
+    )
+    leaf = encode_entry(entry)
+    return Row(entry, leaf, leaf_hash(leaf), draft.scope.conversation, salt, draft.payload)
+
+
+def _first_receipt(draft: Draft, first: Known | None) -> Receipt:
+    """The receipt that the draft's key has already, provided that it was the same request."""
+    if first is None:
+        raise KeyReused(f"{draft.idem}: others of its group are recorded, this one is not")
+    stands = orjson.loads(first.leaf)
+    payload = stands["payload"]
+    again = Entry(
+        seq=stands["seq"],
+        ts=stands["ts"],
+        mono=stands["mono"],
+        action=draft.action,
+        turn=draft.scope.turn,
+        actor=draft.scope.actor,
+        workspace=draft.scope.workspace,
+        idem=draft.idem,
+        # An erased payload can no longer be compared: then the entry's own fields decide.
+        payload=None
+        if draft.payload is None
+        else commit(first.salt, draft.payload)
+        if first.salt is not None
+        else None,
+        prev=stands["prev"],
+    )
+    asked = orjson.loads(encode_entry(again))
+    if first.salt is None and draft.payload is not None and payload is not None:
+        asked["payload"] = payload
+    if asked != stands:
+        raise KeyReused(f"{draft.idem} stands at entry {first.seq} with another request")
+    return Receipt(first.seq, first.hash, False)
+
+
+def project(entry: Entry) -> tuple[Change, ...]:
+    """What an entry changes in the projections. Reads nothing but the entry, so that a replay gives the same rows."""
+    match entry.action:
+        case MessageReceived(platform=platform, conversation=conversation, kind=kind):
+            return (
+                TurnOpened(entry.turn, entry.seq, entry.workspace, entry.actor, conversation, platform, kind),
+                ConversationTouched(conversation, entry.workspace, platform, entry.seq),
+            )
+        case TurnFinished(outcome=outcome):
+            return (TurnClosed(entry.turn, outcome),)
+        case SettingChanged(setting="model", value=model, conversation=conversation):
+            return (ModelPinned(ConversationId(conversation), model),)
+        case _:
+            return ()

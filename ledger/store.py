@@ -1,0 +1,193 @@
+"""The port behind which a ledger is kept, and the values that pass through it.
+
+A store does two things: it runs one batch of the writer in one durable transaction (``commit``), and it reads back. What
+is written is decided by pure functions of ``ledger.roadchain``, the same for each store.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NewType, Protocol, TypeAlias
+
+from ledger.actions import TurnKind, TurnOutcome
+from ledger.entry import Draft, Entry
+from ledger.errors import LedgerError
+from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
+
+OwnerId = NewType("OwnerId", str)
+"""A process that runs turns: unique for each start of a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the chain: how many entries, the last one's hash, and the latest ``mono``."""
+
+    size: int
+    hash: bytes
+    mono: int
+
+
+EMPTY = Head(0, b"", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An entry that stands under an idempotency key. ``salt`` is None where it has no payload, or one that was erased."""
+
+    seq: int
+    leaf: bytes
+    hash: bytes
+    salt: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the store read, inside the transaction and with the head locked."""
+
+    head: Head
+    known: Mapping[str, Known]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The entry is recorded. ``fresh`` is false where it stood already: whoever appended it first does its effect."""
+
+    seq: int
+    hash: bytes
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    entry: Entry
+    leaf: bytes
+    hash: bytes
+    conversation: ConversationId
+    salt: bytes | None
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOpened:
+    turn: TurnId
+    seq: int
+    workspace: WorkspaceId
+    actor: ActorId
+    conversation: ConversationId
+    platform: str
+    kind: TurnKind
+
+
+@dataclass(frozen=True, slots=True)
+class TurnClosed:
+    turn: TurnId
+    outcome: TurnOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationTouched:
+    conversation: ConversationId
+    workspace: WorkspaceId
+    platform: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPinned:
+    """``model`` as ``provider/model``; empty where Lucidia chooses again."""
+
+    conversation: ConversationId
+    model: str
+
+
+Change: TypeAlias = TurnOpened | TurnClosed | ConversationTouched | ModelPinned
+
+Group: TypeAlias = tuple[Draft, ...]
+"""Drafts that are recorded together or not at all."""
+
+Outcome: TypeAlias = tuple[Receipt, ...] | LedgerError
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What a batch comes to: rows and changes to write, the new head, and an outcome for each group."""
+
+    head: Head
+    rows: tuple[Row, ...]
+    changes: tuple[Change, ...]
+    outcomes: tuple[Outcome, ...]
+
+
+Seal: TypeAlias = Callable[[Found], Sealed]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An entry read back. ``body`` is None where there is no payload, or it was erased."""
+
+    entry: Entry
+    leaf: bytes
+    hash: bytes
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTurn:
+    """A turn that this process has claimed. ``attempts`` counts the claims, this one included."""
+
+    turn: TurnId
+    workspace: WorkspaceId
+    actor: ActorId
+    conversation: ConversationId
+    platform: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    conversation: ConversationId
+    pinned_model: str
+    turns: int
+
+
+class Store(Protocol):
+    """Raises ``StoreFailed`` where the place itself fails. After a failed ``commit`` it takes no more until reopened."""
+
+    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
+        """One transaction: lock the head, read what stands under ``keys``, seal, write. Durable on return."""
+        ...
+
+    async def head(self) -> Head: ...
+
+    async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        """In order, from the entry whose ``seq`` is above ``after`` (-1: from genesis)."""
+        ...
+
+    async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
+        """The journal of a turn, in order."""
+        ...
+
+    async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
+        """``message.received`` and ``reply.prepared`` of a conversation below ``seq`` ``before``: the last ones, in order."""
+        ...
+
+    async def last_turn(self, conversation: ConversationId, before: int) -> TurnId | None:
+        """The last turn of kind ``message`` that was opened below ``seq`` ``before``."""
+        ...
+
+    async def conversation(self, conversation: ConversationId) -> Conversation | None: ...
+
+    async def open_turns(self, workspace: WorkspaceId) -> int: ...
+
+    async def claim(self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int) -> tuple[OpenTurn, ...]:
+        """Take open turns that nobody living holds: the oldest first, and of each conversation one message at a time."""
+        ...
+
+    async def release(self, turn: TurnId, not_before_us: int) -> None:
+        """Give an open turn back; it is not claimed again before then."""
+        ...
+
+    async def replay(self) -> int:
+        """Make the projections anew from the entries. Returns how many entries were read."""
+        ...
+
+    async def aclose(self) -> None: ...
