@@ -21,7 +21,21 @@ VERSION = 1
 ENTRY_BYTES_MAX = 4096
 INTEGER_MAX = 2**53 - 1
 GENESIS = "GENESIS"
-ENVELOPE = ("v", "seq", "ts", "mono", "action", "turn", "actor", "workspace", "idem", "postings", "stripe", "payload", "prev")
+ENVELOPE = (
+    "v",
+    "seq",
+    "ts",
+    "mono",
+    "action",
+    "turn",
+    "actor",
+    "workspace",
+    "idem",
+    "postings",
+    "stripe",
+    "payload",
+    "prev",
+)
 
 
 @dataclass(frozen=True, slots=True)

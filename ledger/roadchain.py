@@ -37,9 +37,7 @@ class _Waiting:
 class RoadChain:
     """Use as ``async with RoadChain(store) as roadchain``. Leaving drains the queue; the store stays open."""
 
-    def __init__(
-        self, store: Store, clock: Callable[[], int] = clock_us, salt: Callable[[], bytes] = new_salt
-    ) -> None:
+    def __init__(self, store: Store, clock: Callable[[], int] = clock_us, salt: Callable[[], bytes] = new_salt) -> None:
         self._store = store
         self._clock = clock
         self._salt = salt

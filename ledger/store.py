@@ -170,15 +170,17 @@ class Store(Protocol):
         """``message.received`` and ``reply.prepared`` of a conversation below ``seq`` ``before``: the last ones, in order."""
         ...
 
-    async def last_turn(self, conversation: ConversationId, before: int) -> TurnId | None:
-        """The last turn of kind ``message`` that was opened below ``seq`` ``before``."""
+    async def last_turn(self, conversation: ConversationId, actor: ActorId, before: int) -> TurnId | None:
+        """The last turn of kind ``message`` below ``seq`` ``before`` in the conversation; else the person's last anywhere."""
         ...
 
     async def conversation(self, conversation: ConversationId) -> Conversation | None: ...
 
     async def open_turns(self, workspace: WorkspaceId) -> int: ...
 
-    async def claim(self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int) -> tuple[OpenTurn, ...]:
+    async def claim(
+        self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int
+    ) -> tuple[OpenTurn, ...]:
         """Take open turns that nobody living holds: the oldest first, and of each conversation one message at a time."""
         ...
 

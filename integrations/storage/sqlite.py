@@ -114,12 +114,11 @@ class SqliteStore:
         )
         return said[::-1]
 
-    async def last_turn(self, conversation: ConversationId, before: int) -> TurnId | None:
-        row = await self._one(
-            "SELECT turn FROM turn WHERE conversation = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1",
-            conversation,
-            before,
-        )
+    async def last_turn(self, conversation: ConversationId, actor: ActorId, before: int) -> TurnId | None:
+        latest = "AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
+        row = await self._one(f"SELECT turn FROM turn WHERE conversation = ? {latest}", conversation, before)
+        if row is None:
+            row = await self._one(f"SELECT turn FROM turn WHERE actor = ? {latest}", actor, before)
         return None if row is None else TurnId(row[0])
 
     async def conversation(self, conversation: ConversationId) -> Conversation | None:
@@ -130,7 +129,9 @@ class SqliteStore:
         row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = ?", workspace)
         return 0 if row is None else int(row[0])
 
-    async def claim(self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int) -> tuple[OpenTurn, ...]:
+    async def claim(
+        self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int
+    ) -> tuple[OpenTurn, ...]:
         values = {"owner": owner, "now_us": now_us, "platforms": json.dumps(list(platforms)), "count_max": count_max}
         return await self._write(lambda: self._claim(values))
 
@@ -174,7 +175,11 @@ class SqliteStore:
             )
             database.executemany(
                 "INSERT INTO payload (commitment, salt, body) VALUES (?, ?, ?)",
-                [(row.entry.payload.digest, row.salt, row.body) for row in sealed.rows if row.entry.payload is not None],
+                [
+                    (row.entry.payload.digest, row.salt, row.body)
+                    for row in sealed.rows
+                    if row.entry.payload is not None
+                ],
             )
             for change in sealed.changes:
                 _apply(database, change)
@@ -188,11 +193,15 @@ class SqliteStore:
             ).fetchall()
             for (holder,) in holders:
                 if not self._presence.alive(OwnerId(holder)):
-                    database.execute("UPDATE turn SET lease_owner = NULL WHERE state = 'open' AND lease_owner = ?", (holder,))
+                    database.execute(
+                        "UPDATE turn SET lease_owner = NULL WHERE state = 'open' AND lease_owner = ?", (holder,)
+                    )
             claimed = database.execute(_CLAIM, values).fetchall()
         claimed.sort(key=lambda row: row[6])
         return tuple(
-            OpenTurn(TurnId(turn), WorkspaceId(workspace), ActorId(actor), ConversationId(conversation), platform, attempts)
+            OpenTurn(
+                TurnId(turn), WorkspaceId(workspace), ActorId(actor), ConversationId(conversation), platform, attempts
+            )
             for turn, workspace, actor, conversation, platform, attempts, _ in claimed
         )
 
@@ -292,9 +301,7 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
                 (conversation, workspace, platform, seq, seq),
             )
         case ModelPinned(conversation, model):
-            database.execute(
-                "UPDATE conversation SET pinned_model = ? WHERE conversation = ?", (model, conversation)
-            )
+            database.execute("UPDATE conversation SET pinned_model = ? WHERE conversation = ?", (model, conversation))
         case _:
             assert_never(change)
 

@@ -49,6 +49,7 @@ CREATE TABLE turn (
 ) STRICT;
 CREATE INDEX turn_open ON turn (seq) WHERE state = 'open';
 CREATE INDEX turn_conversation ON turn (conversation, seq);
+CREATE INDEX turn_actor ON turn (actor, seq);
 
 CREATE TABLE conversation (
     conversation TEXT PRIMARY KEY,

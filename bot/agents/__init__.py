@@ -1,0 +1,1 @@
+"""Named identities, and what of the past goes into their prompts."""

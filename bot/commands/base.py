@@ -1,0 +1,59 @@
+"""What a command is given, and what it gives back.
+
+A command reads and returns: what it changes stands in its result as actions, which the turn records together with the
+reply. So a command that is run again after a crash does no harm.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.lucidia.catalog import Catalog
+from ledger.actions import Action
+from ledger.entry import Scope
+from ledger.pseudonyms import ConversationId
+from ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What commands and turns read from. ``stop`` stops what is being answered in a conversation: how many turns."""
+
+    store: Store
+    catalog: Catalog
+    stop: Callable[[ConversationId], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, with what arguments (as typed, stripped), and the ``seq`` of the asking message."""
+
+    scope: Scope
+    seq: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``text`` is Markdown. ``changes`` are recorded with the reply."""
+
+    text: str
+    changes: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``bare`` says whether arguments make it a command also without a slash: "help" is one, "help me" is not."""
+
+    name: str
+    usage: str
+    summary: str
+    run: Callable[[Asking, Desk], Awaitable[Result]]
+    bare: Callable[[str], bool]
+
+
+def no_arguments(arguments: str) -> bool:
+    return not arguments
+
+
+def one_word(arguments: str) -> bool:
+    return len(arguments.split()) <= 1

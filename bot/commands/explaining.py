@@ -1,0 +1,75 @@
+"""Commands that explain the last answer: why this model, and what is recorded of it."""
+
+from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from ledger.actions import ModelAnswered, ModelCalled, RouteChosen
+from ledger.entry import hash_text
+from ledger.money import Money, rc_text
+from ledger.store import Recorded
+
+NOTHING_YET = "There is no answer yet in this conversation."
+
+
+async def _last(asking: Asking, desk: Desk) -> tuple[Recorded, ...]:
+    turn = await desk.store.last_turn(asking.scope.conversation, asking.scope.actor, asking.seq)
+    return () if turn is None else await desk.store.entries_of(turn)
+
+
+async def _why(asking: Asking, desk: Desk) -> Result:
+    entries = await _last(asking, desk)
+    actions = [recorded.entry.action for recorded in entries]
+    decision = next((action for action in actions if isinstance(action, RouteChosen)), None)
+    if decision is None:
+        return Result(NOTHING_YET)
+    lines = [f"Lucidia's reason: {decision.reason}."]
+    if decision.candidates:
+        lines += ["", "In this order:", ""]
+    for place, candidate in enumerate(decision.candidates, start=1):
+        cost = "price not known" if candidate.estimated_cost is None else _estimate(Money(candidate.estimated_cost))
+        lines.append(f"{place}. `{candidate.provider}/{candidate.model}`, {cost}")
+    called = {action.attempt: action for action in actions if isinstance(action, ModelCalled)}
+    for answered in (action for action in actions if isinstance(action, ModelAnswered)):
+        lines += ["", _attempt(called[answered.attempt], answered)]
+    return Result("\n".join(lines))
+
+
+def _estimate(cost: Money) -> str:
+    return "free" if cost == 0 else f"estimated at {rc_text(cost)} at the most"
+
+
+def _attempt(called: ModelCalled, answered: ModelAnswered) -> str:
+    name = f"`{called.provider}/{called.model}`"
+    seconds = f"{answered.took_us / 1_000_000:.1f} s"
+    if answered.outcome != "answered":
+        error = f" ({answered.error.replace('_', ' ')})" if answered.error else ""
+        return f"{name}: {answered.outcome.replace('_', ' ')}{error} after {seconds}."
+    if not answered.usage_known:
+        return f"{name} answered in {seconds}; it did not say how many tokens that took."
+    return f"{name} answered in {seconds}: {answered.input_tokens:,} tokens in, {answered.output_tokens:,} out."
+
+
+async def _receipt(asking: Asking, desk: Desk) -> Result:
+    entries = await _last(asking, desk)
+    if not entries:
+        return Result(NOTHING_YET)
+    turn = entries[0].entry.turn
+    lines = [
+        f"{recorded.entry.seq:>8}  {recorded.entry.action.name:<17} {hash_text(recorded.hash)}" for recorded in entries
+    ]
+    return Result(
+        "\n".join(
+            [
+                f"What RoadChain recorded of turn {turn}:",
+                "",
+                "```",
+                *lines,
+                "```",
+                "",
+                "*Recorded*: each entry is on disk and chained to the one before it. "
+                "`carpool ledger verify` checks the whole chain.",
+            ]
+        )
+    )
+
+
+WHY = Command("why", "why", "says why this model gave the last answer", _why, no_arguments)
+RECEIPT = Command("receipt", "receipt", "shows what RoadChain recorded of the last answer", _receipt, no_arguments)

@@ -1,0 +1,37 @@
+"""Commands about what was said before."""
+
+from bot.commands.base import Asking, Command, Desk, Result
+from bot.payloads import decode_asked
+from ledger.actions import MessageReceived, ReplyPrepared
+from ledger.store import Recorded
+
+EXCHANGES_DEFAULT = 10
+EXCHANGES_MAX = 100
+ERASED_TEXT = "(erased)"
+
+
+async def _history(asking: Asking, desk: Desk) -> Result:
+    wanted = asking.arguments or str(EXCHANGES_DEFAULT)
+    if not (wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= EXCHANGES_MAX):
+        return Result(f"`/history` takes a number from 1 to {EXCHANGES_MAX}.")
+    said = await desk.store.said_in(asking.scope.conversation, asking.seq, 2 * int(wanted))
+    lines = [line for recorded in said if (line := _line(recorded))]
+    return Result("\n\n".join(lines) if lines else "Nothing was said here before.")
+
+
+def _line(recorded: Recorded) -> str:
+    action, body = recorded.entry.action, recorded.body
+    match action:
+        case MessageReceived(kind="message"):
+            return f"**You:** {ERASED_TEXT if body is None else decode_asked(body).text}"
+        case ReplyPrepared(kind="answer" | "notice"):
+            return f"**CarPool:** {ERASED_TEXT if body is None else body.decode()}"
+        case _:
+            return ""
+
+
+def _is_count(arguments: str) -> bool:
+    return not arguments or (arguments.isascii() and arguments.isdigit())
+
+
+HISTORY = Command("history", "history [N]", "shows what was said here before", _history, _is_count)

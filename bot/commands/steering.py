@@ -1,0 +1,41 @@
+"""Commands that steer: which model answers here, and stop."""
+
+from bot.commands.base import Asking, Command, Desk, Result, no_arguments, one_word
+from bot.lucidia.catalog import Catalog
+from ledger.actions import SettingChanged
+
+AUTOMATIC = "auto"
+
+
+async def _model(asking: Asking, desk: Desk) -> Result:
+    conversation = await desk.store.conversation(asking.scope.conversation)
+    pinned = "" if conversation is None else conversation.pinned_model
+    wanted = asking.arguments
+    if not wanted:
+        return Result(_listed(desk.catalog, pinned))
+    if wanted.casefold() == AUTOMATIC:
+        return Result("Lucidia chooses the model again.", (SettingChanged("model", "", asking.scope.conversation),))
+    card = desk.catalog.find(wanted)
+    if card is None:
+        return Result(f"There is no connected model of that name.\n\n{_listed(desk.catalog, pinned)}")
+    changed = SettingChanged("model", card.label, asking.scope.conversation)
+    return Result(f"{card.label} answers in this conversation from now on.", (changed,))
+
+
+def _listed(catalog: Catalog, pinned: str) -> str:
+    if not catalog.cards:
+        return "No model is connected. `carpool doctor` says what is missing."
+    lines = [f"- `{card.label}`{' (chosen here)' if card.label == pinned else ''}" for card in catalog.cards]
+    how = "`/model NAME` chooses one for this conversation, `/model auto` leaves the choice to Lucidia."
+    return "\n".join(["Connected models, best first:", "", *lines, "", how])
+
+
+async def _stop(asking: Asking, desk: Desk) -> Result:
+    stopped = desk.stop(asking.scope.conversation)
+    return Result("Stopped." if stopped else "Nothing is being answered here at the moment.")
+
+
+MODEL = Command(
+    "model", "model [NAME | auto]", "shows the models, or chooses one for this conversation", _model, one_word
+)
+STOP = Command("stop", "stop", "stops the answer that is being made", _stop, no_arguments)

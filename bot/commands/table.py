@@ -1,0 +1,41 @@
+"""The table of commands, and how one is recognised in a message."""
+
+from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.commands.explaining import RECEIPT, WHY
+from bot.commands.past import HISTORY
+from bot.commands.steering import MODEL, STOP
+
+PREFIXES = ("/", "!")
+
+
+async def _help(asking: Asking, desk: Desk) -> Result:
+    lines = [f"- `/{command.usage}` {command.summary}" for command in COMMANDS.values()]
+    return Result("\n".join(["Write to me as you would to a person. Besides:", "", *lines]))
+
+
+HELP = Command("help", "help", "shows this", _help, no_arguments)
+
+COMMANDS = {command.name: command for command in (HELP, MODEL, WHY, RECEIPT, HISTORY, STOP)}
+
+
+def recognise(text: str, *, bare: bool) -> str:
+    """The invocation (``name arguments``) that a message is, or nothing where it is a message to a model.
+
+    With a slash or an exclamation mark any first word that is a command's name makes it one. Without, where ``bare`` allows
+    it, the whole text has to fit: "help" is a command, "help me with this" is not.
+    """
+    stripped = text.strip()
+    prefixed = stripped.startswith(PREFIXES)
+    name, _, arguments = (stripped[1:] if prefixed else stripped).partition(" ")
+    command = COMMANDS.get(name.casefold())
+    arguments = arguments.strip()
+    if command is None or not (prefixed or (bare and command.bare(arguments))):
+        return ""
+    return f"{command.name} {arguments}".strip()
+
+
+async def run_command(name: str, asking: Asking, desk: Desk) -> Result:
+    command = COMMANDS.get(name)
+    if command is None:  # recorded by a version that had it
+        return Result(f"There is no command `{name}` any more. `/help` lists what there is.")
+    return await command.run(asking, desk)

@@ -1,0 +1,110 @@
+"""The texts beside the chain: how a message, an answer and a command's arguments are written as payloads, and read back.
+
+JSON with sorted keys; bytes as base64. A payload is read by this program only: what others verify is its commitment.
+"""
+
+import base64
+from dataclasses import dataclass
+
+import orjson
+
+from adapters.messages import (
+    File,
+    Image,
+    Message,
+    Part,
+    ProviderName,
+    ProviderState,
+    Text,
+    ToolCall,
+    ToolCallId,
+    ToolResult,
+)
+from bot.platforms.base import Address, Incoming, PlatformName
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asked, and where the reply goes. ``invocation`` is ``name arguments`` where it is a command."""
+
+    address: Address
+    parts: tuple[Part, ...]
+    invocation: str
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+ERASED = Asked(Address(PlatformName(""), "", "", "", ""), (), "")
+
+
+def encode_asked(incoming: Incoming, invocation: str, keep_content: bool) -> bytes:
+    """``keep_content`` is false for a message that is refused for its size: then only the address is kept."""
+    address = incoming.address
+    parts: tuple[Part, ...] = (Text(incoming.text), *incoming.attachments) if keep_content else ()
+    return orjson.dumps(
+        {
+            "address": {
+                "platform": address.platform,
+                "workspace": address.workspace,
+                "channel": address.channel,
+                "thread": address.thread,
+                "person": address.person,
+                "reply_url": address.reply_url,
+            },
+            "invocation": invocation,
+            "parts": [_encode_part(part) for part in parts],
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )
+
+
+def decode_asked(body: bytes) -> Asked:
+    data = orjson.loads(body)
+    return Asked(Address(**data["address"]), tuple(_decode_part(part) for part in data["parts"]), data["invocation"])
+
+
+def encode_message(message: Message) -> bytes:
+    return orjson.dumps(
+        {"role": message.role, "parts": [_encode_part(part) for part in message.parts]}, option=orjson.OPT_SORT_KEYS
+    )
+
+
+def decode_message(body: bytes) -> Message:
+    data = orjson.loads(body)
+    return Message(data["role"], tuple(_decode_part(part) for part in data["parts"]))
+
+
+def _encode_part(part: Part) -> dict[str, object]:
+    match part:
+        case Text(text):
+            return {"text": text}
+        case Image(media_type, data):
+            return {"image": base64.b64encode(data).decode(), "media_type": media_type}
+        case File(name, media_type, data):
+            return {"file": base64.b64encode(data).decode(), "media_type": media_type, "name": name}
+        case ToolCall(id, name, arguments):
+            return {"tool_call": id, "name": name, "arguments": arguments}
+        case ToolResult(call_id, content, failed):
+            return {"tool_result": call_id, "content": content, "failed": failed}
+        case ProviderState(provider, payload):
+            return {"provider_state": payload, "provider": provider}
+
+
+def _decode_part(data: dict[str, str]) -> Part:
+    match data:
+        case {"text": text}:
+            return Text(text)
+        case {"image": image, "media_type": media_type}:
+            return Image(media_type, base64.b64decode(image))
+        case {"file": file, "media_type": media_type, "name": name}:
+            return File(name, media_type, base64.b64decode(file))
+        case {"tool_call": call, "name": name, "arguments": arguments}:
+            return ToolCall(ToolCallId(call), name, arguments)  # type: ignore[arg-type]  # an object, as it was encoded
+        case {"tool_result": call, "content": content, "failed": failed}:
+            return ToolResult(ToolCallId(call), content, bool(failed))
+        case {"provider_state": payload, "provider": provider}:
+            return ProviderState(ProviderName(provider), payload)
+        case _:
+            raise ValueError(f"no part is written like {sorted(data)}")

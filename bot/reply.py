@@ -1,0 +1,110 @@
+"""What the person gets: the reply and its footer, made of the story alone, so that a resumed turn says the same."""
+
+from bot.errors import Trouble, TroubleCode, explain
+from bot.limits import Limits
+from bot.payloads import ERASED
+from bot.platforms.base import Footer, Reply
+from bot.story import Attempt, Story
+from ledger.actions import ReplyKind, ReplyPrepared, TurnOutcome
+from ledger.money import FREE
+
+
+def compose_reply(story: Story, limits: Limits) -> tuple[ReplyKind, TurnOutcome, str]:
+    """The answer, as far as there is one, and behind it the reason where it is not whole."""
+    trouble, outcome = _trouble(story, limits)
+    said = story.last.said if story.last is not None and story.last.heard else None
+    text = "" if said is None else said.text.strip()
+    if trouble is None:
+        return "answer", outcome, text
+    sentence = explain(trouble, story.scope.turn, limits)
+    if not text:
+        return "notice", outcome, sentence
+    return "answer", outcome, f"{text}\n\n_{sentence}_"
+
+
+def footer_of(story: Story) -> Reply:
+    """The prepared reply as it is posted. An answer says which model made it, why, and at what cost."""
+    reply = story.reply
+    if reply is None:
+        raise AssertionError("a reply is prepared before it is shown")
+    last, route = story.last, story.route
+    if reply.action.kind != "answer" or last is None or route is None:
+        return Reply(reply.action.kind, reply.text)
+    free = story.candidate(last.called.candidate).estimated_cost == FREE
+    footer = Footer(_label(last), _reason(story), FREE if free else None, story.scope.turn)
+    return Reply("answer", reply.text, footer)
+
+
+def maybe_delivered(story: Story, limits: Limits) -> tuple[ReplyPrepared, bytes]:
+    """A second reply, about a first one that may have reached the person or not."""
+    part = 2 if story.reply is None else story.reply.action.part + 1
+    outcome = "interrupted" if story.reply is None else story.reply.action.outcome
+    return ReplyPrepared(part, "notice", outcome), explain(
+        Trouble("maybe_delivered"), story.scope.turn, limits
+    ).encode()
+
+
+def _reason(story: Story) -> str:
+    """Lucidia's reason, and what became of the models before the one that answered."""
+    failed = [attempt for attempt in story.attempts if attempt.answered is not None and not attempt.heard]
+    if story.route is None:
+        return ""
+    if not failed:
+        return story.route.reason
+    causes = ", ".join(f"{_label(attempt)} {_cause(attempt)}" for attempt in failed)
+    return f"{causes}; {_label(story.attempts[-1])} answered instead"
+
+
+def _cause(attempt: Attempt) -> str:
+    error = "" if attempt.answered is None else attempt.answered.error
+    causes = {
+        "rate_limited": "is at its rate limit",
+        "unavailable": "is not available",
+        "timed_out": "took too long",
+        "refused_key": "refused the key",
+        "not_configured": "is not set up",
+        "request_too_long": "cannot take a conversation this long",
+        "refused": "refused the request",
+        "filtered": "declined",
+        "bad_reply": "answered something unreadable",
+    }
+    return causes.get(error, "failed")
+
+
+def _trouble(story: Story, limits: Limits) -> tuple[Trouble | None, TurnOutcome]:
+    if story.received.refusal:
+        return Trouble(story.received.refusal), "refused"
+    if story.asked == ERASED:
+        return Trouble("erased"), "failed"
+    if story.lost is not None:
+        return Trouble("interrupted", _label(story.lost)), "interrupted"
+    last = story.last
+    if last is None or last.answered is None:
+        return Trouble("no_model", detail="" if story.route is None else story.route.reason), "failed"
+    answered, model = last.answered, _label(last)
+    match answered.outcome:
+        case "stopped":
+            return Trouble("stopped"), "stopped"
+        case "timed_out":
+            return Trouble("timed_out", model), "timed_out"
+        case "failed":
+            code: TroubleCode = "cut_short" if last.heard else "model_failed"
+            return Trouble(code, model, answered.error, answered.retry_after_s), "failed"
+        case "answered":
+            return _of_answer(story, last, answered.finish_reason, model)
+
+
+def _of_answer(story: Story, last: Attempt, finish_reason: str, model: str) -> tuple[Trouble | None, TurnOutcome]:
+    if last.tool_calls:
+        return Trouble("tool_rounds"), "failed"
+    if finish_reason == "length":
+        return Trouble("length", model), "answered"
+    if finish_reason == "filtered":
+        return Trouble("filtered", model), "failed"
+    if last.said is None or not last.said.text.strip():
+        return Trouble("model_failed", model, "bad_reply"), "failed"
+    return None, "answered"
+
+
+def _label(attempt: Attempt) -> str:
+    return f"{attempt.called.provider}/{attempt.called.model}"

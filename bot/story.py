@@ -1,0 +1,209 @@
+"""The story of a turn: a fold over its own entries, from which the next step is read.
+
+Pure. ``inherited`` marks what stood in the journal when this run of the turn began: an effect that was begun then, and has
+no result, was cut off by a crash and is not simply done again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from adapters.messages import Message, ToolCall, ToolResult
+from bot.payloads import ERASED, Asked, decode_asked, decode_message
+from ledger.actions import (
+    Action,
+    Candidate,
+    CommandRun,
+    MessageReceived,
+    ModelAnswered,
+    ModelCalled,
+    ReplyPrepared,
+    ReplySent,
+    RouteChosen,
+    ToolAnswered,
+    ToolCalled,
+    TurnFinished,
+    TurnOutcome,
+)
+from ledger.entry import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One entry of the turn, with its payload. ``body`` is None where it has none, or it was erased."""
+
+    action: Action
+    seq: int
+    body: bytes | None
+    inherited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A call of a model. ``answered`` is None while it is under way, or where a crash cut it off."""
+
+    called: ModelCalled
+    inherited: bool
+    answered: ModelAnswered | None = None
+    said: Message | None = None
+
+    @property
+    def heard(self) -> bool:
+        """Whether what it said is what the person gets: no other model is asked."""
+        return self.answered is not None and (self.answered.outcome != "failed" or self.answered.shown)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        if self.answered is None or self.answered.outcome != "answered" or self.said is None:
+            return ()
+        return tuple(part for part in self.said.parts if isinstance(part, ToolCall))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """``result`` is None while the tool is at work, or where a crash cut it off."""
+
+    called: ToolCalled
+    inherited: bool
+    result: ToolResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    action: ReplyPrepared
+    text: str
+    inherited: bool
+    sent: bool = False
+
+
+Step: TypeAlias = Literal[
+    "run_command", "route", "call_model", "use_tools", "prepare_reply", "deliver_reply", "finish", "done"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    scope: Scope
+    received: MessageReceived
+    seq: int
+    asked: Asked
+    command: CommandRun | None = None
+    route: RouteChosen | None = None
+    attempts: tuple[Attempt, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+    reply: Prepared | None = None
+    outcome: TurnOutcome | None = None
+
+    @property
+    def last(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def lost(self) -> Attempt | None:
+        """The call that was under way when the process died: what it answered is not known."""
+        last = self.last
+        return last if last is not None and last.answered is None and last.inherited else None
+
+    @property
+    def tools_open(self) -> tuple[ToolCall, ...]:
+        """What the model asked for last and has no result yet."""
+        answered = {(use.called.round, use.called.call) for use in self.tools if use.result is not None}
+        last = self.last
+        return (
+            ()
+            if last is None
+            else tuple(call for call in last.tool_calls if (last.called.attempt, call.id) not in answered)
+        )
+
+    def results_of(self, attempt: Attempt) -> tuple[ToolResult, ...]:
+        return tuple(
+            use.result for use in self.tools if use.called.round == attempt.called.attempt and use.result is not None
+        )
+
+    @property
+    def rounds(self) -> int:
+        return sum(1 for attempt in self.attempts if attempt.tool_calls)
+
+    @property
+    def next_candidate(self) -> int | None:
+        """The candidate to ask next: the same after tools, the one behind it after a failure; None where none is left."""
+        if self.route is None:
+            return None
+        last = self.last
+        index = 0 if last is None else last.called.candidate + (0 if last.tool_calls else 1)
+        return index if index < len(self.route.candidates) else None
+
+    def candidate(self, index: int) -> Candidate:
+        if self.route is None:
+            raise IndexError("no route was chosen")
+        return self.route.candidates[index]
+
+
+def next_step(story: Story, *, calls_max: int, tool_rounds_max: int) -> Step:
+    """Read off the story what comes next. A pure function: the same entries give the same step, before a crash or after."""
+    if story.outcome is not None:
+        return "done"
+    if story.reply is not None:
+        return "finish" if story.reply.sent else "deliver_reply"
+    if story.received.refusal or story.asked == ERASED:
+        return "prepare_reply"
+    if story.received.kind == "command":
+        return "run_command"
+    if story.route is None:
+        return "route"
+    if story.lost is not None:
+        return "prepare_reply"
+    if story.tools_open and story.rounds <= tool_rounds_max:
+        return "use_tools"
+    wants_another = story.last is None or not story.last.heard or (story.last.tool_calls and not story.tools_open)
+    if wants_another and story.next_candidate is not None and len(story.attempts) < calls_max + story.rounds:
+        return "call_model"
+    return "prepare_reply"
+
+
+def tell(scope: Scope, facts: Iterable[Fact]) -> Story:
+    """The story so far. The first fact is the message."""
+    first, *others = facts
+    if not isinstance(first.action, MessageReceived):
+        raise ValueError("a turn begins with message.received")
+    asked = ERASED if first.body is None else decode_asked(first.body)
+    story = Story(scope, first.action, first.seq, asked)
+    for fact in others:
+        story = after(story, fact)
+    return story
+
+
+def after(story: Story, fact: Fact) -> Story:
+    body = fact.body
+    match fact.action:
+        case CommandRun() as command:
+            return replace(story, command=command)
+        case RouteChosen() as route:
+            return replace(story, route=route)
+        case ModelCalled() as called:
+            return replace(story, attempts=(*story.attempts, Attempt(called, fact.inherited)))
+        case ModelAnswered() as answered:
+            said = None if body is None else decode_message(body)
+            attempt = replace(story.attempts[-1], answered=answered, said=said)
+            return replace(story, attempts=(*story.attempts[:-1], attempt))
+        case ToolCalled() as used:
+            return replace(story, tools=(*story.tools, ToolUse(used, fact.inherited)))
+        case ToolAnswered(round=round_, call=call):
+            result = None if body is None else decode_message(body).parts[0]
+            return replace(
+                story,
+                tools=tuple(
+                    replace(use, result=result)
+                    if (use.called.round, use.called.call) == (round_, call) and isinstance(result, ToolResult)
+                    else use
+                    for use in story.tools
+                ),
+            )
+        case ReplyPrepared() as prepared:
+            return replace(story, reply=Prepared(prepared, (body or b"").decode(), fact.inherited))
+        case ReplySent(part=part) if story.reply is not None and story.reply.action.part == part:
+            return replace(story, reply=replace(story.reply, sent=True))
+        case TurnFinished(outcome=outcome):
+            return replace(story, outcome=outcome)
+        case _:
+            return story

@@ -1,0 +1,270 @@
+"""run_turn(): the whole story of one message, top to bottom."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from adapters.base import BaseAdapter, ChatRequest
+from adapters.messages import Message, ModelName, ProviderName, ToolCall, ToolResult
+from bot.agents.memory import compose, recall
+from bot.agents.registry import CARPOOL
+from bot.commands.base import Asking, Desk
+from bot.commands.table import run_command
+from bot.limits import Limits
+from bot.listening import Heard, listen
+from bot.lucidia.needs import needs_of
+from bot.lucidia.router import route
+from bot.payloads import encode_message
+from bot.platforms.base import Platform, PlatformError
+from bot.reply import compose_reply, footer_of, maybe_delivered
+from bot.story import Attempt, Fact, Story, after, next_step, tell
+from integrations.tools.base import Toolbox
+from ledger.actions import (
+    Action,
+    Candidate,
+    CommandRun,
+    ModelAnswered,
+    ModelCalled,
+    ReplyPrepared,
+    ReplySent,
+    RouteChosen,
+    ToolAnswered,
+    ToolCalled,
+    TurnFinished,
+    TurnOutcome,
+)
+from ledger.entry import Draft, Scope
+from ledger.roadchain import RoadChain
+from ledger.store import OpenTurn, Recorded
+
+
+class TakenOver(Exception):
+    """An entry of this turn stood already: another process is at work on it, and this one leaves it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a turn works with. Nothing in here knows of a turn."""
+
+    roadchain: RoadChain
+    desk: Desk
+    adapters: Mapping[ProviderName, BaseAdapter]
+    platforms: Mapping[str, Platform]
+    toolbox: Toolbox
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a turn in this process. ``deadline_s`` on the event loop's clock."""
+
+    house: House
+    platform: Platform
+    stop: asyncio.Event
+    deadline_s: float
+
+
+async def run_turn(claimed: OpenTurn, house: House, stop: asyncio.Event) -> TurnOutcome:
+    """Carry a claimed turn to its end, from wherever its entries say that it is.
+
+    On return the reply is with the person and ``turn.finished`` is on disk. Raises ``PlatformError`` where the reply could
+    not be posted (the turn stays open, its reply prepared), ``StoreFailed`` where it could not be recorded, ``TakenOver``.
+    """
+    limits = house.limits
+    run = Run(house, house.platforms[claimed.platform], stop, asyncio.get_running_loop().time() + limits.turn_s)
+    scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
+    story = tell(scope, [_inherited(recorded) for recorded in await house.desk.store.entries_of(claimed.turn)])
+    while True:
+        match next_step(story, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max):
+            case "run_command":
+                story = await _run_command(story, run)
+            case "route":
+                story = await _route(story, run)
+            case "call_model":
+                story = await _call_model(story, run)
+            case "use_tools":
+                story = await _use_tools(story, run)
+            case "prepare_reply":
+                story = await _record(story, run, _prepared(story, run))
+            case "deliver_reply":
+                story = await _deliver(story, run)
+            case "finish":
+                story = await _record(story, run, (_finished(story), None))
+            case "done":
+                if story.outcome is None:
+                    raise AssertionError("a turn that is done has an outcome")
+                return story.outcome
+            case step:
+                assert_never(step)
+
+
+async def _run_command(story: Story, run: Run) -> Story:
+    name, _, arguments = story.asked.invocation.partition(" ")
+    if story.command is None:
+        story = await _record(story, run, (CommandRun(name), arguments.encode()))
+    result = await run_command(name, Asking(story.scope, story.seq, arguments), run.house.desk)
+    changes = ((change, None) for change in result.changes)
+    reply = ReplyPrepared(1, "command", "command")
+    return await _record(story, run, *changes, (reply, result.text.encode()))
+
+
+async def _route(story: Story, run: Run) -> Story:
+    """Lucidia decides. Nothing leaves the house, so the decision alone is recorded."""
+    desk, limits = run.house.desk, run.house.limits
+    messages = compose(CARPOOL, (), Message("user", story.asked.parts), 0)
+    needs = needs_of(messages, limits.output_tokens_max, tools=bool(run.house.toolbox.tools))
+    conversation = await desk.store.conversation(story.scope.conversation)
+    decision = route(needs, desk.catalog, "" if conversation is None else conversation.pinned_model)
+    candidates = tuple(
+        Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates
+    )
+    return await _record(story, run, (RouteChosen(candidates, decision.reason), None))
+
+
+async def _call_model(story: Story, run: Run) -> Story:
+    """Ask the next candidate. The call is on RoadChain before it leaves, and what came of it before anybody is told."""
+    index = story.next_candidate
+    if index is None:
+        raise AssertionError("a model is called while a candidate is left")
+    chosen = story.candidate(index)
+    request = await _request(story, run, chosen)
+    attempt = len(story.attempts) + 1
+    called = ModelCalled(attempt, index, chosen.provider, chosen.model, request.max_output_tokens)
+    story = await _record(story, run, (called, None))
+    screen = run.platform.screen(story.asked.address, story.scope.turn)
+    adapter = run.house.adapters[ProviderName(chosen.provider)]
+    heard = await listen(adapter.chat(request), screen, run.stop, request.timeout_s)
+    answered = (_answered(attempt, heard), encode_message(heard.message()))
+    # Where this is the answer, it and the reply made of it are one durable step: no answer without its outbox.
+    ahead = after(story, Fact(answered[0], -1, answered[1], False))
+    limits = run.house.limits
+    if next_step(ahead, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max) == "prepare_reply":
+        return await _record(story, run, answered, _prepared(ahead, run))
+    return await _record(story, run, answered)
+
+
+async def _request(story: Story, run: Run, chosen: Candidate) -> ChatRequest:
+    desk, limits = run.house.desk, run.house.limits
+    card = desk.catalog.find(f"{chosen.provider}/{chosen.model}")
+    output = limits.output_tokens_max if card is None else min(limits.output_tokens_max, card.output_tokens_max)
+    room = 0 if card is None else card.context_tokens - output
+    said = await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max)
+    messages = list(compose(CARPOOL, recall(said), Message("user", story.asked.parts), room))
+    for attempt in story.attempts:
+        if attempt.tool_calls and attempt.said is not None:
+            messages += [attempt.said, Message("tool", story.results_of(attempt))]
+    left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
+    return ChatRequest(ModelName(chosen.model), tuple(messages), output, left_s, run.house.toolbox.specs)
+
+
+async def _use_tools(story: Story, run: Run) -> Story:
+    """Carry out what the model asked for, one call after the other. A failed tool is a result like any other."""
+    for call in story.tools_open:
+        story = await _use_tool(story, run, call)
+    return story
+
+
+async def _use_tool(story: Story, run: Run, call: ToolCall) -> Story:
+    tool = run.house.toolbox.find(call.name)
+    round_ = story.attempts[-1].called.attempt
+    begun = next((use for use in story.tools if (use.called.round, use.called.call) == (round_, call.id)), None)
+    effect = "read" if tool is None else tool.spec.effect
+    if begun is None:
+        called = ToolCalled(round_, call.id, call.name, effect)
+        story = await _record(story, run, (called, encode_message(Message("assistant", (call,)))))
+    if begun is not None and effect == "write":
+        # Whether it took place before the crash is not known: it is never done twice.
+        result = ToolResult(call.id, "The outcome of this call is unknown: it was cut off. Do not repeat it.", True)
+    elif tool is None:
+        result = ToolResult(call.id, f"There is no tool named {call.name}.", True)
+    else:
+        result = await tool.call(call)
+    answered = ToolAnswered(round_, call.id, result.failed)
+    return await _record(story, run, (answered, encode_message(Message("tool", (result,)))))
+
+
+async def _deliver(story: Story, run: Run) -> Story:
+    """Post the reply. One that an earlier run may have posted is looked for first, and never posted a second time."""
+    reply = story.reply
+    if reply is None:
+        raise AssertionError("a reply is prepared before it is delivered")
+    address, turn, part = story.asked.address, story.scope.turn, reply.action.part
+    presence = await run.platform.find(address, turn, part) if reply.inherited else "absent"
+    if presence == "unknown" and reply.action.kind == "answer":
+        return await _record(story, run, maybe_delivered(story, run.house.limits))
+    if presence != "there":
+        await run.platform.send(address, turn, part, footer_of(story))
+    sent = (ReplySent(part, found=presence == "there"), None)
+    # The last two entries are one durable step: after the reply nothing is left to do.
+    return await _record(story, run, sent, (_finished(story), None))
+
+
+def _prepared(story: Story, run: Run) -> tuple[ReplyPrepared, bytes]:
+    kind, outcome, text = compose_reply(story, run.house.limits)
+    return ReplyPrepared(1, kind, outcome), text.encode()
+
+
+def _finished(story: Story) -> TurnFinished:
+    return TurnFinished("failed" if story.reply is None else story.reply.action.outcome)
+
+
+async def give_up(claimed: OpenTurn, house: House, outcome: TurnOutcome) -> None:
+    """Close a turn whose reply cannot be brought to anybody. Durable on return."""
+    scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
+    await house.roadchain.append(_draft(scope, TurnFinished(outcome), None))
+
+
+async def apologise(claimed: OpenTurn, house: House, text: str) -> None:
+    """Prepare a notice in place of a reply that a fault of ours kept from being made. Durable on return."""
+    scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
+    await house.roadchain.append(_draft(scope, ReplyPrepared(1, "notice", "failed"), text.encode()))
+
+
+async def _record(story: Story, run: Run, *actions: tuple[Action, bytes | None]) -> Story:
+    """Append these together. Durable on return; gives the story that they make."""
+    drafts = [_draft(story.scope, action, body) for action, body in actions]
+    receipts = await run.house.roadchain.append(*drafts)
+    for (action, body), receipt in zip(actions, receipts, strict=True):
+        if not receipt.fresh:
+            raise TakenOver(f"{story.scope.turn}: entry {receipt.seq} stood already")
+        story = after(story, Fact(action, receipt.seq, body, False))
+    return story
+
+
+def _draft(scope: Scope, action: Action, body: bytes | None) -> Draft:
+    """The key names the step, so that two processes cannot both take it."""
+    match action:
+        case ModelCalled(attempt=step) | ModelAnswered(attempt=step) | ReplyPrepared(part=step) | ReplySent(part=step):
+            ordinal = str(step)
+        case ToolCalled(round=round_, call=call) | ToolAnswered(round=round_, call=call):
+            ordinal = f"{round_}/{call}"
+        case _:
+            ordinal = "1"
+    return Draft(action, scope, f"{scope.turn}/{action.name}/{ordinal}", body)
+
+
+def _answered(attempt: int, heard: Heard) -> ModelAnswered:
+    finished = heard.finished if heard.outcome == "answered" else None
+    usage = None if finished is None else finished.usage
+    retry_after_s = None if heard.error is None else heard.error.retry_after_s
+    return ModelAnswered(
+        attempt=attempt,
+        outcome=heard.outcome,
+        finish_reason="" if finished is None else finished.reason,
+        error="" if heard.error is None else heard.error.code,
+        shown=heard.shown,
+        usage_known=usage is not None,
+        input_tokens=0 if usage is None else usage.input,
+        output_tokens=0 if usage is None else usage.output,
+        cache_read_tokens=0 if usage is None else usage.cache_read,
+        cache_write_tokens=0 if usage is None else usage.cache_write,
+        reasoning_tokens=0 if usage is None else usage.reasoning,
+        first_event_us=heard.first_event_us,
+        took_us=heard.took_us,
+        retry_after_s=None if retry_after_s is None else round(retry_after_s),
+    )
+
+
+def _inherited(recorded: Recorded) -> Fact:
+    return Fact(recorded.entry.action, recorded.entry.seq, recorded.body, True)
