@@ -1,0 +1,283 @@
+"""What is particular to models on this machine: their files, their process, and the event loop beside them."""
+
+import asyncio
+import os
+import random
+import signal
+import struct
+import threading
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+
+from adapters.base import ChatRequest, WholeReply, collect
+from adapters.blackroad_local import LocalAdapter, LoraFork, embedded_weights
+from adapters.errors import NotConfigured, Refused, Unavailable
+from adapters.messages import Finished, ProviderName, TextDelta, say
+from tests.contract.adapters.subjects import ask
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LATE_MAX_S = 0.1
+HIDDEN = 576
+RANK = 4
+
+
+def local(model: Path | None = None, lora: tuple[LoraFork, ...] = (), parallel_max: int = 4) -> LocalAdapter:
+    return LocalAdapter(ProviderName("local"), model, lora, 512, parallel_max, temperature=0.0)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[LocalAdapter]:
+    adapter = local()
+    yield adapter
+    await adapter.aclose()
+
+
+async def reply_of(adapter: LocalAdapter, request: ChatRequest | None = None) -> WholeReply:
+    return await collect(adapter.chat(request or ask("text")))
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
+    """The processes that were started, as they come."""
+    processes: list[Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def recorded(*arguments: Any, **settings: Any) -> Process:
+        processes.append(await start(*arguments, **settings))
+        return processes[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", recorded)
+    return processes
+
+
+async def test_the_event_loop_is_never_late_while_weights_load_and_four_answers_stream() -> None:
+    adapter = local()
+    late_s = 0.0
+
+    async def tick() -> None:
+        nonlocal late_s
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.005)
+            late_s = max(late_s, time.monotonic() - began - 0.005)
+
+    ticking = asyncio.create_task(tick())
+    replies = await asyncio.gather(*(reply_of(adapter) for _ in range(4)))
+    await adapter.aclose()
+    ticking.cancel()
+    assert all(reply.text for reply in replies)
+    assert late_s < LATE_MAX_S
+
+
+async def test_closing_leaves_neither_thread_nor_process(started: list[Process]) -> None:
+    threads = threading.active_count()
+    adapter = local()
+    await reply_of(adapter)
+    await adapter.aclose()
+    assert [process.returncode is None for process in started] == [False]
+    assert threading.active_count() <= threads
+
+
+async def test_closing_while_the_weights_load_leaves_no_process(started: list[Process]) -> None:
+    adapter = local()
+    loading = asyncio.create_task(adapter.warm_up())
+    while not started:
+        await asyncio.sleep(0.001)  # nothing says when the child is there
+    await adapter.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await loading
+    assert [process.returncode is None for process in started] == [False]
+
+
+async def test_closing_ends_an_answer_under_way() -> None:
+    adapter = local()
+    async with aclosing(cast(Any, adapter.chat(ask("endless")))) as events:
+        await anext(events)
+        await adapter.aclose()
+        with pytest.raises(Unavailable):
+            async for _ in events:
+                pass
+
+
+async def test_one_that_never_loaded_closes_at_once() -> None:
+    await local().aclose()
+
+
+async def test_one_who_stops_waiting_does_not_stop_the_loading_for_the_others() -> None:
+    adapter = local()
+    impatient = asyncio.create_task(adapter.warm_up())
+    patient = asyncio.create_task(reply_of(adapter))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert (await patient).text
+    await adapter.aclose()
+
+
+async def test_an_answer_whose_process_dies_is_unavailable_and_the_next_one_is_made(
+    started: list[Process], caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = local()
+    async with aclosing(cast(Any, adapter.chat(ask("endless")))) as events:
+        await anext(events)
+        os.kill(started[0].pid, signal.SIGKILL)
+        with pytest.raises(Unavailable):
+            async for _ in events:
+                pass
+    assert (await reply_of(adapter)).text
+    await adapter.aclose()
+    assert not caplog.records
+
+
+async def test_the_process_ends_when_nobody_is_left_to_ask_it(started: list[Process]) -> None:
+    adapter = local()
+    async with aclosing(cast(Any, adapter.chat(ask("endless")))) as events:
+        await anext(events)
+        pipe = started[0].stdin
+        assert pipe is not None
+        pipe.close()  # as when the program is killed
+        async with asyncio.timeout(10):
+            assert await started[0].wait() == 0
+    await adapter.aclose()
+
+
+async def test_more_questions_than_fit_at_once_wait_for_their_turn() -> None:
+    adapter = local(parallel_max=1)
+    replies = await asyncio.gather(*(reply_of(adapter) for _ in range(3)))
+    assert len({reply.text for reply in replies}) == 1
+    await adapter.aclose()
+
+
+async def test_a_stop_is_heeded_while_a_long_question_is_read(shared: LocalAdapter) -> None:
+    await shared.warm_up()
+    request = replace(ask("text"), messages=(say("user", " ".join(f"Cat {number} slept." for number in range(70))),))
+    reading = asyncio.create_task(reply_of(shared, request))
+    await asyncio.sleep(0.05)  # it takes seconds to read that question
+    began = time.monotonic()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert time.monotonic() - began < 2.5
+    assert (await reply_of(shared)).text
+
+
+async def test_a_full_context_ends_the_answer_by_length() -> None:
+    adapter = LocalAdapter(ProviderName("local"), None, context_tokens=256, parallel_max=2)
+    reply = await reply_of(adapter, replace(ask("endless"), max_output_tokens=5000))
+    await adapter.aclose()
+    assert reply.reason == "length"
+    assert reply.usage is not None
+    assert reply.usage.input + reply.usage.output <= 256
+
+
+async def test_a_question_asked_again_is_read_from_the_cache(shared: LocalAdapter) -> None:
+    await reply_of(shared)
+    usage = (await reply_of(shared)).usage
+    assert usage is not None
+    assert 0 < usage.cache_read <= usage.input
+
+
+async def test_at_temperature_zero_an_answer_is_repeatable(shared: LocalAdapter) -> None:
+    assert (await reply_of(shared)).text == (await reply_of(shared)).text
+
+
+async def test_a_schema_that_no_grammar_is_made_of_is_refused(shared: LocalAdapter) -> None:
+    with pytest.raises(Refused):
+        await reply_of(shared, replace(ask("text"), response_schema={"type": "nonsense"}))
+
+
+async def test_text_that_has_no_utf8_form_is_refused(shared: LocalAdapter) -> None:
+    with pytest.raises(Refused):
+        await reply_of(shared, replace(ask("text"), messages=(say("user", "\ud800"),)))
+
+
+async def test_a_missing_file_is_named_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(NotConfigured, match=r"gone\.gguf cannot be read\. Set CARPOOL_LOCAL_MODEL"):
+        await local(tmp_path / "gone.gguf").warm_up()
+
+
+async def test_a_file_that_is_no_gguf_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notes.gguf"
+    path.write_text("not a model")
+    with pytest.raises(NotConfigured, match=r"notes\.gguf is not a GGUF file"):
+        await local(path).warm_up()
+
+
+@pytest.mark.parametrize("kept_bytes", [4, 3000, 40_000_000])
+async def test_a_torn_gguf_is_named_and_the_process_goes_on(tmp_path: Path, kept_bytes: int) -> None:
+    path = tmp_path / "torn.gguf"
+    with embedded_weights().open("rb") as whole:
+        path.write_bytes(whole.read(kept_bytes))
+    adapter = local(path)
+    for _ in range(2):
+        with pytest.raises(NotConfigured, match=r"cannot load .*torn\.gguf"):
+            await adapter.warm_up()
+    await adapter.aclose()
+
+
+async def test_a_missing_fork_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotConfigured, match=r"fork\.gguf cannot be read"):
+        await local(lora=(LoraFork(tmp_path / "fork.gguf"),)).warm_up()
+
+
+async def test_a_whole_model_is_no_fork() -> None:
+    with pytest.raises(NotConfigured, match="not made for each other"):
+        await local(lora=(LoraFork(embedded_weights()),)).warm_up()
+
+
+async def test_a_fork_changes_the_answer_as_strongly_as_it_is_scaled(tmp_path: Path) -> None:
+    fork = tmp_path / "fork.gguf"
+    fork.write_bytes(gguf_of_a_fork())
+    texts = []
+    for lora in ((), (LoraFork(fork, 0.0),), (LoraFork(fork, 1.0),)):
+        adapter = local(lora=lora)
+        texts.append((await reply_of(adapter)).text)
+        await adapter.aclose()
+    without, at_nought, whole = texts
+    assert without == at_nought != whole
+
+
+async def test_nothing_but_the_answer_reaches_standard_output_and_error(capfd: pytest.CaptureFixture[str]) -> None:
+    adapter = local()
+    events = [event async for event in adapter.chat(ask("text"))]
+    await adapter.aclose()
+    assert isinstance(events[0], TextDelta)
+    assert isinstance(events[-1], Finished)
+    assert capfd.readouterr() == ("", "")
+
+
+def gguf_of_a_fork() -> bytes:
+    """A LoRA adapter of random numbers for the first block's attention output. Format: ggml's docs/gguf.md, version 3."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    def pair(key: str, value: str | float) -> bytes:
+        string, float32 = 8, 6
+        if isinstance(value, str):
+            return text(key) + struct.pack("<I", string) + text(value)
+        return text(key) + struct.pack("<If", float32, value)
+
+    def tensor(name: str, columns: int, rows: int, offset_bytes: int) -> bytes:
+        return text(name) + struct.pack("<IQQIQ", 2, columns, rows, 0, offset_bytes)
+
+    weight, size_bytes = "blk.0.attn_output.weight", 4 * HIDDEN * RANK
+    pairs = (
+        pair("general.architecture", "llama"),
+        pair("general.type", "adapter"),
+        pair("adapter.type", "lora"),
+        pair("adapter.lora.alpha", float(RANK)),
+    )
+    head = b"GGUF" + struct.pack("<IQQ", 3, 2, len(pairs)) + b"".join(pairs)
+    head += tensor(f"{weight}.lora_a", HIDDEN, RANK, 0) + tensor(f"{weight}.lora_b", RANK, HIDDEN, size_bytes)
+    numbers = random.Random(1)
+    data = struct.pack(f"<{2 * HIDDEN * RANK}f", *(numbers.uniform(-1, 1) for _ in range(2 * HIDDEN * RANK)))
+    return head + b"\0" * (-len(head) % 32) + data
