@@ -1,0 +1,1 @@
+"""The conversational front end, and what it orchestrates."""

@@ -12,7 +12,7 @@ from bot.platforms.base import Incoming, PlatformError
 from bot.turn import House, TakenOver, apologise, give_up, run_turn
 from ledger.actions import MessageReceived, Refusal, TurnOutcome
 from ledger.entry import Draft, Scope
-from ledger.errors import KeyReused, LedgerError, StoreFailed
+from ledger.errors import KeyReused, StoreFailed
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
 from ledger.store import OpenTurn, OwnerId
 
@@ -178,7 +178,7 @@ class Intake:
         except PlatformError as error:
             log.warning("the reply could not be posted", extra={"turn": claimed.turn, "cause": str(error)})
             return await self._put_off(claimed, error.retry_after_s)
-        except Exception:  # noqa: BLE001  a fault of ours must reach the person too, as a sentence and not as silence
+        except Exception:  # a fault of ours must reach the person too, as a sentence and not as silence
             log.exception("a turn failed", extra={"turn": claimed.turn})
             return await self._apologise(claimed, running)
 
@@ -204,7 +204,7 @@ class Intake:
             return await self._put_off(claimed, 0.0)
         except PlatformError as error:
             return await self._put_off(claimed, error.retry_after_s)
-        except Exception:  # noqa: BLE001  as above: the turn is tried again a few times, then closed as undelivered
+        except Exception:  # as above: the turn is tried again a few times, then closed as undelivered
             log.exception("a turn failed again", extra={"turn": claimed.turn})
             return await self._put_off(claimed, 0.0)
 

@@ -16,9 +16,9 @@ from bot.listening import Heard, listen
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
 from bot.payloads import encode_message
-from bot.platforms.base import Platform, PlatformError
+from bot.platforms.base import Platform
 from bot.reply import compose_reply, footer_of, maybe_delivered
-from bot.story import Attempt, Fact, Story, after, next_step, tell
+from bot.story import Fact, Story, after, next_step, tell
 from integrations.tools.base import Toolbox
 from ledger.actions import (
     Action,

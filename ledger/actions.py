@@ -7,7 +7,6 @@ is removed or changes its meaning.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 from ledger.errors import InvalidEntry
@@ -181,6 +180,10 @@ Action: TypeAlias = (
 
 ACTIONS: Mapping[str, type[Action]] = {kind.name: kind for kind in get_args(Action)}
 
+_FIELDS: Mapping[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind)) for kind in (*get_args(Action), Candidate)
+}
+
 Field: TypeAlias = None | bool | int | str | list[dict[str, "Field"]]
 
 
@@ -206,9 +209,8 @@ def decode_action(name: str, data: Mapping[str, object]) -> Action:
         raise InvalidEntry(f"{name}: {error}") from error
 
 
-@cache
 def field_names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return _FIELDS[kind]
 
 
 def _encode(value: object) -> Field:

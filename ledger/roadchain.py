@@ -73,7 +73,7 @@ class RoadChain:
             raise StoreFailed("the ledger takes no more entries until a restart", self._failure.reason)
         if self._closing or self._writer is None:
             raise StoreFailed("the ledger is closed", "closed")
-        outcome = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[tuple[Receipt, ...]] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(group, outcome))
         self._wake.set()
         return await outcome

@@ -43,6 +43,9 @@ SELECT entry.leaf, entry.hash, payload.body
 FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment
 """
 
+_LAST_HERE = "SELECT turn FROM turn WHERE conversation = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
+_LAST_ANYWHERE = "SELECT turn FROM turn WHERE actor = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
+
 _CLAIM = """
 UPDATE turn SET lease_owner = :owner, attempts = attempts + 1
 WHERE turn IN (
@@ -115,15 +118,12 @@ class SqliteStore:
         return said[::-1]
 
     async def last_turn(self, conversation: ConversationId, actor: ActorId, before: int) -> TurnId | None:
-        latest = "AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
-        row = await self._one(f"SELECT turn FROM turn WHERE conversation = ? {latest}", conversation, before)
-        if row is None:
-            row = await self._one(f"SELECT turn FROM turn WHERE actor = ? {latest}", actor, before)
-        return None if row is None else TurnId(row[0])
+        row = await self._one(_LAST_HERE, conversation, before) or await self._one(_LAST_ANYWHERE, actor, before)
+        return None if row is None else TurnId(str(row[0]))
 
     async def conversation(self, conversation: ConversationId) -> Conversation | None:
         row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = ?", conversation)
-        return None if row is None else Conversation(conversation, row[0], row[1])
+        return None if row is None else Conversation(conversation, str(row[0]), int(row[1]))
 
     async def open_turns(self, workspace: WorkspaceId) -> int:
         row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = ?", workspace)
@@ -132,7 +132,12 @@ class SqliteStore:
     async def claim(
         self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int
     ) -> tuple[OpenTurn, ...]:
-        values = {"owner": owner, "now_us": now_us, "platforms": json.dumps(list(platforms)), "count_max": count_max}
+        values: dict[str, str | int] = {
+            "owner": owner,
+            "now_us": now_us,
+            "platforms": json.dumps(list(platforms)),
+            "count_max": count_max,
+        }
         return await self._write(lambda: self._claim(values))
 
     async def release(self, turn: TurnId, not_before_us: int) -> None:

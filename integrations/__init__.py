@@ -1,0 +1,1 @@
+"""External services: storage, tools and, when it comes, payments."""

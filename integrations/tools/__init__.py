@@ -1,0 +1,1 @@
+"""Actions that an agent may take."""
