@@ -181,7 +181,10 @@ class Store(Protocol):
     async def claim(
         self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int
     ) -> tuple[OpenTurn, ...]:
-        """Take open turns that nobody living holds: the oldest first, and of each conversation one message at a time."""
+        """Take open turns that nobody living holds: the oldest first, and of each conversation one message at a time.
+
+        A store may hold a turn for the process that recorded it, until that has claimed it once or has ended.
+        """
         ...
 
     async def release(self, turn: TurnId, not_before_us: int) -> None:

@@ -50,7 +50,8 @@ _CLAIM = """
 UPDATE turn SET lease_owner = :owner, attempts = attempts + 1
 WHERE turn IN (
     SELECT turn FROM turn AS mine
-    WHERE state = 'open' AND lease_owner IS NULL AND not_before_us <= :now_us
+    WHERE state = 'open' AND (lease_owner IS NULL OR (lease_owner = :owner AND attempts = 0))
+      AND not_before_us <= :now_us
       AND platform IN (SELECT value FROM json_each(:platforms))
       AND (kind = 'command' OR NOT EXISTS (
           SELECT 1 FROM turn AS earlier
@@ -188,8 +189,16 @@ class SqliteStore:
             )
             for change in sealed.changes:
                 _apply(database, change)
+            self._hold(database, sealed.changes)
             database.execute("UPDATE head SET size = ?, hash = ?, mono = ?", _head_values(sealed.head))
         return sealed
+
+    def _hold(self, database: sqlite3.Connection, changes: Sequence[Change]) -> None:
+        """A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal."""
+        database.executemany(
+            "UPDATE turn SET lease_owner = ? WHERE turn = ?",
+            [(self.owner, change.turn) for change in changes if isinstance(change, TurnOpened)],
+        )
 
     def _claim(self, values: dict[str, str | int]) -> tuple[OpenTurn, ...]:
         with _transaction(self._writer) as database:
