@@ -1,5 +1,7 @@
 """Commands about what was said before."""
 
+from collections.abc import Sequence
+
 from bot.commands.base import Asking, Command, Desk, Result
 from bot.payloads import decode_asked
 from ledger.actions import MessageReceived, ReplyPrepared
@@ -35,3 +37,12 @@ def _is_count(arguments: str) -> bool:
 
 
 HISTORY = Command("history", "history [N]", "shows what was said here before", _history, _is_count)
+
+
+def questions(said: Sequence[Recorded]) -> list[str]:
+    """What a person asked, in order, for the prompt's own history."""
+    return [
+        decode_asked(recorded.body).text
+        for recorded in said
+        if recorded.body is not None and isinstance(recorded.entry.action, MessageReceived)
+    ]

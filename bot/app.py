@@ -1,0 +1,171 @@
+"""The composition root: the only file that names concrete classes."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.base import BaseAdapter
+from adapters.errors import AdapterError, NotConfigured
+from adapters.messages import ProviderName
+from bot.commands.base import Desk
+from bot.config import Settings
+from bot.intake import Intake
+from bot.keys import Keys, create_keys, keys_exist, read_keys
+from bot.lucidia import cards
+from bot.lucidia.catalog import Catalog, ModelCard
+from bot.platforms.base import Platform
+from bot.turn import House
+from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import EMPTY_TOOLBOX
+from ledger.actions import LedgerCreated
+from ledger.entry import HOUSE, Draft
+from ledger.errors import KeyReused, StoreUnusable
+from ledger.pseudonyms import Pseudonyms
+from ledger.roadchain import RoadChain, clock_us
+
+log = logging.getLogger("carpool.app")
+
+GENESIS_KEY = "ledger.created"
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What is connected. ``warm_up`` makes ready what is slow to begin with; it raises nothing."""
+
+    adapters: Mapping[ProviderName, BaseAdapter]
+    catalog: Catalog
+    warm_up: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHouse:
+    """CarPool at work: turns are answered while it is open."""
+
+    intake: Intake
+    house: House
+    pseudonyms: Pseudonyms
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Keys]]:
+    """The store and the keys, made where they are missing. Raises ``StoreUnusable``, ``StoreFailed``."""
+    _make_home(settings.home)
+    store = await SqliteStore.open(settings.database)
+    try:
+        if not keys_exist(settings.home) and (await store.head()).size == 0:
+            await asyncio.to_thread(create_keys, settings.home)
+        yield store, read_keys(settings.home)
+    finally:
+        await store.aclose()
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, models: Models, platforms: Sequence[Platform]) -> AsyncIterator[OpenHouse]:
+    """Everything of a process that answers people. Raises ``StoreUnusable``, ``StoreFailed``."""
+    async with open_ledger(settings) as (store, keys), RoadChain(store) as roadchain:
+        await _found(roadchain, store, keys, settings.origin)
+        pseudonyms = Pseudonyms(keys.pseudonyms)
+        by_name = {str(platform.name): platform for platform in platforms}
+        # The intake is given the house, and a command of the house stops what the intake runs.
+        desk = Desk(store, models.catalog, lambda conversation: intake.stop(conversation))
+        house = House(roadchain, desk, models.adapters, by_name, EMPTY_TOOLBOX, settings.limits)
+        intake = Intake(house, pseudonyms, store.owner, clock_us)
+        async with intake:
+            yield OpenHouse(intake, house, pseudonyms)
+
+
+@asynccontextmanager
+async def open_models(settings: Settings) -> AsyncIterator[Models]:
+    """Every adapter that is set up. None of them connects, imports an SDK or reads a file before its first call."""
+    adapters: dict[ProviderName, BaseAdapter] = {}
+    listed: list[ModelCard] = []
+    warm_up = _nothing
+    if settings.scripted is not None:
+        from adapters.scripted import ScriptedAdapter
+
+        adapters[cards.SCRIPTED] = ScriptedAdapter.from_file(cards.SCRIPTED, settings.scripted)
+        listed.append(cards.scripted_card())
+    if settings.openai_api_key or settings.openai_base_url:
+        from adapters.openai import OpenAIAdapter
+
+        # A server of one's own may ask for no key; the SDK wants one all the same.
+        key = settings.openai_api_key.reveal() or "none"
+        adapters[cards.OPENAI] = OpenAIAdapter(cards.OPENAI, key, settings.openai_base_url or None)
+        card = cards.compatible_card if settings.openai_base_url else cards.openai_card
+        listed += [card(model) for model in settings.openai_models]
+    if settings.local_enabled:
+        from adapters.blackroad_local import EMBEDDED_MODEL, LocalAdapter, LoraFork
+
+        local = LocalAdapter(
+            cards.LOCAL,
+            settings.local_model,
+            tuple(LoraFork(path, scale) for path, scale in settings.local_lora),
+            settings.local_context_tokens,
+            settings.local_parallel_max,
+            settings.local_threads,
+        )
+        adapters[cards.LOCAL] = local
+        model = EMBEDDED_MODEL if settings.local_model is None else settings.local_model.stem
+        listed.append(cards.local_card(model, settings.local_context_tokens))
+        warm_up = local.warm_up
+    try:
+        yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
+    finally:
+        await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:
+    """Whether a person should be told how to get something better than the embedded model."""
+    return settings.local_model is None and bool(catalog.cards) and catalog.cards[0].provider == cards.LOCAL
+
+
+def find_local_weights(settings: Settings) -> tuple[Path | None, str]:
+    """The local model's file; or None, and what to do about it."""
+    from adapters.blackroad_local import embedded_weights
+
+    try:
+        return settings.local_model or embedded_weights(), ""
+    except NotConfigured as error:
+        return None, error.remedy
+
+
+async def _found(roadchain: RoadChain, store: SqliteStore, keys: Keys, origin: str) -> None:
+    """Write the genesis entry of a new ledger; see that an existing one is that of these keys."""
+    if (await store.head()).size == 0:
+        created = LedgerCreated(origin, secrets.token_hex(16), keys.public_key)
+        # Two processes that start at once both try; one of them writes it.
+        with contextlib.suppress(KeyReused):
+            await roadchain.append(Draft(created, HOUSE, GENESIS_KEY))
+    (first,) = await store.entries(-1, 1)
+    genesis = first.entry.action
+    if not isinstance(genesis, LedgerCreated) or genesis.public_key != keys.public_key:
+        raise StoreUnusable(
+            "the ledger was begun with another key than the one in CARPOOL_HOME",
+            "Restore ledger.key and pseudonyms.key that belong to it, or name another ledger in CARPOOL_DATABASE_URL.",
+        )
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreUnusable(
+            f"the folder {home} cannot be made ({error.strerror})", "Set CARPOOL_HOME to a folder that may be written."
+        ) from error
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _quietly(warm_up: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await warm_up()
+    except AdapterError as error:
+        # Whoever asks this model is told in words; nobody has asked yet.
+        log.warning("a model could not be made ready", extra={"cause": error.code})

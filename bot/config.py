@@ -1,0 +1,290 @@
+"""Settings: from the environment, a ``.env``, a ``carpool.toml``, and defaults, in this order. Nothing else reads them.
+
+Each setting has one name, that of its variable; in ``carpool.toml`` it is written small and without ``CARPOOL_``. All that is
+wrong is collected, each with what to do about it, so that one look shows everything.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from bot import readers
+from bot.limits import Limits
+from bot.lucidia.cards import OPENAI_MODELS
+from bot.secret import Secret
+
+PREFIX = "CARPOOL_"
+TOML_FILE = "carpool.toml"
+ENV_FILE = ".env"
+DATABASE_FILE = "roadchain.db"
+LIMIT_MOST = 1_000_000_000
+
+Source: TypeAlias = Literal["environment", ".env", "carpool.toml", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is in force. An empty secret, or a path of None, means: not given."""
+
+    home: Path
+    database_url: Path | None
+    log_level: str
+    origin: str
+    local_enabled: bool
+    local_model: Path | None
+    local_lora: tuple[tuple[Path, float], ...]
+    local_context_tokens: int
+    local_parallel_max: int
+    local_threads: int
+    scripted: Path | None
+    openai_api_key: Secret
+    openai_base_url: str
+    openai_models: tuple[str, ...]
+    anthropic_api_key: Secret
+    gemini_api_key: Secret
+    xai_api_key: Secret
+    hf_token: Secret
+    slack_bot_token: Secret
+    slack_signing_secret: Secret
+    slack_app_token: Secret
+    slack_api_url: str
+    discord_bot_token: Secret
+    host: str
+    port: int
+    limits: Limits
+
+    @property
+    def database(self) -> Path:
+        return self.database_url or self.home / DATABASE_FILE
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """``read`` turns text into the value, the default's text too."""
+
+    field: str
+    variable: str
+    read: Callable[[str], object]
+    default: str
+    about: str
+
+    @property
+    def key(self) -> str:
+        """Its name in ``carpool.toml``."""
+        return self.variable.removeprefix(PREFIX).lower()
+
+
+def settings_table(home: Path) -> tuple[Setting, ...]:
+    """Every setting there is. ``home`` is the default folder for the state."""
+    bot_token = readers.secret_like("xoxb-", "a bot token")
+    app_token = readers.secret_like("xapp-", "an app-level token")
+    own = (
+        Setting("home", "CARPOOL_HOME", readers.folder, str(home), "the folder of all state: ledger, keys, logs"),
+        Setting("database_url", "CARPOOL_DATABASE_URL", readers.sqlite_file, "", "the ledger, where it is not in HOME"),
+        Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
+        Setting("origin", "CARPOOL_ORIGIN", readers.line, "carpool.local", "the name of a new ledger"),
+        Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
+        Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.file, "", "a GGUF file, instead of the embedded model"),
+        Setting("local_lora", "CARPOOL_LOCAL_LORA", readers.forks, "", "LoRA adapters over it: FILE[:SCALE],..."),
+        Setting(
+            "local_context_tokens",
+            "CARPOOL_LOCAL_CONTEXT_TOKENS",
+            readers.count(256, 1_048_576),
+            "2048",
+            "its window, question and answer together",
+        ),
+        Setting(
+            "local_parallel_max",
+            "CARPOOL_LOCAL_PARALLEL_MAX",
+            readers.count(1, 64),
+            "4",
+            "how many answers it makes at once",
+        ),
+        Setting(
+            "local_threads", "CARPOOL_LOCAL_THREADS", readers.count(0, 1024), "0", "its threads; 0: it decides itself"
+        ),
+        Setting("scripted", "CARPOOL_SCRIPTED", readers.file, "", "a script in place of a model, for demonstrations"),
+        Setting("openai_api_key", "OPENAI_API_KEY", readers.secret, "", "the key of OpenAI, or of a compatible server"),
+        Setting("openai_base_url", "OPENAI_BASE_URL", readers.url, "", "a compatible server, instead of OpenAI"),
+        Setting(
+            "openai_models",
+            "CARPOOL_OPENAI_MODELS",
+            readers.names,
+            "",
+            "which of its models are offered, with commas between",
+        ),
+        Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
+        Setting("gemini_api_key", "GEMINI_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
+        Setting("xai_api_key", "XAI_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
+        Setting("hf_token", "HF_TOKEN", readers.secret, "", "recognised; its adapter comes later"),
+        Setting("slack_bot_token", "SLACK_BOT_TOKEN", bot_token, "", "Slack: the bot token"),
+        Setting("slack_signing_secret", "SLACK_SIGNING_SECRET", readers.secret, "", "Slack: for events over HTTP"),
+        Setting("slack_app_token", "SLACK_APP_TOKEN", app_token, "", "Slack: for events over Socket Mode"),
+        Setting("slack_api_url", "SLACK_API_URL", readers.url, "https://slack.com/api/", "Slack: where its API is"),
+        Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "recognised; the platform comes later"),
+        Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
+        Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),
+    )
+    limits = tuple(
+        Setting(
+            item.name,
+            f"{PREFIX}{item.name.upper()}",
+            readers.count(1, LIMIT_MOST),
+            str(item.default),
+            "a limit",
+        )
+        for item in fields(Limits)
+    )
+    return own + limits
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A setting as it stands: its text as a person may see it, and where that came from."""
+
+    setting: Setting
+    shown: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """``what`` names the setting and says what is wrong, ``remedy`` what to do. Free of secrets."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """``settings`` is None where there is a problem: then nothing starts."""
+
+    settings: Settings | None
+    in_force: tuple[InForce, ...]
+    problems: tuple[Problem, ...]
+
+
+def load(environment: Mapping[str, str], folder: Path, home: Path) -> Loaded:
+    """Read the settings. ``folder`` is where ``.env`` and ``carpool.toml`` are looked for, ``home`` the default home."""
+    problems: list[Problem] = []
+    table = settings_table(home)
+    dotenv = _read_dotenv(folder / ENV_FILE, problems)
+    toml = _read_toml(folder / TOML_FILE, table, problems)
+    _name_strangers({**dotenv, **environment}, table, problems)
+    values: dict[str, Any] = {}
+    in_force: list[InForce] = []
+    for setting in table:
+        given, source = _given(setting, environment, dotenv, toml)
+        try:
+            value = setting.read(given)
+        except ValueError as error:
+            problems.append(Problem(f"{setting.variable} (from {source}) is not usable: {error}.", _remedy(setting)))
+            continue
+        values[setting.field] = value
+        shown = value.masked if isinstance(value, Secret) and value else "" if isinstance(value, Secret) else given
+        in_force.append(InForce(setting, shown, source))
+    if values.get("openai_base_url") and not values.get("openai_models", True):
+        problems.append(
+            Problem(
+                "OPENAI_BASE_URL names a server, and nothing says which models it has.",
+                "Name them in CARPOOL_OPENAI_MODELS, with commas between.",
+            )
+        )
+    if problems:
+        return Loaded(None, tuple(in_force), tuple(problems))
+    limits = Limits(**{item.name: values.pop(item.name) for item in fields(Limits)})
+    values["openai_models"] = values["openai_models"] or OPENAI_MODELS
+    return Loaded(Settings(limits=limits, **values), tuple(in_force), ())
+
+
+def load_here() -> Loaded:
+    """The settings of this process."""
+    import platformdirs
+
+    return load(os.environ, Path.cwd(), platformdirs.user_data_path("carpool"))
+
+
+def colour_is_unwanted() -> bool:
+    """``NO_COLOR``, as no-color.org has it: set, and not empty."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+def _given(
+    setting: Setting, environment: Mapping[str, str], dotenv: Mapping[str, str], toml: Mapping[str, str]
+) -> tuple[str, Source]:
+    sources: tuple[tuple[Source, str | None], ...] = (
+        ("environment", environment.get(setting.variable)),
+        (".env", dotenv.get(setting.variable)),
+        ("carpool.toml", toml.get(setting.key)),
+    )
+    for source, given in sources:
+        # An empty variable counts as none: a `.env` copied from the example has many.
+        if given is not None and given.strip():
+            return given.strip(), source
+    return setting.default, "default"
+
+
+def _remedy(setting: Setting) -> str:
+    default = f", which makes it {setting.default}" if setting.default else ""
+    return f"Correct it ({setting.about}), or leave it out{default}."
+
+
+def _read_dotenv(path: Path, problems: list[Problem]) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    try:
+        values = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError):
+        problems.append(Problem(f"{path} cannot be read as text.", "Save it as UTF-8, and see that it may be read."))
+        return {}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_toml(path: Path, table: tuple[Setting, ...], problems: list[Problem]) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        # The parser's own words give the line and no value.
+        problems.append(Problem(f"{path} cannot be read: {error}.", "Mend that line: each is `name = value`."))
+        return {}
+    known = {setting.key: setting for setting in table}
+    found: dict[str, str] = {}
+    for key, value in data.items():
+        if key not in known:
+            problems.append(Problem(f"{TOML_FILE} has a setting named {key}, which there is not.", _near(key, known)))
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            found[key] = ",".join(value)
+        elif isinstance(value, bool):
+            found[key] = str(value).lower()
+        elif isinstance(value, str | int):
+            found[key] = str(value)
+        else:
+            problems.append(Problem(f"{key} in {TOML_FILE} is neither text nor a whole number.", _remedy(known[key])))
+    return found
+
+
+def _name_strangers(given: Mapping[str, str], table: tuple[Setting, ...], problems: list[Problem]) -> None:
+    """A misspelt setting would be silent otherwise. Only names that begin as ours do can be known to be meant for us."""
+    known = {setting.variable: setting for setting in table}
+    problems.extend(
+        Problem(f"There is no setting named {name}.", _near(name, known))
+        for name in given
+        if name.startswith(PREFIX) and name not in known
+    )
+
+
+def _near(name: str, known: Mapping[str, Setting]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"Did you mean {near[0]}?" if near else "`carpool config` lists all there are; take this one out."

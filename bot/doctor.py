@@ -1,0 +1,104 @@
+"""What is on, off and wrong, found out without calling anybody outside of this machine."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bot.app import find_local_weights, open_ledger
+from bot.config import Settings
+from bot.secret import Secret
+from ledger.errors import StoreError, StoreUnusable
+
+FREE_BYTES_MIN = 200_000_000
+
+State = Literal["on", "off", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``sentence`` says what is so, and where it is off or wrong also what to do."""
+
+    state: State
+    subject: str
+    sentence: str
+
+
+async def examine(settings: Settings) -> tuple[Finding, ...]:
+    later = (
+        ("Anthropic", settings.anthropic_api_key),
+        ("Google", settings.gemini_api_key),
+        ("xAI", settings.xai_api_key),
+        ("Hugging Face", settings.hf_token),
+        ("Discord", settings.discord_bot_token),
+    )
+    return (
+        _disk(settings.home),
+        await _ledger(settings),
+        _local(settings),
+        _openai(settings),
+        _slack(settings),
+        *(_later(subject, key) for subject, key in later),
+    )
+
+
+def _disk(home: Path) -> Finding:
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free < FREE_BYTES_MIN:
+        return Finding("wrong", "Disk", f"{free // 1_000_000:,} MB are free at {place}: free some space.")
+    return Finding("on", "Disk", f"{free // 1_000_000:,} MB are free at {place}.")
+
+
+async def _ledger(settings: Settings) -> Finding:
+    file = settings.database
+    if not file.exists():
+        return Finding("off", "RoadChain", f"{file} is not there yet: it begins with the first conversation.")
+    try:
+        async with open_ledger(settings) as (store, _):
+            size = (await store.head()).size
+    except StoreUnusable as error:
+        return Finding("wrong", "RoadChain", f"{error}. {error.remedy}")
+    except StoreError as error:
+        return Finding("wrong", "RoadChain", f"{error}.")
+    return Finding("on", "RoadChain", f"{file} has {size:,} entries. `carpool ledger verify` checks each of them.")
+
+
+def _local(settings: Settings) -> Finding:
+    if not settings.local_enabled:
+        return Finding("off", "Local model", "Set CARPOOL_LOCAL_ENABLED=true to offer it.")
+    weights, remedy = find_local_weights(settings)
+    if weights is None:
+        return Finding("wrong", "Local model", remedy)
+    return Finding("on", "Local model", f"{weights.name}, on this machine.")
+
+
+def _openai(settings: Settings) -> Finding:
+    models = ", ".join(settings.openai_models)
+    if settings.openai_base_url:
+        return Finding("on", "OpenAI", f"A compatible server at {settings.openai_base_url}, with {models}.")
+    if settings.openai_api_key:
+        return Finding("on", "OpenAI", f"With {models}. Whether the key is accepted shows in the first answer.")
+    return Finding("off", "OpenAI", "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server.")
+
+
+def _slack(settings: Settings) -> Finding:
+    bot, signing, app = settings.slack_bot_token, settings.slack_signing_secret, settings.slack_app_token
+    if not (bot or signing or app):
+        return Finding("off", "Slack", "Set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET; the README has the steps.")
+    if not bot:
+        return Finding("wrong", "Slack", "SLACK_BOT_TOKEN is missing: it is under OAuth & Permissions of your app.")
+    if not (signing or app):
+        return Finding(
+            "wrong",
+            "Slack",
+            "Set SLACK_SIGNING_SECRET for `carpool web`, or SLACK_APP_TOKEN for `carpool web --socket`.",
+        )
+    ways = [way for way, key in (("`carpool web`", signing), ("`carpool web --socket`", app)) if key]
+    return Finding("on", "Slack", f"Ready for {' and '.join(ways)}.")
+
+
+def _later(subject: str, key: Secret) -> Finding:
+    if key:
+        return Finding("off", subject, "Its key is set, and not used: this version has no adapter for it yet.")
+    return Finding("off", subject, "Not in this version yet.")

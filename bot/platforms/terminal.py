@@ -1,0 +1,187 @@
+"""CarPool in a terminal: a conversation, or one question through a pipe."""
+
+import asyncio
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.intake import Accepted
+from bot.limits import Limits
+from bot.platforms.base import Address, Incoming, PlatformName, Presence, Reply, Screen, Silent
+from bot.platforms.terminal_screen import TerminalScreen, footer_line, say_aside, write_whole
+from ledger.actions import TurnOutcome
+from ledger.pseudonyms import ConversationId, TurnId
+
+TERMINAL = PlatformName("terminal")
+LEAVE = ("/quit", "/exit")
+WENT_WELL: tuple[TurnOutcome, ...] = ("answered", "command")
+
+EXIT_ANSWERED = 0
+EXIT_NOT_ANSWERED = 1
+EXIT_USAGE = 2
+
+
+class Talk(Protocol):
+    """What a terminal needs of the intake."""
+
+    async def accept(self, incoming: Incoming) -> Accepted: ...
+
+    async def ended(self, turn: TurnId) -> TurnOutcome: ...
+
+    def stop(self, conversation: ConversationId) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of the program at a terminal. ``thread`` is empty for the conversation that lasts over all of them."""
+
+    id: str
+    thread: str
+
+    @classmethod
+    def lasting(cls) -> "Session":
+        return cls(secrets.token_hex(8), "")
+
+    @classmethod
+    def new(cls) -> "Session":
+        name = secrets.token_hex(8)
+        return cls(name, name)
+
+    @property
+    def address(self) -> Address:
+        return Address(TERMINAL, "local", "terminal", self.thread, "owner")
+
+
+class _Live:
+    """An answer as it comes, on the screen of the person who asked."""
+
+    def __init__(self, screen: TerminalScreen, shown: list[str]) -> None:
+        self._screen = screen
+        self._shown = shown
+
+    @property
+    def shows(self) -> bool:
+        return True
+
+    async def show(self, delta: str) -> None:
+        self._shown.append(delta)
+        self._screen.stream(delta)
+
+    async def reasoning(self, delta: str) -> None:
+        return None
+
+
+class TerminalPlatform:
+    """Fits ``bot.platforms.base.Platform``. A terminal keeps nothing that could be looked at after a restart.
+
+    ``screen`` None means a pipe: the answer alone goes to standard output, whole; all else to standard error.
+    """
+
+    def __init__(self, screen: TerminalScreen | None) -> None:
+        self._screen = screen
+        self._shown: dict[TurnId, list[str]] = {}
+        self._mine: set[TurnId] = set()
+
+    @property
+    def name(self) -> PlatformName:
+        return TERMINAL
+
+    def expect(self, turn: TurnId) -> None:
+        """This turn was asked here: its answer belongs on this screen. Others were left by a session that ended."""
+        self._mine.add(turn)
+
+    def screen(self, to: Address, turn: TurnId) -> Screen:
+        if self._screen is None or turn not in self._mine:
+            return Silent()
+        return _Live(self._screen, self._shown.setdefault(turn, []))
+
+    async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
+        if self._screen is None:
+            self._pipe(turn, reply)
+            return
+        shown = "".join(self._shown.pop(turn, [])).strip()
+        if turn not in self._mine:
+            self._screen.line("To what you asked in an earlier session:", dim=True)
+        # What was streamed stands on the screen already: only what came after it is printed.
+        rest = reply.text[len(shown) :] if shown and reply.text.startswith(shown) else reply.text
+        if rest.strip():
+            self._screen.line(rest.lstrip("\n") if shown else rest)
+        self._screen.settle()
+        if reply.footer is not None:
+            self._screen.line(footer_line(reply.footer), dim=True)
+        self._screen.line("")
+
+    async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
+        return "unknown"
+
+    def _pipe(self, turn: TurnId, reply: Reply) -> None:
+        if turn not in self._mine:
+            say_aside(f"To what you asked in an earlier session: {reply.text}")
+        elif reply.kind == "notice":
+            say_aside(reply.text)
+        else:
+            write_whole(reply.text, sys.stdout)
+
+
+async def answer_pipe(talk: Talk, platform: TerminalPlatform, question: str) -> int:
+    """One question, one answer. Returns the exit status."""
+    outcome = await _ask(talk, platform, Session.new(), question)
+    return EXIT_ANSWERED if outcome in WENT_WELL else EXIT_NOT_ANSWERED
+
+
+def read_question(limits: Limits) -> str:
+    """All of standard input. One byte above the limit is enough to be told of it. Raises ``UnicodeDecodeError``."""
+    given = sys.stdin.buffer.read(limits.message_bytes_max + 1)
+    if len(given) > limits.message_bytes_max:
+        return given.decode(errors="replace")
+    return given.decode()
+
+
+async def converse(
+    talk: Talk, platform: TerminalPlatform, screen: TerminalScreen, session: Session, asked_before: Sequence[str]
+) -> int:
+    """Prompt, answer, until the person leaves. ``asked_before`` is what the arrow keys bring back, the oldest first."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.history import InMemoryHistory
+    from prompt_toolkit.patch_stdout import patch_stdout
+
+    prompt: PromptSession[str] = PromptSession("you> ", history=InMemoryHistory(asked_before))
+    while True:
+        try:
+            # What arrives meanwhile (an answer left over from an earlier session) is printed above the prompt.
+            with patch_stdout(raw=True):
+                text = await prompt.prompt_async()
+        except EOFError:
+            return EXIT_ANSWERED
+        except KeyboardInterrupt:
+            screen.line("Ctrl-D or /quit leaves.", dim=True)
+            continue
+        if text.strip().casefold() in LEAVE:
+            return EXIT_ANSWERED
+        if text.strip():
+            screen.think()
+            await _ask(talk, platform, session, text)
+            screen.settle()
+
+
+async def _ask(talk: Talk, platform: TerminalPlatform, session: Session, text: str) -> TurnOutcome:
+    event_identity = f"{session.id}/{secrets.token_hex(8)}"
+    accepted = await talk.accept(Incoming(session.address, event_identity, text))
+    platform.expect(accepted.turn)
+    with _interrupts(lambda: talk.stop(accepted.conversation)):
+        return await talk.ended(accepted.turn)
+
+
+@contextmanager
+def _interrupts(stop: Callable[[], object]) -> Iterator[None]:
+    """Inside, Ctrl-C stops the answer and not the program."""
+    loop = asyncio.get_running_loop()
+    before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(stop))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,88 @@
+"""What a terminal shows: text made harmless, a spinner, an answer as it comes, a dim footer.
+
+Nothing that a model or another person wrote reaches the terminal with control characters in it: an escape sequence could
+retitle the window, hide text, or type for the person.
+"""
+
+import re
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from bot.platforms.base import Footer
+from ledger.money import rc_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+# C0 and C1 but for tab and line feed; the marks that turn the direction of text around.
+_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def harmless(text: str) -> str:
+    return _HARMFUL.sub("", text.replace("\r\n", "\n"))
+
+
+def footer_line(footer: Footer) -> str:
+    cost = "price not known" if footer.cost is None else "free" if footer.cost == 0 else rc_text(footer.cost)
+    return f"{footer.model} · {footer.reason} · {cost} · {footer.receipt}"
+
+
+class TerminalScreen:
+    """The lines of one terminal. ``colour`` false leaves out every style."""
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+        self._console: Console | None = None
+        self._status: Status | None = None
+        self._open = False
+
+    @property
+    def console(self) -> "Console":
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(highlight=False, no_color=not self._colour, soft_wrap=True)
+        return self._console
+
+    def line(self, text: str, *, dim: bool = False) -> None:
+        """A whole line, below whatever stands there."""
+        self.settle()
+        self.console.print(harmless(text), style="dim" if dim and self._colour else None, markup=False, emoji=False)
+
+    def think(self) -> None:
+        """Show that the answer is being made, until something else is shown."""
+        if self._status is None:
+            self._status = self.console.status("thinking", spinner="dots")
+            self._status.start()
+
+    def stream(self, delta: str) -> None:
+        self._still()
+        if clean := harmless(delta):
+            self._open = not clean.endswith("\n")
+            self.console.file.write(clean)
+            self.console.file.flush()
+
+    def settle(self) -> None:
+        """End the spinner, and a line that was begun."""
+        self._still()
+        if self._open:
+            self._open = False
+            self.console.file.write("\n")
+            self.console.file.flush()
+
+    def _still(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def write_whole(text: str, to: TextIO) -> None:
+    """For a pipe: the text alone, its bytes as they are but for what no terminal should be told."""
+    to.write(harmless(text).rstrip("\n") + "\n")
+    to.flush()
+
+
+def say_aside(text: str) -> None:
+    """To standard error: what is not the answer."""
+    write_whole(text, sys.stderr)

@@ -1,0 +1,99 @@
+"""The processes of the ``Procfile``, from their settings to their exit status."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from bot.app import OpenHouse, embedded_is_best, open_house, open_models
+from bot.commands.past import questions
+from bot.config import Settings
+from bot.platforms.terminal import (
+    EXIT_USAGE,
+    Session,
+    TerminalPlatform,
+    answer_pipe,
+    converse,
+    read_question,
+)
+from bot.platforms.terminal_screen import TerminalScreen, say_aside
+from ledger.errors import StoreFailed
+
+T = TypeVar("T")
+
+ASKED_BEFORE_MAX = 200
+PLUG_IN = (
+    "It is very small, so expect mistakes. For a better one put OPENAI_API_KEY=... or "
+    "CARPOOL_LOCAL_MODEL=/path/to/model.gguf into a file named .env, and start again."
+)
+
+
+async def pipe(settings: Settings) -> int:
+    """``echo question | carpool chat``: 0 answered, 1 not, 2 where the question is no text."""
+    try:
+        question = read_question(settings.limits)
+    except UnicodeDecodeError as error:
+        say_aside(
+            f"The question is not UTF-8 text: the byte at position {error.start} does not fit. Nothing was asked."
+        )
+        return EXIT_USAGE
+    platform = TerminalPlatform(None)
+    async with open_models(settings) as models, open_house(settings, models, [platform]) as house:
+        return await _unless_failed(house, answer_pipe(house.intake, platform, question))
+
+
+async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
+    """``carpool chat`` at a terminal."""
+    screen = TerminalScreen(colour)
+    platform = TerminalPlatform(screen)
+    session = Session.new() if new else Session.lasting()
+    async with open_models(settings) as models, open_house(settings, models, [platform]) as house:
+        if not models.catalog.cards:
+            screen.line("No model is connected, so nothing can be answered: `carpool doctor` says what is missing.")
+        for line in _welcome(settings, models.catalog.cards[0].label if models.catalog.cards else "none"):
+            screen.line(line, dim=True)
+        if embedded_is_best(settings, models.catalog):
+            screen.line(PLUG_IN, dim=True)
+        screen.line("/help lists the commands. Ctrl-C stops an answer, Ctrl-D leaves.\n", dim=True)
+        # The weights are read while the person types.
+        warming = asyncio.create_task(models.warm_up())
+        try:
+            before = await _asked_before(house, session)
+            return await _unless_failed(house, converse(house.intake, platform, screen, session, before))
+        finally:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
+
+
+def _welcome(settings: Settings, model: str) -> list[str]:
+    return [
+        f"CarPool. Model: {model}",
+        f"What is said here is recorded in {settings.database}",
+    ]
+
+
+async def _asked_before(house: OpenHouse, session: Session) -> list[str]:
+    address = session.address
+    conversation = house.pseudonyms.conversation(address.platform, address.workspace, address.channel, address.thread)
+    store = house.house.desk.store
+    return questions(await store.said_in(conversation, (await store.head()).size, 2 * ASKED_BEFORE_MAX))
+
+
+async def _unless_failed(house: OpenHouse, work: Awaitable[T]) -> T:
+    """The work's result. Raises ``StoreFailed`` as soon as nothing can be recorded any more."""
+    working = asyncio.ensure_future(work)
+    failing = asyncio.create_task(house.intake.failed.wait())
+    try:
+        await asyncio.wait({working, failing}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return await working
+        failure = house.house.roadchain.failure
+        raise failure or StoreFailed("the ledger takes no more entries", "input_output")
+    finally:
+        for task in (working, failing):
+            task.cancel()
+        await asyncio.gather(working, failing, return_exceptions=True)
+
+
+def both_are_terminals() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

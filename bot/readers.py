@@ -1,0 +1,121 @@
+"""How the text of one setting becomes its value. Each raises ``ValueError`` with a sentence on what it should be."""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bot.secret import Secret
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+YES = ("1", "true", "yes", "on")
+NO = ("0", "false", "no", "off")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def secret(given: str) -> Secret:
+    if not given.isascii() or not given.isprintable() or " " in given:
+        raise ValueError("it should be one word of plain characters; look for a space or a line break in it")
+    return Secret(given)
+
+
+def secret_like(prefix: str, what: str) -> Callable[[str], Secret]:
+    """A secret whose kind its first letters tell."""
+
+    def read(given: str) -> Secret:
+        if given and not given.startswith(prefix):
+            raise ValueError(f"it should be {what}, which begins with {prefix}")
+        return secret(given)
+
+    return read
+
+
+def flag(given: str) -> bool:
+    if given.casefold() in YES:
+        return True
+    if given.casefold() in NO:
+        return False
+    raise ValueError("it should be true or false")
+
+
+def count(least: int, most: int) -> Callable[[str], int]:
+    def read(given: str) -> int:
+        if given.isascii() and given.isdigit() and len(given) < 20 and least <= int(given) <= most:
+            return int(given)
+        raise ValueError(f"it should be a whole number from {least:,} to {most:,}")
+
+    return read
+
+
+def url(given: str) -> str:
+    """Empty, or an address: https, or http on this machine."""
+    if not given:
+        return ""
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it should be an address such as https://example.com/v1")
+    return given
+
+
+def level(given: str) -> str:
+    if given.upper() not in LEVELS:
+        raise ValueError(f"it should be one of {', '.join(LEVELS)}")
+    return given.upper()
+
+
+def line(given: str) -> str:
+    if not given or not given.isprintable():
+        raise ValueError("it should be one line of text")
+    return given
+
+
+def folder(given: str) -> Path:
+    path = Path(given).expanduser()
+    if path.exists() and not path.is_dir():
+        raise ValueError("it should be a folder, and there is a file of that name")
+    return path.absolute()
+
+
+def file(given: str) -> Path | None:
+    """None where empty; else a file that is there."""
+    if not given:
+        return None
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise ValueError("there is no file of that name")
+    return path.absolute()
+
+
+def forks(given: str) -> tuple[tuple[Path, float], ...]:
+    """``FILE`` or ``FILE:SCALE``, several with commas between."""
+    found: list[tuple[Path, float]] = []
+    for item in filter(None, (part.strip() for part in given.split(","))):
+        name, colon, scale = item.rpartition(":")
+        if not colon or not _is_number(scale):
+            name, scale = item, "1"
+        path = file(name)
+        if path is not None:
+            found.append((path, float(scale)))
+    return tuple(found)
+
+
+def names(given: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in given.split(","))))
+
+
+def sqlite_file(given: str) -> Path | None:
+    """``sqlite:///FILE``; None where empty, which means the file in ``CARPOOL_HOME``."""
+    if not given:
+        return None
+    if given.startswith(("postgresql://", "postgres://")):
+        raise ValueError("PostgreSQL is not supported yet; leave it out, or use sqlite:///path/to/roadchain.db")
+    name = given.removeprefix("sqlite:///")
+    if name == given or not name:
+        raise ValueError("it should be sqlite:///path/to/roadchain.db")
+    return Path(name).expanduser().absolute()
+
+
+def _is_number(given: str) -> bool:
+    try:
+        return 0 <= float(given) <= 100
+    except ValueError:
+        return False
