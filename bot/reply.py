@@ -50,7 +50,8 @@ def _reason(story: Story) -> str:
     if story.route is None:
         return ""
     if not failed:
-        return story.route.reason
+        # The footer names the model just before.
+        return story.route.reason.removeprefix(f"{_label(story.attempts[-1])} is ")
     causes = ", ".join(f"{_label(attempt)} {_cause(attempt)}" for attempt in failed)
     return f"{causes}; {_label(story.attempts[-1])} answered instead"
 

@@ -108,7 +108,9 @@ class TerminalPlatform:
             self._screen.line("To what you asked in an earlier session:", dim=True)
         # What was streamed stands on the screen already: only what came after it is printed.
         rest = reply.text[len(shown) :] if shown and reply.text.startswith(shown) else reply.text
-        if rest.strip():
+        if reply.kind != "answer":
+            self._screen.markdown(rest)
+        elif rest.strip():
             self._screen.line(rest.lstrip("\n") if shown else rest)
         self._screen.settle()
         if reply.footer is not None:

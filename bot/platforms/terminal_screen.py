@@ -9,13 +9,14 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from bot.platforms.base import Footer
+from bot.platforms.wrapping import Wrapper
 from ledger.money import rc_text
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-# C0 and C1 but for tab and line feed; the marks that turn the direction of text around.
+# C0 and C1 but for tab and line feed; the marks that turn the direction of text around; half a pair of surrogates.
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -35,20 +36,28 @@ class TerminalScreen:
         self._colour = colour
         self._console: Console | None = None
         self._status: Status | None = None
-        self._open = False
+        self._wrapper: Wrapper | None = None
 
     @property
     def console(self) -> "Console":
         if self._console is None:
             from rich.console import Console
 
-            self._console = Console(highlight=False, no_color=not self._colour, soft_wrap=True)
+            self._console = Console(highlight=False, no_color=not self._colour)
         return self._console
 
     def line(self, text: str, *, dim: bool = False) -> None:
-        """A whole line, below whatever stands there."""
+        """Whole lines, below whatever stands there, broken between words."""
         self.settle()
-        self.console.print(harmless(text), style="dim" if dim and self._colour else None, markup=False, emoji=False)
+        style = "dim" if dim and self._colour else None
+        self.console.print(harmless(text), style=style, markup=False, emoji=False)
+
+    def markdown(self, text: str) -> None:
+        """Markdown as a page shows it. For what CarPool itself says: it may hold quotes, and links stay visible."""
+        from rich.markdown import Markdown
+
+        self.settle()
+        self.console.print(Markdown(harmless(text), hyperlinks=False, code_theme="bw"))
 
     def think(self) -> None:
         """Show that the answer is being made, until something else is shown."""
@@ -57,19 +66,26 @@ class TerminalScreen:
             self._status.start()
 
     def stream(self, delta: str) -> None:
+        if not (clean := harmless(delta)):
+            return
         self._still()
-        if clean := harmless(delta):
-            self._open = not clean.endswith("\n")
-            self.console.file.write(clean)
-            self.console.file.flush()
+        if self._wrapper is None:
+            from rich.cells import cell_len
+
+            self._wrapper = Wrapper(self.console.width, cell_len)
+        self._write(self._wrapper.feed(clean))
 
     def settle(self) -> None:
         """End the spinner, and a line that was begun."""
         self._still()
-        if self._open:
-            self._open = False
-            self.console.file.write("\n")
-            self.console.file.flush()
+        wrapper, self._wrapper = self._wrapper, None
+        if wrapper is not None:
+            rest = wrapper.end()
+            self._write(f"{rest}\n" if wrapper.open else rest)
+
+    def _write(self, text: str) -> None:
+        self.console.file.write(text)
+        self.console.file.flush()
 
     def _still(self) -> None:
         if self._status is not None:
@@ -78,7 +94,7 @@ class TerminalScreen:
 
 
 def write_whole(text: str, to: TextIO) -> None:
-    """For a pipe: the text alone, its bytes as they are but for what no terminal should be told."""
+    """For a pipe: the text alone, but for what no terminal should be told."""
     to.write(harmless(text).rstrip("\n") + "\n")
     to.flush()
 
