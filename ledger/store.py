@@ -167,7 +167,10 @@ class Store(Protocol):
         ...
 
     async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
-        """``message.received`` and ``reply.prepared`` of a conversation below ``seq`` ``before``: the last ones, in order."""
+        """What was said in a conversation below ``seq`` ``before``: the last ones, in order. Commands are left out.
+
+        That is ``message.received`` and ``reply.prepared`` of its turns of kind ``message``.
+        """
         ...
 
     async def last_turn(self, conversation: ConversationId, actor: ActorId, before: int) -> TurnId | None:

@@ -53,16 +53,18 @@ async def _receipt(asking: Asking, desk: Desk) -> Result:
         return Result(NOTHING_YET)
     turn = entries[0].entry.turn
     lines = [
-        f"{recorded.entry.seq:>8}  {recorded.entry.action.name:<17} {hash_text(recorded.hash)}" for recorded in entries
+        f"{recorded.entry.seq:>8}  {recorded.entry.action.name:<17} {recorded.hash.hex()[:32]}…" for recorded in entries
     ]
     return Result(
         "\n".join(
             [
-                f"What RoadChain recorded of turn {turn}:",
+                f"What RoadChain recorded of turn `{turn}`:",
                 "",
                 "```",
                 *lines,
                 "```",
+                "",
+                f"The last hash in full: `{hash_text(entries[-1].hash)}`",
                 "",
                 "*Recorded*: each entry is on disk and chained to the one before it. "
                 "`carpool ledger verify` checks the whole chain.",

@@ -110,8 +110,9 @@ class SqliteStore:
 
     async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
         said = await self._recorded(
-            "WHERE conversation = ? AND seq < ? AND action IN ('message.received', 'reply.prepared')"
-            " ORDER BY seq DESC LIMIT ?",
+            "JOIN turn ON turn.turn = entry.turn AND turn.kind = 'message'"
+            " WHERE entry.conversation = ? AND entry.seq < ? AND action IN ('message.received', 'reply.prepared')"
+            " ORDER BY entry.seq DESC LIMIT ?",
             conversation,
             before,
             count_max,
