@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adapters.base import BaseAdapter
 from adapters.errors import AdapterError, NotConfigured
@@ -39,7 +40,7 @@ class Models:
 
     adapters: Mapping[ProviderName, BaseAdapter]
     catalog: Catalog
-    warm_up: Callable[[], Awaitable[None]]
+    warm_up: Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)

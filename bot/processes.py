@@ -1,14 +1,21 @@
 """The processes of the ``Procfile``, from their settings to their exit status."""
 
 import asyncio
+import contextlib
+import logging
+import signal
 import sys
 from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from bot.app import OpenHouse, embedded_is_best, open_house, open_models
 from bot.commands.past import questions
 from bot.config import Settings
+from bot.platforms.base import PlatformError
 from bot.platforms.terminal import (
+    EXIT_ANSWERED,
+    EXIT_NOT_ANSWERED,
     EXIT_USAGE,
     Session,
     TerminalPlatform,
@@ -20,6 +27,8 @@ from bot.platforms.terminal_screen import TerminalScreen, say_aside
 from ledger.errors import StoreFailed
 
 T = TypeVar("T")
+
+log = logging.getLogger("carpool.process")
 
 ASKED_BEFORE_MAX = 200
 PLUG_IN = (
@@ -70,6 +79,71 @@ def _welcome(settings: Settings, model: str) -> list[str]:
         f"CarPool. Model: {model}",
         f"What is said here is recorded in {settings.database}",
     ]
+
+
+async def web(settings: Settings, *, socket: bool) -> int:
+    """``carpool web``: Slack over HTTP, or over Socket Mode; the health of the process over HTTP in either case."""
+    missing = _missing_for_slack(settings, socket)
+    if missing:
+        say_aside(missing)
+        return EXIT_USAGE
+    from bot.http.ingress import serve, web_app
+    from bot.platforms.slack import SlackPlatform, SlackSettings, SlackSocket, bolt_app
+
+    slack = SlackSettings(
+        settings.slack_bot_token.reveal(),
+        settings.slack_signing_secret.reveal(),
+        settings.slack_app_token.reveal(),
+        settings.slack_api_url,
+    )
+    platform = SlackPlatform(slack)
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        models = await stack.enter_async_context(open_models(settings))
+        stack.push_async_callback(platform.aclose)
+        house = await stack.enter_async_context(open_house(settings, models, [platform]))
+        bolt = bolt_app(platform, house.intake.accept)
+        _stop_on_signals(stop)
+        app = web_app(
+            None if socket else bolt,
+            slack.signing_secret,
+            settings.limits.body_bytes_max,
+            lambda: not house.intake.failed.is_set(),
+        )
+        try:
+            if socket:
+                await stack.enter_async_context(SlackSocket(bolt, slack))
+            await _unless_failed(house, serve(app, settings.host, settings.port, stop, _tell_port))
+        except PlatformError as error:
+            say_aside(f"{error}: see that SLACK_APP_TOKEN is right and that Socket Mode is on in the app's settings.")
+            return EXIT_NOT_ANSWERED
+        except OSError as error:
+            say_aside(f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): set PORT to another.")
+            return EXIT_NOT_ANSWERED
+    return EXIT_ANSWERED
+
+
+def _missing_for_slack(settings: Settings, socket: bool) -> str:
+    wanted = [("SLACK_BOT_TOKEN", settings.slack_bot_token)]
+    if socket:
+        wanted.append(("SLACK_APP_TOKEN", settings.slack_app_token))
+    else:
+        wanted.append(("SLACK_SIGNING_SECRET", settings.slack_signing_secret))
+    missing = [name for name, value in wanted if not value]
+    if not missing:
+        return ""
+    return f"Not set: {' and '.join(missing)}. The README says under Slack where each is found; put them into .env."
+
+
+def _tell_port(port: int) -> None:
+    log.info("listening", extra={"port": port})
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends the process as it always does
+            loop.add_signal_handler(name, stop.set)
 
 
 async def _asked_before(house: OpenHouse, session: Session) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Literal, NewType, Protocol
 
 from adapters.messages import File, Image
 from ledger.actions import ReplyKind
-from ledger.money import Money
+from ledger.money import FREE, Money, rc_text
 from ledger.pseudonyms import TurnId
 
 PlatformName = NewType("PlatformName", str)
@@ -54,6 +54,11 @@ class Footer:
     reason: str
     cost: Money | None
     receipt: str
+
+    @property
+    def line(self) -> str:
+        cost = "price not known" if self.cost is None else "free" if self.cost == FREE else rc_text(self.cost)
+        return f"{self.model} · {self.reason} · {cost} · {self.receipt}"
 
 
 @dataclass(frozen=True, slots=True)

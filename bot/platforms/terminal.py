@@ -12,7 +12,7 @@ from typing import Protocol
 from bot.intake import Accepted
 from bot.limits import Limits
 from bot.platforms.base import Address, Incoming, PlatformName, Presence, Reply, Screen, Silent
-from bot.platforms.terminal_screen import TerminalScreen, footer_line, say_aside, write_whole
+from bot.platforms.terminal_screen import TerminalScreen, say_aside, write_whole
 from ledger.actions import TurnOutcome
 from ledger.pseudonyms import ConversationId, TurnId
 
@@ -114,7 +114,7 @@ class TerminalPlatform:
             self._screen.line(rest.lstrip("\n") if shown else rest)
         self._screen.settle()
         if reply.footer is not None:
-            self._screen.line(footer_line(reply.footer), dim=True)
+            self._screen.line(reply.footer.line, dim=True)
         self._screen.line("")
 
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:

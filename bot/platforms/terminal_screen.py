@@ -8,9 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from bot.platforms.base import Footer
 from bot.platforms.wrapping import Wrapper
-from ledger.money import rc_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,11 +20,6 @@ _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 
 def harmless(text: str) -> str:
     return _HARMFUL.sub("", text.replace("\r\n", "\n"))
-
-
-def footer_line(footer: Footer) -> str:
-    cost = "price not known" if footer.cost is None else "free" if footer.cost == 0 else rc_text(footer.cost)
-    return f"{footer.model} · {footer.reason} · {cost} · {footer.receipt}"
 
 
 class TerminalScreen:

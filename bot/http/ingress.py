@@ -1,0 +1,171 @@
+"""The way in over HTTP: Slack's events and commands, and the health of the process.
+
+Each request that is not taken gets a status and a sentence, as JSON. A signature is checked before anything is parsed.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slack_bolt.async_app import AsyncApp
+    from slack_bolt.response import BoltResponse
+    from slack_sdk.signature import SignatureVerifier
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+log = logging.getLogger("carpool.http")
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+SIGNATURE_AGE_S_MAX = 300
+BACKLOG = 512
+
+
+class NotTaken(Exception):
+    """``sentence`` is for whoever sent the request."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+
+
+def web_app(
+    slack: "AsyncApp | None",
+    signing_secret: str,
+    body_bytes_max: int,
+    healthy: Callable[[], bool],
+    clock_s: Callable[[], float] = time.time,
+) -> "Starlette":
+    """``slack`` None leaves its way out. ``clock_s`` tells the age of signatures, in seconds since 1970."""
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    async def health(request: "Request") -> "Response":
+        ok = healthy()
+        return JSONResponse({"status": "ok" if ok else "failed"}, 200 if ok else 503)
+
+    async def not_taken(request: "Request", error: Exception) -> "Response":
+        if isinstance(error, NotTaken):
+            return JSONResponse({"error": error.sentence}, error.status)
+        if isinstance(error, HTTPException):
+            return JSONResponse({"error": _of_route(error)}, error.status_code, error.headers)
+        log.error("a request failed", exc_info=error)
+        return JSONResponse({"error": "Something went wrong here. Send it again."}, 500)
+
+    routes = [Route("/health", health, methods=["GET"])]
+    if slack is not None:
+        routes.append(Route("/slack/events", _slack(slack, signing_secret, body_bytes_max, clock_s), methods=["POST"]))
+    return Starlette(routes=routes, exception_handlers={NotTaken: not_taken, HTTPException: not_taken, 500: not_taken})
+
+
+def _slack(
+    app: "AsyncApp", signing_secret: str, body_bytes_max: int, clock_s: Callable[[], float]
+) -> "Callable[[Request], Awaitable[Response]]":
+    from slack_bolt.request.async_request import AsyncBoltRequest
+    from slack_sdk.signature import SignatureVerifier
+
+    signer = SignatureVerifier(signing_secret)
+
+    async def events(request: "Request") -> "Response":
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+        if kind not in (JSON, FORM):
+            raise NotTaken(415, f"The content type has to be {JSON} or {FORM}.")
+        body = await _read(request, body_bytes_max)
+        _check_signature(signer, request, body, clock_s())
+        text = _parse(body, kind)
+        headers: dict[str, str | Sequence[str]] = {
+            name: value for name, value in request.headers.items() if name.startswith(("x-slack-", "content-"))
+        }
+        return _response(await app.async_dispatch(AsyncBoltRequest(body=text, headers=headers)))
+
+    return events
+
+
+async def _read(request: "Request", body_bytes_max: int) -> bytes:
+    """The body, or 413 as soon as it is known to be too long: the rest is not read."""
+    too_long = NotTaken(413, f"The body has more than {body_bytes_max:,} bytes.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > body_bytes_max:
+        raise too_long
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > body_bytes_max:
+            raise too_long
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _check_signature(signer: "SignatureVerifier", request: "Request", body: bytes, now_s: float) -> None:
+    stamp = request.headers.get("x-slack-request-timestamp", "")
+    signature = request.headers.get("x-slack-signature", "")
+    if not stamp or not signature:
+        raise NotTaken(401, "The signature is missing: x-slack-signature and x-slack-request-timestamp.")
+    if not (stamp.isascii() and stamp.isdigit()) or abs(now_s - int(stamp)) > SIGNATURE_AGE_S_MAX:
+        raise NotTaken(401, f"The timestamp is more than {SIGNATURE_AGE_S_MAX} seconds away from now.")
+    expected = signer.generate_signature(timestamp=stamp, body=body)
+    if expected is None or not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise NotTaken(401, "The signature does not fit the body and the signing secret.")
+
+
+def _parse(body: bytes, kind: str) -> str:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise NotTaken(400, f"The body is not UTF-8: see the byte at position {error.start}.") from error
+    if kind == JSON:
+        try:
+            parsed = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise NotTaken(400, "The body is not JSON.") from error
+        if not isinstance(parsed, dict):
+            raise NotTaken(400, "The body is not a JSON object.")
+    return text
+
+
+def _of_route(error: "HTTPException") -> str:
+    sentences = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+    return sentences.get(error.status_code, error.detail)
+
+
+def _response(answer: "BoltResponse") -> "Response":
+    from starlette.responses import JSONResponse, Response
+
+    if answer.status == 404:
+        return JSONResponse({"error": "Nothing here answers this kind of request."}, 404)
+    if answer.status >= 500:
+        return JSONResponse({"error": answer.body}, answer.status)
+    headers = {name: values[0] for name, values in answer.headers.items() if values}
+    return Response(answer.body, answer.status, headers)
+
+
+async def serve(app: "Starlette", host: str, port: int, stop: asyncio.Event, on_started: Callable[[int], None]) -> None:
+    """Serve until ``stop`` is set, or a signal comes. Port 0 takes a free one. Raises ``OSError`` where it is taken."""
+    import uvicorn
+
+    listener = socket.create_server((host, port), backlog=BACKLOG)
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False)
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    on_started(listener.getsockname()[1])
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+        listener.close()
