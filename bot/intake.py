@@ -10,7 +10,7 @@ from bot.errors import Trouble, explain
 from bot.payloads import encode_asked
 from bot.platforms.base import Incoming, PlatformError
 from bot.turn import House, TakenOver, apologise, give_up, run_turn
-from ledger.actions import MessageReceived, Refusal, TurnOutcome
+from ledger.actions import MessageReceived, Refusal, TurnKind, TurnOutcome
 from ledger.entry import Draft, Scope
 from ledger.errors import KeyReused, StoreFailed
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
@@ -86,9 +86,9 @@ class Intake:
         )
         refusal = await self._refusal(incoming, scope)
         invocation = "" if refusal else recognise(incoming.text, bare=incoming.bare_commands)
-        received = MessageReceived(
-            address.platform, scope.conversation, "command" if invocation else "message", refusal
-        )
+        # Only what a model is asked waits its turn in the conversation; a refusal or a command is answered at once.
+        kind: TurnKind = "command" if invocation or refusal else "message"
+        received = MessageReceived(address.platform, scope.conversation, kind, refusal)
         payload = encode_asked(incoming, invocation, keep_content=refusal != "too_long")
         try:
             (receipt,) = await self._house.roadchain.append(Draft(received, scope, scope.turn, payload))

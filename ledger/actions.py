@@ -32,7 +32,10 @@ class LedgerCreated:
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """A platform handed a message over. Payload: the text, the attachments and where the reply goes."""
+    """A platform handed a message over. Payload: the text, the attachments and where the reply goes.
+
+    ``kind`` is ``message`` where a model is asked, and ``command`` where none is: a command, or a message refused.
+    """
 
     name: ClassVar[str] = "message.received"
     platform: str

@@ -1,0 +1,146 @@
+"""A whole house in a folder: the real ledger, the real intake, a script in place of a model."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.base import BaseAdapter
+from adapters.messages import ModelName, ProviderName
+from adapters.scripted import ScriptedAdapter, ScriptReply, answer
+from bot.commands.base import Desk
+from bot.intake import Intake
+from bot.limits import Limits
+from bot.lucidia.catalog import Catalog, ModelCard, Rates
+from bot.platforms.base import Address, Incoming, Platform, PlatformName, Presence, Reply, Screen
+from bot.turn import House
+from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
+from ledger.actions import LedgerCreated, TurnOutcome
+from ledger.entry import HOUSE, Draft
+from ledger.pseudonyms import Pseudonyms, TurnId
+from ledger.roadchain import RoadChain, clock_us
+from ledger.store import Recorded
+
+PSEUDONYMS = Pseudonyms(b"\x01" * 32)
+DATABASE = "roadchain.db"
+GENESIS = Draft(LedgerCreated("test", "00" * 16, "11" * 32), HOUSE, "ledger.created")
+ME = Address(PlatformName("test"), "team", "channel", "thread", "person")
+
+
+def card(
+    name: str, quality: int = 50, *, images: bool = False, tools: bool = True, rates: Rates | None = None
+) -> ModelCard:
+    return ModelCard(
+        ProviderName(name),
+        ModelName("m"),
+        100_000,
+        4_096,
+        images,
+        False,
+        tools,
+        quality=quality,
+        rates=rates or Rates(0, 0),
+    )
+
+
+def asks(text: str, event: str = "1", address: Address = ME, *, bare: bool = False) -> Incoming:
+    return Incoming(address, event, text, bare_commands=bare)
+
+
+class RecordingScreen:
+    def __init__(self, shows: bool) -> None:
+        self._shows = shows
+        self.seen = ""
+        self.first = asyncio.Event()
+
+    @property
+    def shows(self) -> bool:
+        return self._shows
+
+    async def show(self, delta: str) -> None:
+        self.seen += delta
+        self.first.set()
+
+    async def reasoning(self, delta: str) -> None:
+        return None
+
+
+@dataclass
+class RecordingPlatform:
+    """Keeps what was sent. ``fails`` are raised by the next sends, in order; ``presence`` is what ``find`` says."""
+
+    live: bool = False
+    presence: Presence = "absent"
+    fails: list[Exception] = field(default_factory=list)
+    sent: list[tuple[TurnId, int, Reply]] = field(default_factory=list)
+    screens: dict[TurnId, RecordingScreen] = field(default_factory=dict)
+    looked: int = 0
+
+    @property
+    def name(self) -> PlatformName:
+        return ME.platform
+
+    def screen(self, to: Address, turn: TurnId) -> Screen:
+        return self.screens.setdefault(turn, RecordingScreen(self.live))
+
+    async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
+        if self.fails:
+            raise self.fails.pop(0)
+        self.sent.append((turn, part, reply))
+
+    async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
+        self.looked += 1
+        return self.presence
+
+    @property
+    def texts(self) -> list[str]:
+        return [reply.text for _, _, reply in self.sent]
+
+
+@dataclass(frozen=True)
+class Open:
+    house: House
+    intake: Intake
+    store: SqliteStore
+    roadchain: RoadChain
+
+    async def ask(self, incoming: Incoming) -> tuple[TurnId, TurnOutcome]:
+        accepted = await self.intake.accept(incoming)
+        return accepted.turn, await self.intake.ended(accepted.turn)
+
+    async def journal(self, turn: TurnId) -> list[str]:
+        return [recorded.entry.action.name for recorded in await self.store.entries_of(turn)]
+
+    async def all(self) -> tuple[Recorded, ...]:
+        return await self.store.entries(-1, 100_000)
+
+
+@asynccontextmanager
+async def running_house(
+    folder: Path,
+    platform: Platform,
+    adapters: Mapping[str, BaseAdapter] | Sequence[ScriptReply] = (answer("Hello."),),
+    *,
+    cards: Sequence[ModelCard] | None = None,
+    limits: Limits = Limits(),
+    toolbox: Toolbox = EMPTY_TOOLBOX,
+    wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
+) -> AsyncIterator[Open]:
+    """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
+    if not isinstance(adapters, Mapping):
+        adapters = {"scripted": ScriptedAdapter(ProviderName("scripted"), tuple(adapters))}
+    if cards is None:
+        cards = [card(name, 90 - place) for place, name in enumerate(adapters)]
+    async with AsyncExitStack() as stack:
+        store = wrap(await SqliteStore.open(folder / DATABASE))
+        stack.push_async_callback(store.aclose)
+        roadchain = await stack.enter_async_context(RoadChain(store))
+        await roadchain.append(GENESIS)
+        desk = Desk(store, Catalog.of(cards), lambda conversation: intake.stop(conversation))
+        by_provider = {ProviderName(name): adapter for name, adapter in adapters.items()}
+        house = House(roadchain, desk, by_provider, {platform.name: platform}, toolbox, limits)
+        intake = Intake(house, PSEUDONYMS, store.owner, clock_us)
+        await stack.enter_async_context(intake)
+        yield Open(house, intake, store, roadchain)
