@@ -4,6 +4,7 @@ JSON with sorted keys; bytes as base64. A payload is read by this program only: 
 """
 
 import base64
+import json
 from dataclasses import dataclass
 
 import orjson
@@ -43,7 +44,7 @@ def encode_asked(incoming: Incoming, invocation: str, keep_content: bool) -> byt
     """``keep_content`` is false for a message that is refused for its size: then only the address is kept."""
     address = incoming.address
     parts: tuple[Part, ...] = (Text(incoming.text), *incoming.attachments) if keep_content else ()
-    return orjson.dumps(
+    return _dump(
         {
             "address": {
                 "platform": address.platform,
@@ -55,8 +56,7 @@ def encode_asked(incoming: Incoming, invocation: str, keep_content: bool) -> byt
             },
             "invocation": invocation,
             "parts": [_encode_part(part) for part in parts],
-        },
-        option=orjson.OPT_SORT_KEYS,
+        }
     )
 
 
@@ -66,14 +66,22 @@ def decode_asked(body: bytes) -> Asked:
 
 
 def encode_message(message: Message) -> bytes:
-    return orjson.dumps(
-        {"role": message.role, "parts": [_encode_part(part) for part in message.parts]}, option=orjson.OPT_SORT_KEYS
-    )
+    return _dump({"role": message.role, "parts": [_encode_part(part) for part in message.parts]})
 
 
 def decode_message(body: bytes) -> Message:
     data = orjson.loads(body)
     return Message(data["role"], tuple(_decode_part(part) for part in data["parts"]))
+
+
+def _dump(value: dict[str, object]) -> bytes:
+    """As UTF-8. Half a pair of surrogates, as a stream that is cut inside of a sign leaves it, becomes U+FFFD."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+        # Through UTF-16, where two halves that belong together become one sign.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _encode_part(part: Part) -> dict[str, object]:

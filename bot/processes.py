@@ -88,15 +88,9 @@ async def web(settings: Settings, *, socket: bool) -> int:
         say_aside(missing)
         return EXIT_USAGE
     from bot.http.ingress import serve, web_app
-    from bot.platforms.slack import SlackPlatform, SlackSettings, SlackSocket, bolt_app
+    from bot.platforms.slack import SlackPlatform, SlackSocket, bolt_app
 
-    slack = SlackSettings(
-        settings.slack_bot_token.reveal(),
-        settings.slack_signing_secret.reveal(),
-        settings.slack_app_token.reveal(),
-        settings.slack_api_url,
-    )
-    platform = SlackPlatform(slack)
+    platform = SlackPlatform(settings.slack_bot_token.reveal(), settings.slack_api_url)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(open_models(settings))
@@ -106,13 +100,13 @@ async def web(settings: Settings, *, socket: bool) -> int:
         _stop_on_signals(stop)
         app = web_app(
             None if socket else bolt,
-            slack.signing_secret,
+            settings.slack_signing_secret.reveal(),
             settings.limits.body_bytes_max,
             lambda: not house.intake.failed.is_set(),
         )
         try:
             if socket:
-                await stack.enter_async_context(SlackSocket(bolt, slack))
+                await stack.enter_async_context(SlackSocket(platform, bolt, settings.slack_app_token.reveal()))
             await _unless_failed(house, serve(app, settings.host, settings.port, stop, _tell_port))
         except PlatformError as error:
             say_aside(f"{error}: see that SLACK_APP_TOKEN is right and that Socket Mode is on in the app's settings.")

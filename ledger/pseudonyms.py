@@ -48,7 +48,7 @@ class Pseudonyms:
 
 def _mac(secret: bytes, *parts: str) -> bytes:
     # Each part is preceded by its length: ("ab", "c") and ("a", "bc") must not meet.
-    message = b"".join(len(data := part.encode()).to_bytes(4, "big") + data for part in parts)
+    message = b"".join(len(data := part.encode(errors="surrogatepass")).to_bytes(4, "big") + data for part in parts)
     return hmac.digest(secret, message, hashlib.sha256)
 
 

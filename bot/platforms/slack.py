@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -23,7 +22,9 @@ from ledger.pseudonyms import TurnId
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+    from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
     from slack_bolt.async_app import AsyncApp
+    from slack_sdk.errors import SlackApiError
     from slack_sdk.web.async_client import AsyncWebClient
     from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -39,19 +40,12 @@ NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not take
 Accept: TypeAlias = Callable[[Incoming], Awaitable[Accepted]]
 
 
-@dataclass(frozen=True, slots=True)
-class SlackSettings:
-    bot_token: str = field(repr=False)
-    signing_secret: str = field(repr=False)
-    app_token: str = field(repr=False)
-    api_url: str = API_URL
-
-
 class SlackPlatform:
     """Fits ``bot.platforms.base.Platform``. Building it connects to nothing and imports no SDK."""
 
-    def __init__(self, settings: SlackSettings) -> None:
-        self._settings = settings
+    def __init__(self, bot_token: str, api_url: str = API_URL) -> None:
+        self._bot_token = bot_token
+        self._api_url = api_url
         self._web: AsyncWebClient | None = None
         self._session: ClientSession | None = None
         self._user = ""
@@ -70,8 +64,8 @@ class SlackPlatform:
 
             self._session = ClientSession(timeout=ClientTimeout(total=CALL_TIMEOUT_S))
             self._web = AsyncWebClient(
-                token=self._settings.bot_token,
-                base_url=self._settings.api_url,
+                token=self._bot_token,
+                base_url=self._api_url,
                 timeout=CALL_TIMEOUT_S,
                 # Without a session of its own the SDK opens a connection for each call.
                 session=self._session,
@@ -118,8 +112,16 @@ class SlackPlatform:
         there: dict[int, int] = {}
         cursor = ""
         for _ in range(REPLIES_PAGES_MAX):
-            asking = self.client.conversations_replies(
-                channel=to.channel, ts=to.thread, limit=REPLIES_PAGE, include_all_metadata=True, cursor=cursor or None
+            asking = self.client.api_call(
+                # A form by POST, as every method takes it; the SDK's own wrapper sends a GET, which not every server has.
+                "conversations.replies",
+                data={
+                    "channel": to.channel,
+                    "ts": to.thread,
+                    "limit": REPLIES_PAGE,
+                    "include_all_metadata": "true",
+                    "cursor": cursor,
+                },
             )
             try:
                 page = await _answer(asking)
@@ -167,7 +169,7 @@ class SlackPlatform:
 
     def _check_reply_url(self, url: str) -> None:
         """Only Slack's own host is written to: the address came in with a request."""
-        parts, api = urlsplit(url), urlsplit(self._settings.api_url)
+        parts, api = urlsplit(url), urlsplit(self._api_url)
         slack = parts.scheme == "https" and parts.hostname == "hooks.slack.com"
         own = (parts.scheme, parts.hostname, parts.port) == (api.scheme, api.hostname, api.port)
         if not (slack or own):
@@ -186,12 +188,18 @@ async def _answer(calling: "Awaitable[AsyncSlackResponse]") -> dict[str, Any]:
     try:
         answer = await calling
     except SlackApiError as error:
-        response = error.response
-        headers = {name.casefold(): value for name, value in response.headers.items()}
-        raise of_answer(response.status_code, response.get("error", ""), headers.get("retry-after")) from error
+        raise _refused(error) from error
     except (ClientError, SlackClientError, TimeoutError, OSError) as error:
         raise of_connection(error) from error
     return dict(answer.data) if isinstance(answer.data, dict) else {}
+
+
+def _refused(error: "SlackApiError") -> PlatformError:
+    response = error.response
+    # A proxy in between answers with a page of its own, which has no code.
+    code = response.data.get("error", "") if isinstance(response.data, dict) else ""
+    headers = {name.casefold(): value for name, value in response.headers.items()}
+    return of_answer(response.status_code, str(code), headers.get("retry-after"))
 
 
 def bolt_app(platform: SlackPlatform, accept: Accept) -> "AsyncApp":
@@ -242,7 +250,7 @@ def bolt_app(platform: SlackPlatform, accept: Accept) -> "AsyncApp":
 
     async def on_error(error: Exception) -> BoltResponse:
         # Anything but 200 makes Slack deliver it again.
-        log.error("a Slack event was not accepted", extra={"cause": type(error).__name__})
+        log.error("a Slack event was not accepted", exc_info=error)
         return BoltResponse(status=503 if isinstance(error, StoreFailed) else 500, body=NOT_RECORDED)
 
     app.event("app_mention")(on_event)
@@ -256,23 +264,22 @@ def bolt_app(platform: SlackPlatform, accept: Accept) -> "AsyncApp":
 class SlackSocket:
     """Socket Mode: events over a connection that we open. Use as ``async with``."""
 
-    def __init__(self, bolt: "AsyncApp", settings: SlackSettings) -> None:
-        from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-
-        self._handler = AsyncSocketModeHandler(bolt, settings.app_token)
+    def __init__(self, platform: SlackPlatform, bolt: "AsyncApp", app_token: str) -> None:
+        self._platform = platform
+        self._bolt = bolt
+        self._app_token = app_token
+        self._handler: AsyncSocketModeHandler | None = None
 
     async def __aenter__(self) -> "SlackSocket":
         """Connected on return. Raises ``PlatformError``."""
-        from aiohttp import ClientError
-        from slack_sdk.errors import SlackApiError, SlackClientError
+        from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 
-        try:
-            await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no types
-        except SlackApiError as error:
-            raise of_answer(error.response.status_code, error.response.get("error", ""), None) from error
-        except (ClientError, SlackClientError, TimeoutError, OSError) as error:
-            raise of_connection(error) from error
+        # The handler tries again for ever, whatever Slack says: so Slack is asked once whether it takes the token.
+        await _answer(self._platform.client.apps_connections_open(app_token=self._app_token))
+        self._handler = AsyncSocketModeHandler(self._bolt, self._app_token)
+        await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no types
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._handler.close_async()  # type: ignore[no-untyped-call]  # as above
+        if self._handler is not None:
+            await self._handler.close_async()  # type: ignore[no-untyped-call]  # as above

@@ -1,0 +1,76 @@
+"""CarPool in Slack, as `carpool web` builds it, on a free loopback port; a script in place of a model."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from aiohttp import ClientSession
+
+from adapters.scripted import ScriptReply, answer
+from bot.http.ingress import serve, web_app
+from bot.limits import Limits
+from bot.platforms.slack import SlackPlatform, bolt_app
+from integrations.storage.sqlite import SqliteStore
+from tests.house import Open, running_house
+from tests.slack_workspace import BOT_TOKEN, SECRET, Signed
+
+
+@dataclass(frozen=True)
+class SlackUnderTest:
+    open: Open
+    platform: SlackPlatform
+    url: str
+    session: ClientSession
+
+    async def deliver(self, request: Signed, more: Mapping[str, str] = {}) -> tuple[int, str]:
+        """As Slack does it. Returns the status and the body."""
+        headers = {**request.headers, **more}
+        async with self.session.post(f"{self.url}/slack/events", data=BytesIO(request.body), headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    async def turns(self) -> list[str]:
+        return [
+            recorded.entry.turn
+            for recorded in await self.open.all()
+            if recorded.entry.action.name == "message.received"
+        ]
+
+    async def settled(self) -> None:
+        """Wait until each message that was accepted has been answered."""
+        for turn in await self.turns():
+            journal = await self.open.journal(turn)  # type: ignore[arg-type]  # a turn's id, read back
+            if journal[-1] != "turn.finished":
+                await self.open.intake.ended(turn)  # type: ignore[arg-type]  # as above
+
+
+@asynccontextmanager
+async def running_slack(
+    folder: Path,
+    api_url: str,
+    script: Sequence[ScriptReply] = (answer("Hello from CarPool."),),
+    *,
+    limits: Limits = Limits(),
+    wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
+    clock_s: Callable[[], float] | None = None,
+) -> AsyncIterator[SlackUnderTest]:
+    platform = SlackPlatform(BOT_TOKEN, api_url)
+    stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
+    try:
+        async with (
+            running_house(folder, platform, script, limits=limits, wrap=wrap) as open_,
+            ClientSession() as session,
+        ):
+            bolt = bolt_app(platform, open_.intake.accept)
+            clock = {} if clock_s is None else {"clock_s": clock_s}
+            app = web_app(bolt, SECRET, limits.body_bytes_max, lambda: not open_.intake.failed.is_set(), **clock)
+            serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))
+            try:
+                yield SlackUnderTest(open_, platform, f"http://127.0.0.1:{await started}", session)
+            finally:
+                stop.set()
+                await serving
+    finally:
+        await platform.aclose()
