@@ -35,7 +35,7 @@ class Accepted:
 
 @dataclass(slots=True)
 class _Running:
-    conversation: ConversationId
+    turn: OpenTurn
     stop: asyncio.Event
 
 
@@ -107,8 +107,12 @@ class Intake:
             self._waiting.pop(turn, None)
 
     def stop(self, conversation: ConversationId) -> int:
-        """Stop what this process is answering in a conversation. Returns how many turns were told so."""
-        found = [running for running in self._running.values() if running.conversation == conversation]
+        """Stop the answers that this process is making in a conversation. Returns how many turns were told so."""
+        found = [
+            running
+            for running in self._running.values()
+            if running.turn.conversation == conversation and running.turn.kind == "message"
+        ]
         for running in found:
             running.stop.set()
         return len(found)
@@ -148,7 +152,7 @@ class Intake:
                 self._begin(turn)
 
     def _begin(self, claimed: OpenTurn) -> None:
-        running = _Running(claimed.conversation, asyncio.Event())
+        running = _Running(claimed, asyncio.Event())
         self._running[claimed.turn] = running
         task = asyncio.create_task(self._work(claimed, running), name=claimed.turn)
         self._tasks.add(task)

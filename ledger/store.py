@@ -139,6 +139,7 @@ class OpenTurn:
     actor: ActorId
     conversation: ConversationId
     platform: str
+    kind: TurnKind
     attempts: int
 
 

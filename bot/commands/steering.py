@@ -2,7 +2,7 @@
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments, one_word
 from bot.lucidia.catalog import Catalog
-from ledger.actions import SettingChanged
+from ledger.actions import MessageReceived, SettingChanged
 
 AUTOMATIC = "auto"
 
@@ -31,7 +31,10 @@ def _listed(catalog: Catalog, pinned: str) -> str:
 
 
 async def _stop(asking: Asking, desk: Desk) -> Result:
-    stopped = desk.stop(asking.scope.conversation)
+    """Here; and where nothing was ever asked here (a slash command stands in no thread), what the person asked last."""
+    turn = await desk.store.last_turn(asking.scope.conversation, asking.scope.actor, asking.seq)
+    asked = None if turn is None else (await desk.store.entries_of(turn))[0].entry.action
+    stopped = desk.stop(asked.conversation) if isinstance(asked, MessageReceived) else 0
     return Result("Stopped." if stopped else "Nothing is being answered here at the moment.")
 
 

@@ -1,19 +1,34 @@
 """The table of commands, and how one is recognised in a message."""
 
+import re
+
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
 from bot.commands.explaining import RECEIPT, WHY
 from bot.commands.past import HISTORY
 from bot.commands.steering import MODEL, STOP
 
 PREFIXES = ("/", "!")
+_UNKNOWN = re.compile(r"/[A-Za-z][A-Za-z-]{0,30}")
 
 
 async def _help(asking: Asking, desk: Desk) -> Result:
-    lines = [f"- `/{command.usage}` {command.summary}" for command in COMMANDS.values()]
-    return Result("\n".join(["Write to me as you would to a person. Besides:", "", *lines]))
+    wanted = asking.arguments.removeprefix("/").casefold()
+    if (command := COMMANDS.get(wanted)) is not None:
+        return Result(_line(command))
+    lines = [_line(command) for command in COMMANDS.values()]
+    first = (
+        f"There is no command `/{wanted}`. What there is:"
+        if wanted
+        else "Write to me as you would to a person. Besides:"
+    )
+    return Result("\n".join([first, "", *lines]))
 
 
-HELP = Command("help", "help", "shows this", _help, no_arguments)
+def _line(command: Command) -> str:
+    return f"- `/{command.usage}` {command.summary}"
+
+
+HELP = Command("help", "help [COMMAND]", "shows what I can be told", _help, no_arguments)
 
 COMMANDS = {command.name: command for command in (HELP, MODEL, WHY, RECEIPT, HISTORY, STOP)}
 
@@ -22,13 +37,17 @@ def recognise(text: str, *, bare: bool) -> str:
     """The invocation (``name arguments``) that a message is, or nothing where it is a message to a model.
 
     With a slash or an exclamation mark any first word that is a command's name makes it one. Without, where ``bare`` allows
-    it, the whole text has to fit: "help" is a command, "help me with this" is not.
+    it, the whole text has to fit: "help" is a command, "help me with this" is not. A slash before a single word that is none
+    asks for help about it.
     """
     stripped = text.strip()
     prefixed = stripped.startswith(PREFIXES)
     name, _, arguments = (stripped[1:] if prefixed else stripped).partition(" ")
     command = COMMANDS.get(name.casefold())
     arguments = arguments.strip()
+    if command is None and _UNKNOWN.fullmatch(stripped.partition(" ")[0]):
+        # Most likely a slip of the pen: a model would make something up about it.
+        return f"{HELP.name} {name.casefold()}"
     if command is None or not (prefixed or (bare and command.bare(arguments))):
         return ""
     return f"{command.name} {arguments}".strip()

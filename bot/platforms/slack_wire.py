@@ -93,7 +93,7 @@ def readable(text: str, ours: set[str]) -> str:
         if target[0] in "@#":
             return f"{target[0]}{label or target[1:]}"
         if target[0] == "!":
-            return f"@{label or target[1:].split('^')[0]}"
+            return f"@{(label or target[1:].split('^')[0]).removeprefix('@')}"
         return target if label in (None, "", target) else f"{label} ({target})"
 
     named = _REFERENCE.sub(name, text)

@@ -58,7 +58,7 @@ WHERE turn IN (
           WHERE earlier.conversation = mine.conversation AND earlier.seq < mine.seq
             AND earlier.state = 'open' AND earlier.kind = 'message'))
     ORDER BY seq LIMIT :count_max)
-RETURNING turn, workspace, actor, conversation, platform, attempts, seq
+RETURNING turn, workspace, actor, conversation, platform, kind, attempts, seq
 """
 
 
@@ -212,12 +212,18 @@ class SqliteStore:
                         "UPDATE turn SET lease_owner = NULL WHERE state = 'open' AND lease_owner = ?", (holder,)
                     )
             claimed = database.execute(_CLAIM, values).fetchall()
-        claimed.sort(key=lambda row: row[6])
+        claimed.sort(key=lambda row: row[-1])
         return tuple(
             OpenTurn(
-                TurnId(turn), WorkspaceId(workspace), ActorId(actor), ConversationId(conversation), platform, attempts
+                TurnId(turn),
+                WorkspaceId(workspace),
+                ActorId(actor),
+                ConversationId(conversation),
+                platform,
+                kind,
+                attempts,
             )
-            for turn, workspace, actor, conversation, platform, attempts, _ in claimed
+            for turn, workspace, actor, conversation, platform, kind, attempts, _ in claimed
         )
 
     def _release(self, turn: TurnId, not_before_us: int) -> None:
