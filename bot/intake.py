@@ -10,7 +10,7 @@ from bot.errors import Trouble, explain
 from bot.payloads import encode_asked
 from bot.platforms.base import Incoming, PlatformError
 from bot.turn import House, TakenOver, apologise, give_up, run_turn
-from ledger.actions import MessageReceived, Refusal, TurnKind, TurnOutcome
+from ledger.actions import MessageReceived, Refusal, TurnFinished, TurnKind, TurnOutcome
 from ledger.entry import Draft, Scope
 from ledger.errors import KeyReused, StoreFailed
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
@@ -99,9 +99,13 @@ class Intake:
         return Accepted(scope.turn, scope.conversation, receipt.fresh)
 
     async def ended(self, turn: TurnId) -> TurnOutcome:
-        """Wait until a turn that this process works on has ended. Raises ``StoreFailed`` where it cannot end any more."""
+        """Wait until a turn that this process accepted has ended. Raises ``StoreFailed`` where it cannot end any more."""
         waiting = self._waiting.setdefault(turn, asyncio.get_running_loop().create_future())
         try:
+            if turn not in self._running:
+                journal = await self._house.desk.store.entries_of(turn)
+                if journal and isinstance(last := journal[-1].entry.action, TurnFinished):
+                    return last.outcome
             return await asyncio.shield(waiting)
         finally:
             self._waiting.pop(turn, None)

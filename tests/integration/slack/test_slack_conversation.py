@@ -59,7 +59,7 @@ async def test_the_message_is_durable_before_slack_is_told_that_it_was_taken(
         status, _ = await slack.deliver(envelope(workspace.direct("hello", ts)))
         assert status == 200
         (turn,) = await slack.turns()
-        assert (await slack.open.journal(turn))[0] == "message.received"  # type: ignore[arg-type]  # read back
+        assert (await slack.open.journal(turn))[0] == "message.received"
         assert await workspace.thread(workspace.im, ts) == []
         gate.set()
         await slack.settled()
