@@ -44,8 +44,11 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_whose(database: sqlite3.Connection, path: Path) -> None:
+    # Both as of one moment: another process of ours may be making the tables just now.
+    database.execute("BEGIN")
     (application,) = database.execute("PRAGMA application_id").fetchone()
     (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    database.execute("COMMIT")
     if application != APPLICATION_ID and tables:
         raise StoreUnusable(
             f"{path} is the database of another program",
@@ -67,7 +70,7 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
             for statement in _statements(script):
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {number}")
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         database.execute("COMMIT")
     except BaseException:
         database.execute("ROLLBACK")

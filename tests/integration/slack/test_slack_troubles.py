@@ -1,6 +1,6 @@
 """What goes wrong between Slack and us, and what the person gets then. Slack is a fake of ours here: see its docstring."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -145,7 +145,7 @@ class FailingStore(SqliteStore):
 
     fails = False
 
-    async def commit(self, keys: "list[str]", seal: Seal) -> Sealed:  # type: ignore[override]  # a list is a sequence
+    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
         if self.fails:
             raise StoreFailed("SQLite: database or disk is full", "disk_full")
         return await super().commit(keys, seal)

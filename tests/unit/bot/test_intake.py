@@ -1,6 +1,7 @@
 """Messages come in once, are answered in order within a conversation and side by side between conversations."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -147,7 +148,7 @@ class Full(SqliteStore):
 
     left = 0
 
-    async def commit(self, keys: "list[str]", seal: Seal) -> Sealed:  # type: ignore[override]  # a list is a sequence
+    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
         if Full.left == 0:
             raise StoreFailed("SQLite: database or disk is full", "disk_full")
         Full.left -= 1

@@ -1,0 +1,173 @@
+"""What each store promises the ledger. There is one store so far; the next one is tried on the same."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from integrations.storage.sqlite import SqliteStore
+from ledger.actions import Action, MessageReceived, ReplyPrepared, SettingChanged, TurnFinished, TurnKind
+from ledger.chain import seal
+from ledger.entry import Draft, Scope
+from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
+from ledger.roadchain import RoadChain
+from ledger.store import Conversation, OwnerId, Sealed, Store
+
+W = WorkspaceId("w")
+LATER_US = 1 << 60
+
+
+@pytest.fixture(params=["sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    store = await SqliteStore.open(tmp_path / "ledger.db")
+    yield store
+    await store.aclose()
+
+
+def scope(turn: str, conversation: str = "c", actor: str = "a") -> Scope:
+    return Scope(W, ActorId(actor), ConversationId(conversation), TurnId(turn))
+
+
+def received(turn: str, conversation: str = "c", kind: TurnKind = "message", actor: str = "a") -> Draft:
+    action = MessageReceived("test", ConversationId(conversation), kind, "")
+    return Draft(action, scope(turn, conversation, actor), turn, f"asked {turn}".encode())
+
+
+def then(turn: str, action: Action, body: bytes | None = None, conversation: str = "c") -> Draft:
+    return Draft(action, scope(turn, conversation), f"{turn}/{action.name}", body)
+
+
+async def append(store: Store, *drafts: Draft) -> None:
+    async with RoadChain(store) as roadchain:
+        for draft in drafts:
+            await roadchain.append(draft)
+
+
+def owner_of(store: Store) -> OwnerId:
+    assert isinstance(store, SqliteStore)
+    return store.owner
+
+
+async def claimed(store: Store, count_max: int = 10, now_us: int = LATER_US) -> list[str]:
+    return [turn.turn for turn in await store.claim(owner_of(store), ["test"], count_max, now_us)]
+
+
+async def test_what_was_committed_is_read_back_as_it_was(store: Store) -> None:
+    await append(store, received("t1"), then("t1", TurnFinished("answered")))
+    first, second = await store.entries(-1, 10)
+    assert (first.entry.seq, first.body, second.body) == (0, b"asked t1", None)
+    assert (await store.head()).hash == second.hash
+    assert await store.entries(0, 10) == (second,)
+    assert await store.entries(-1, 1) == (first,)
+    assert await store.entries_of(TurnId("t1")) == (first, second)
+    assert await store.entries_of(TurnId("")) == ()
+
+
+async def test_batches_at_once_make_one_chain(store: Store) -> None:
+    async with RoadChain(store) as one, RoadChain(store) as other:
+        await asyncio.gather(
+            *(writer.append(received(f"t{number}-{writer is one}")) for writer in (one, other) for number in range(50))
+        )
+    entries = await store.entries(-1, 200)
+    assert [recorded.entry.seq for recorded in entries] == list(range(100))
+    assert all(b.entry.prev == f"ps-sha256:{a.hash.hex()}" for a, b in pairwise(entries))
+
+
+async def test_open_turns_are_claimed_oldest_first_and_once(store: Store) -> None:
+    await append(store, *(received(f"t{number}", f"c{number}") for number in range(4)))
+    assert await claimed(store, 3) == ["t0", "t1", "t2"]
+    assert await claimed(store, 3) == ["t3"]
+    assert await claimed(store) == []
+
+
+async def test_of_a_conversation_one_message_is_claimed_at_a_time(store: Store) -> None:
+    await append(store, received("t1"), received("t2"))
+    assert await claimed(store) == ["t1"]
+    await append(store, then("t1", TurnFinished("answered")))
+    assert await claimed(store) == ["t2"]
+
+
+async def test_a_command_does_not_wait_for_a_message(store: Store) -> None:
+    await append(store, received("t1"), received("t2", kind="command"))
+    assert await claimed(store) == ["t1", "t2"]
+
+
+async def test_a_turn_of_another_platform_is_not_claimed(store: Store) -> None:
+    await append(store, received("t1"))
+    assert await store.claim(owner_of(store), ["slack"], 10, LATER_US) == ()
+
+
+async def test_a_released_turn_is_claimed_again_not_before_its_time(store: Store) -> None:
+    await append(store, received("t1"))
+    await claimed(store)
+    await store.release(TurnId("t1"), 1_000)
+    assert await claimed(store, now_us=999) == []
+    (turn,) = await store.claim(owner_of(store), ["test"], 10, 1_000)
+    assert (turn.turn, turn.kind, turn.attempts) == ("t1", "message", 2)
+
+
+async def test_a_finished_turn_is_not_claimed_whatever_was_released(store: Store) -> None:
+    await append(store, received("t1"), then("t1", TurnFinished("answered")))
+    await store.release(TurnId("t1"), 0)
+    assert await claimed(store) == []
+    assert await store.open_turns(W) == 0
+
+
+async def test_open_turns_are_counted_for_each_workspace(store: Store) -> None:
+    await append(store, received("t1"), received("t2"))
+    assert await store.open_turns(W) == 2
+    assert await store.open_turns(WorkspaceId("other")) == 0
+
+
+async def test_what_was_said_is_the_last_of_it_in_order_and_without_commands(store: Store) -> None:
+    await append(
+        store,
+        received("t1"),
+        then("t1", ReplyPrepared(1, "answer", "answered"), b"one"),
+        received("t2", kind="command"),
+        then("t2", ReplyPrepared(1, "command", "command"), b"helped"),
+        received("t3"),
+        received("t4", "elsewhere"),
+    )
+    said = await store.said_in(ConversationId("c"), 1_000, 10)
+    assert [recorded.body for recorded in said] == [b"asked t1", b"one", b"asked t3"]
+    assert [item.body for item in await store.said_in(ConversationId("c"), 1_000, 2)] == [b"one", b"asked t3"]
+    assert [item.body for item in await store.said_in(ConversationId("c"), 1, 10)] == [b"asked t1"]
+
+
+async def test_the_last_turn_is_that_of_the_conversation_or_else_of_the_person(store: Store) -> None:
+    await append(store, received("t1"), received("t2", "d"), received("t3", "d", "command"))
+    a = ActorId("a")
+    assert await store.last_turn(ConversationId("c"), a, 99) == "t1"
+    assert await store.last_turn(ConversationId("new"), a, 99) == "t2"
+    assert await store.last_turn(ConversationId("new"), ActorId("b"), 99) is None
+    assert await store.last_turn(ConversationId("c"), a, 0) is None
+
+
+async def test_a_conversation_remembers_its_model(store: Store) -> None:
+    await append(store, received("t1"), then("t1", SettingChanged("model", "a/m", ConversationId("c"))))
+    assert await store.conversation(ConversationId("c")) == Conversation(ConversationId("c"), "a/m", 1)
+    assert await store.conversation(ConversationId("d")) is None
+
+
+async def test_a_replay_makes_the_same_projections(store: Store) -> None:
+    await append(
+        store,
+        received("t1"),
+        then("t1", SettingChanged("model", "a/m", ConversationId("c"))),
+        then("t1", TurnFinished("answered")),
+        received("t2"),
+    )
+    before = await store.conversation(ConversationId("c"))
+    assert await store.replay() == 4
+    assert await store.conversation(ConversationId("c")) == before
+    assert await store.open_turns(W) == 1
+    assert await claimed(store) == ["t2"]
+
+
+async def test_a_batch_that_comes_to_nothing_writes_nothing(store: Store) -> None:
+    sealed: Sealed = await store.commit([], lambda found: seal(found, [], 1, lambda: b"0" * 32))
+    assert sealed.rows == ()
+    assert (await store.head()).size == 0

@@ -1,0 +1,206 @@
+"""The verifier finds each way in which a ledger can be other than it was written, and says at which entry."""
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from adapters.scripted import answer
+from integrations.storage.sqlite import SqliteStore
+from ledger import verify
+from ledger.verify import NotALedger, NotVerified, Verified, verify_database
+from tests.house import DATABASE, RecordingPlatform, asks, running_house
+
+Change = Callable[[sqlite3.Connection], object]
+VERIFY = Path(verify.__file__)
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> Path:
+    """Genesis, two turns of seven entries."""
+    async with running_house(tmp_path, RecordingPlatform(), [answer("Hello.")]) as open_:
+        await open_.ask(asks("hello", "1"))
+        await open_.ask(asks("again", "2"))
+    return tmp_path / DATABASE
+
+
+def forge(path: Path, change: Change) -> None:
+    """Change the file as somebody would who has it in hand: without the triggers."""
+    with closing(sqlite3.connect(path)) as database:
+        for name in ("entry_keeps", "entry_stays"):
+            database.execute(f"DROP TRIGGER IF EXISTS {name}")
+        change(database)
+        database.commit()
+
+
+def rewrite(database: sqlite3.Connection, seq: int, change: Callable[[dict[str, object]], object]) -> None:
+    """A forged entry with a hash that fits it: only the chain gives it away."""
+    (leaf,) = database.execute("SELECT leaf FROM entry WHERE seq = ?", (seq,)).fetchone()
+    entry = json.loads(leaf)
+    change(entry)
+    forged = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    digest = hashlib.sha256(b"\x00" + forged).digest()
+    database.execute("UPDATE entry SET leaf = ?, hash = ? WHERE seq = ?", (forged, digest, seq))
+
+
+def sql(statement: str) -> Change:
+    return lambda database: database.execute(statement)
+
+
+def edited(seq: int, /, **fields: object) -> Change:
+    return lambda database: rewrite(database, seq, lambda entry: entry.update(fields))
+
+
+def swapped(database: sqlite3.Connection) -> None:
+    for old, new in ((3, -1), (4, 3), (-1, 4)):
+        database.execute("UPDATE entry SET seq = ? WHERE seq = ?", (new, old))
+
+
+def cut_to(size: int, *, mend_head: bool) -> Change:
+    def cut(database: sqlite3.Connection) -> None:
+        database.execute(
+            "DELETE FROM payload WHERE commitment IN (SELECT commitment FROM entry WHERE seq >= ?)", (size,)
+        )
+        database.execute("DELETE FROM entry WHERE seq >= ?", (size,))
+        if mend_head:
+            (digest,) = database.execute("SELECT hash FROM entry WHERE seq = ?", (size - 1,)).fetchone()
+            database.execute("UPDATE head SET size = ?, hash = ?", (size, digest))
+
+    return cut
+
+
+def respaced(database: sqlite3.Connection) -> None:
+    (leaf,) = database.execute("SELECT leaf FROM entry WHERE seq = 5").fetchone()
+    spaced = leaf.replace(b",", b", ", 1)
+    digest = hashlib.sha256(b"\x00" + spaced).digest()
+    database.execute("UPDATE entry SET leaf = ?, hash = ? WHERE seq = 5", (spaced, digest))
+
+
+async def test_a_whole_ledger_is_verified_and_its_file_is_not_changed(ledger: Path) -> None:
+    before = ledger.read_bytes()
+    verified = verify_database(ledger)
+    assert ledger.read_bytes() == before
+    store = await SqliteStore.open(ledger)
+    head = await store.head()
+    await store.aclose()
+    assert verified == Verified(15, f"ps-sha256:{head.hash.hex()}", 6, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "seq"),
+    [
+        (sql("UPDATE entry SET leaf = CAST(leaf || ' ' AS BLOB) WHERE seq = 4"), "RC004", 4),
+        (sql("UPDATE entry SET leaf = CAST(replace(leaf, 'answered', 'failed') AS BLOB) WHERE seq = 4"), "RC004", 4),
+        (sql("UPDATE entry SET hash = zeroblob(32) WHERE seq = 4"), "RC004", 4),
+        (sql("DELETE FROM entry WHERE seq = 4"), "RC011", 4),
+        (sql("DELETE FROM entry WHERE seq = 0"), "RC011", 0),
+        (swapped, "RC011", 3),
+        (cut_to(12, mend_head=False), "RC011", 12),
+        (sql("UPDATE head SET size = 14"), "RC011", 15),
+        (sql("UPDATE head SET hash = zeroblob(32)"), "RC011", 15),
+        (sql("UPDATE entry SET idem = 'other' WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET turn = 'other' WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET action = 'model.called' WHERE seq = 6"), "RC011", 6),
+        (edited(4, outcome="failed"), "RC011", 5),
+        (edited(4, seq=7), "RC011", 4),
+        (edited(4, mono=1), "RC011", 4),
+        (edited(4, mono=1.5), "RC004", 4),
+        (edited(4, prev="GENESIS"), "RC011", 4),
+        (edited(4, action="ledger.created"), "RC011", 4),
+        (edited(0, action="turn.finished"), "RC011", 0),
+        (edited(4, payload="x"), "RC004", 4),
+        (respaced, "RC004", 5),
+        (sql("UPDATE payload SET body = CAST(body || ' ' AS BLOB)"), "RC004", 1),
+        (sql("UPDATE payload SET salt = zeroblob(32)"), "RC004", 1),
+        (sql("INSERT INTO payload VALUES ('00', x'00', x'00')"), "RC011", None),
+    ],
+)
+def test_each_change_is_found_at_the_first_entry_that_shows_it(
+    ledger: Path, change: Change, code: str, seq: int | None
+) -> None:
+    forge(ledger, change)
+    with pytest.raises(NotVerified) as caught:
+        verify_database(ledger)
+    assert (caught.value.code, caught.value.seq) == (code, seq)
+
+
+def test_a_flipped_bit_anywhere_in_an_entry_is_found(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger)) as database:
+        rows = database.execute("SELECT seq, leaf FROM entry ORDER BY seq").fetchall()
+    copy = ledger.with_name("copy.db")
+    for seq, leaf in rows[::5]:
+        for place in range(0, len(leaf), 7):
+            shutil.copy(ledger, copy)
+            flipped = bytearray(leaf)
+            flipped[place] ^= 1
+            forge(copy, sql(f"UPDATE entry SET leaf = x'{flipped.hex()}' WHERE seq = {seq}"))
+            with pytest.raises(NotVerified):
+                verify_database(copy)
+
+
+def test_an_erased_text_leaves_the_chain_verified(ledger: Path) -> None:
+    forge(ledger, sql("DELETE FROM payload WHERE commitment = (SELECT min(commitment) FROM payload)"))
+    verified = verify_database(ledger)
+    assert (verified.size, verified.texts, verified.erased) == (15, 5, 1)
+
+
+def test_a_chain_that_was_cut_with_its_end_mended_is_whole_in_itself(ledger: Path) -> None:
+    """Nothing inside the file can show this: it takes a signed checkpoint or a receipt. So it is said, not hidden."""
+    forge(ledger, cut_to(8, mend_head=True))
+    with pytest.raises(NotVerified) as caught:
+        verify_database(ledger)  # the time of the chain in `head` was not mended
+    assert caught.value.seq == 8
+    forge(
+        ledger,
+        sql("UPDATE head SET mono = (SELECT json_extract(CAST(leaf AS TEXT), '$.mono') FROM entry WHERE seq = 7)"),
+    )
+    assert verify_database(ledger).size == 8
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database at all" * 100])
+def test_what_is_no_ledger_is_named_as_such(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "x.db"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(NotALedger):
+        verify_database(path)
+
+
+def test_a_newer_schema_is_not_judged(ledger: Path) -> None:
+    forge(ledger, sql("PRAGMA user_version = 99"))
+    with pytest.raises(NotALedger, match="schema 99"):
+        verify_database(ledger)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The one file alone, as an auditor would run it: isolated, without this project on the path."""
+    done = subprocess.run(
+        [sys.executable, "-I", str(VERIFY), *arguments], capture_output=True, text=True, check=False, cwd="/"
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_the_one_file_alone_says_verified_not_usage_and_incomplete(ledger: Path, tmp_path: Path) -> None:
+    status, said = run(str(ledger))
+    assert (status, said.startswith("verified: 15 entries, 6 texts, end ps-sha256:")) == (0, True)
+    forge(ledger, sql("DELETE FROM entry WHERE seq = 4"))
+    assert run(str(ledger)) == (1, "NOT VERIFIED: RC011: entry 4: the entry is missing\n")
+    assert run(str(tmp_path / "nothing.db"))[0] == 2
+    assert run()[0] == 2
+    assert run("--help")[0] == 2
+    await (await SqliteStore.open(tmp_path / "empty.db")).aclose()
+    assert run(str(tmp_path / "empty.db"))[0] == 3
+
+
+def test_the_verifier_imports_nothing_of_the_writer() -> None:
+    code = f"import runpy, sys; runpy.run_path({str(VERIFY)!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"ledger", "bot", "adapters", "integrations", "orjson", "cryptography"}
