@@ -1,0 +1,50 @@
+"""Runs `carpool` and ends it, as `kill -9` does, at the N-th step: before and after each commit, claim, look and post.
+
+python -m tests.faults.killed N chat < question
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bot.__main__ import main
+from bot.platforms.slack import SlackPlatform
+from bot.platforms.terminal import TerminalPlatform
+from integrations.storage.sqlite import SqliteStore
+
+STEPS: tuple[tuple[type, str], ...] = (
+    (SqliteStore, "commit"),
+    (SqliteStore, "claim"),
+    (TerminalPlatform, "send"),
+    (TerminalPlatform, "find"),
+    (SlackPlatform, "send"),
+    (SlackPlatform, "find"),
+)
+
+
+class Clock:
+    def __init__(self, last: int) -> None:
+        self.left = last
+
+    def tick(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def wrapped(*arguments: Any) -> Any:
+            self.tick()
+            result = await work(*arguments)
+            self.tick()
+            return result
+
+        return wrapped
+
+
+if __name__ == "__main__":
+    clock = Clock(int(sys.argv[1]))
+    for owner, name in STEPS:
+        setattr(owner, name, clock.around(getattr(owner, name)))
+    sys.exit(main(sys.argv[2:]))
