@@ -3,11 +3,12 @@
 import asyncio
 import json
 import os
+import signal
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,12 @@ class Home:
         with closing(sqlite3.connect(self.ledger)) as database:
             return [json.loads(leaf) for (leaf,) in database.execute("SELECT leaf FROM entry ORDER BY seq")]
 
+    def finished(self) -> bool:
+        """Whether a turn was accepted, and none is open. Looked at from outside, while the program works."""
+        with closing(sqlite3.connect(self.ledger)) as database:
+            states = [state for (state,) in database.execute("SELECT state FROM turn")]
+        return bool(states) and "open" not in states
+
 
 @asynccontextmanager
 async def running(home: Home, *arguments: str, program: Sequence[str] = CARPOOL) -> AsyncIterator[tuple[Process, int]]:
@@ -89,7 +96,9 @@ async def running(home: Home, *arguments: str, program: Sequence[str] = CARPOOL)
         yield process, await _port(process.stderr)
     finally:
         if process.returncode is None:
-            process.terminate()
+            # Not `terminate`, which looks first whether it has ended, and then nobody learns with what status.
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
         async with asyncio.timeout(TIME_MAX_S):
             await process.communicate()
 

@@ -1,0 +1,75 @@
+"""`carpool web`, ended with SIGKILL at each step of a turn and started again: one reply stands in the thread."""
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession
+
+from tests.fakes.slack_server import IM, SlackServer, running_slack_server
+from tests.processes import CARPOOL, Home, running
+from tests.slack_workspace import BOT_TOKEN, SECRET, Signed, envelope, workspace_at
+
+KILLED = ("-m", "tests.faults.killed")
+ANSWER = "Hello there."
+STEPS_MAX = 40
+AT_ONCE = 4
+POLL_S = 0.02
+
+
+async def deliver(request: Signed, port: int) -> bool:
+    """Whether Slack was told that the event was taken. If not, it delivers it again."""
+    address = f"http://127.0.0.1:{port}/slack/events"
+    try:
+        async with ClientSession() as session:
+            async with session.post(address, data=request.body, headers=request.headers) as answer:
+                return answer.status == 200
+    except (ClientError, OSError):
+        return False
+
+
+async def thread(server: SlackServer, ts: str) -> list[str]:
+    return [message["text"] for message in server.messages[IM] if message.get("thread_ts") == ts]
+
+
+async def killed_at(step: int, folder: Path) -> bool:
+    """Whether the program was killed. What must be true after it is asserted here."""
+    async with running_slack_server() as server, workspace_at(server.api_url) as workspace:
+        settings = {
+            "SLACK_BOT_TOKEN": BOT_TOKEN,
+            "SLACK_SIGNING_SECRET": SECRET,
+            "SLACK_API_URL": server.api_url,
+            "PORT": "0",
+        }
+        home = Home(folder, settings=settings)
+        ts = await workspace.say("hello", workspace.im)
+        event = workspace.direct("hello", ts)
+        taken = False
+        async with running(home, str(step), "web", program=KILLED) as (process, port):
+            if port:
+                taken = await deliver(envelope(event), port)
+                while process.returncode is None and not await thread(server, ts):
+                    await asyncio.sleep(POLL_S)  # another process: nothing here is told when it has posted
+        killed = process.returncode == -9
+        async with running(home, "web", program=CARPOOL) as (_, port):
+            if not taken:
+                assert await deliver(envelope(event), port)
+            while not home.finished():
+                await asyncio.sleep(POLL_S)  # as above
+        (text,) = await thread(server, ts)
+        assert text == ANSWER or "and the answer is lost" in text
+        names = [entry["action"] for entry in home.entries()]
+        assert names.count("message.received") == 1
+        assert names.count("turn.finished") == 1
+        assert names.count("model.called") == 1
+        return killed
+
+
+async def test_killed_at_each_step_a_message_in_slack_has_one_reply_in_its_thread(tmp_path: Path) -> None:
+    steps, killed = 0, True
+    while killed:
+        numbers = range(steps + 1, steps + 1 + AT_ONCE)
+        outcomes = await asyncio.gather(*(killed_at(number, tmp_path / str(number)) for number in numbers))
+        steps, killed = steps + sum(outcomes), all(outcomes)
+        assert steps < STEPS_MAX
+    # Before and after: genesis, a look for work, received, claim, route, called, answered with its reply, post, the end.
+    assert steps >= 18
