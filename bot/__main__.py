@@ -42,7 +42,11 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     from bot import processes
     from bot.logs import start_logging
 
-    start_logging(settings.logs, settings.log_level, to_stderr=arguments.command == "web")
+    try:
+        start_logging(settings.logs, settings.log_level, to_stderr=arguments.command == "web")
+    except OSError as error:
+        sys.stderr.write(f"{settings.logs} cannot be made ({error.strerror}). Set CARPOOL_HOME to a folder of yours.\n")
+        return EXIT_WRONG
     if arguments.command == "web":
         return _complete(processes.web(settings, socket=arguments.socket))
     if processes.both_are_terminals():

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
-from adapters.errors import AdapterError, BadReply
+from adapters.errors import AdapterError, BadReply, Unavailable
 from adapters.messages import (
     Finished,
     Message,
@@ -82,7 +82,7 @@ async def _read(events: AsyncIterator[ReplyEvent], screen: Screen, heard: Heard,
                 case Finished():
                     heard.finished = event
         if heard.finished is None:
-            raise BadReply("the stream ended without Finished")
+            raise Unavailable("the stream ended without Finished")
     finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()

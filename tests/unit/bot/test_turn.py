@@ -88,7 +88,9 @@ async def test_a_stream_that_is_cut_ends_with_what_came_and_the_reason(tmp_path:
         turn, outcome = await open_.ask(asks("hello"))
     assert outcome == "failed"
     (text,) = platform.texts
-    assert text.startswith("Once upon a\n\n_The answer breaks off here: scripted/m answered something unreadable.")
+    assert text.startswith(
+        "Once upon a\n\n_The answer breaks off here: the connection to scripted/m failed or was cut."
+    )
     assert turn in text
 
 
