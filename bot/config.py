@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from bot import readers
-from bot.limits import Limits
+from bot.limits import ABOUT, Limits
 from bot.lucidia.cards import OPENAI_MODELS
 from bot.secret import Secret
 
@@ -139,7 +139,7 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             f"{PREFIX}{item.name.upper()}",
             readers.count(1, LIMIT_MOST),
             str(item.default),
-            "a limit",
+            ABOUT[item.name],
         )
         for item in fields(Limits)
     )

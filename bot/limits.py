@@ -1,5 +1,6 @@
 """Every limit of a turn: a name, a unit in the name, a default. What a person reads when one is met is in ``bot.errors``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -7,7 +8,6 @@ from dataclasses import dataclass
 class Limits:
     message_bytes_max: int = 32_000
     body_bytes_max: int = 1_048_576
-    attachment_bytes_max: int = 20_000_000
     turn_s: int = 120
     tool_rounds_max: int = 8
     calls_max: int = 4
@@ -17,3 +17,19 @@ class Limits:
     queue_length_max: int = 1000
     reply_attempts_max: int = 5
     shutdown_s: int = 10
+
+
+ABOUT: Mapping[str, str] = {
+    "message_bytes_max": "how long a message may be",
+    "body_bytes_max": "how long the body of a request over HTTP may be",
+    "turn_s": "how long an answer may take",
+    "tool_rounds_max": "how often a model may use tools for one answer",
+    "calls_max": "how many models are asked for one answer, where the first ones fail",
+    "output_tokens_max": "how long an answer may be",
+    "history_messages_max": "how much of the past goes into a question",
+    "concurrent_turns_max": "how many messages are answered at once",
+    "queue_length_max": "how many messages of a workspace may wait",
+    "reply_attempts_max": "how often a reply is tried that the platform does not take",
+    "shutdown_s": "how long answers under way are waited for when the program ends",
+}
+"""What each is, for whoever sets it."""

@@ -1,0 +1,101 @@
+"""Settings: where each comes from, what is wrong with them, and that nothing secret shows."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from bot.config import Loaded, Settings, load, settings_table
+from bot.limits import ABOUT, Limits
+from bot.secret import Secret
+
+PROJECT = Path(__file__).parents[3]
+
+
+def loaded(folder: Path, **environment: str) -> Loaded:
+    return load(environment, folder, folder / "home")
+
+
+def settings(folder: Path, **environment: str) -> Settings:
+    result = loaded(folder, **environment)
+    assert result.settings is not None, result.problems
+    return result.settings
+
+
+def test_without_any_setting_everything_has_its_default(tmp_path: Path) -> None:
+    found = settings(tmp_path)
+    assert found.home == tmp_path / "home"
+    assert found.database == tmp_path / "home" / "roadchain.db"
+    assert found.local_enabled
+    assert not found.openai_api_key
+    assert found.limits == Limits()
+
+
+def test_the_environment_goes_before_the_env_file_and_that_before_the_toml(tmp_path: Path) -> None:
+    (tmp_path / "carpool.toml").write_text('port = 1\nhost = "toml"\norigin = "toml"')
+    (tmp_path / ".env").write_text("CARPOOL_HOST=dotenv\nCARPOOL_ORIGIN=dotenv\n")
+    found = settings(tmp_path, CARPOOL_ORIGIN="environment")
+    assert (found.port, found.host, found.origin) == (1, "dotenv", "environment")
+
+
+def test_an_empty_value_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "carpool.toml").write_text("turn_s = 7")
+    assert settings(tmp_path, CARPOOL_TURN_S=" ").limits.turn_s == 7
+
+
+def test_the_example_lists_each_setting_once_and_sets_none(tmp_path: Path) -> None:
+    example = (PROJECT / ".env.example").read_text()
+    names = [line.partition("=")[0] for line in example.splitlines() if line and not line.startswith("#")]
+    assert names == [setting.variable for setting in settings_table(tmp_path)]
+    (tmp_path / ".env").write_text(example)
+    assert settings(tmp_path) == load({}, tmp_path / "other", tmp_path / "home").settings
+
+
+def test_each_limit_says_what_it_is() -> None:
+    assert set(ABOUT) == {item.name for item in fields(Limits)}
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "carpool.toml").write_text("trun_s = 3")
+    problems = loaded(tmp_path, CARPOOL_TURN_S="x", PORT="-1", CARPOOL_NO_SUCH_THING="1").problems
+    assert len(problems) == 4
+    assert all(problem.remedy for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "truth"), [("true", True), ("YES", True), ("1", True), ("off", False), ("No", False), ("0", False)]
+)
+def test_yes_and_no_have_many_names(tmp_path: Path, text: str, truth: bool) -> None:
+    assert settings(tmp_path, CARPOOL_LOCAL_ENABLED=text).local_enabled is truth
+
+
+def test_forks_of_a_model_have_a_scale(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.gguf", tmp_path / "b:c.gguf"
+    first.touch()
+    second.touch()
+    found = settings(tmp_path, CARPOOL_LOCAL_LORA=f"{first}:0.5, {second}")
+    assert found.local_lora == ((first, 0.5), (second, 1.0))
+
+
+def test_the_ledger_may_stand_elsewhere(tmp_path: Path) -> None:
+    assert settings(tmp_path, CARPOOL_DATABASE_URL=f"sqlite:///{tmp_path}/x.db").database == tmp_path / "x.db"
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite://", "x.db", "postgres://x"])
+def test_another_ledger_than_we_can_keep_is_refused(tmp_path: Path, url: str) -> None:
+    (problem,) = loaded(tmp_path, CARPOOL_DATABASE_URL=url).problems
+    assert "CARPOOL_DATABASE_URL" in problem.what
+
+
+def test_a_secret_does_not_show_itself(tmp_path: Path) -> None:
+    key = "sk-crimson-0123456789abcdef"
+    result = loaded(tmp_path, OPENAI_API_KEY=key)
+    assert key not in repr(result) + str(result.settings)
+    assert Secret(key).masked == "…cdef"
+    assert Secret("short").masked == "…"
+    assert f"{Secret(key)}" == "Secret(…)"
+
+
+def test_a_wrong_secret_is_not_quoted(tmp_path: Path) -> None:
+    (problem,) = loaded(tmp_path, SLACK_BOT_TOKEN="crimson").problems
+    assert "crimson" not in problem.what + problem.remedy

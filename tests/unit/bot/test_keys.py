@@ -1,0 +1,48 @@
+"""Keys: made once, whole or not at all, and never guessed at."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bot.keys import PSEUDONYMS_FILE, SIGNING_FILE, create_keys, keys_exist, read_keys
+from ledger.errors import StoreUnusable
+
+
+def test_keys_are_made_once_and_stay(tmp_path: Path) -> None:
+    assert not keys_exist(tmp_path)
+    create_keys(tmp_path)
+    first = read_keys(tmp_path)
+    create_keys(tmp_path)
+    assert keys_exist(tmp_path)
+    assert read_keys(tmp_path) == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == [SIGNING_FILE, PSEUDONYMS_FILE]
+
+
+def test_the_public_key_is_that_of_the_seed(tmp_path: Path) -> None:
+    create_keys(tmp_path)
+    keys = read_keys(tmp_path)
+    assert Ed25519PrivateKey.from_private_bytes(keys.seed).public_key().public_bytes_raw().hex() == keys.public_key
+    assert len(keys.pseudonyms) == 32
+    assert keys.seed.hex() not in repr(keys)
+    assert keys.pseudonyms.hex() not in repr(keys)
+
+
+def test_of_many_that_make_them_at_once_one_wins_and_all_go_on(tmp_path: Path) -> None:
+    def make(_: int) -> str:
+        create_keys(tmp_path)
+        return repr(read_keys(tmp_path).seed)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(make, range(16)))) == 1
+
+
+@pytest.mark.parametrize("content", ["", "zz", "00" * 31, "00" * 32, "00" * 32 + " " + "00" * 32 + " 00", "\x00\xff"])
+def test_a_damaged_key_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
+    create_keys(tmp_path)
+    (tmp_path / SIGNING_FILE).write_bytes(content.encode("latin-1"))
+    with pytest.raises(StoreUnusable, match=SIGNING_FILE) as caught:
+        read_keys(tmp_path)
+    assert "Restore" in caught.value.remedy
+    assert not content or content not in str(caught.value)
