@@ -32,6 +32,8 @@ from ledger.roadchain import RoadChain, clock_us
 log = logging.getLogger("carpool.app")
 
 GENESIS_KEY = "ledger.created"
+EMBEDDED_TEMPERATURE = 0.2
+"""As the card of SmolLM2-135M-Instruct has it. With llama.cpp's own 0.8 a model this small loses its thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
             settings.local_context_tokens,
             settings.local_parallel_max,
             settings.local_threads,
+            EMBEDDED_TEMPERATURE if settings.local_model is None else None,
         )
         adapters[cards.LOCAL] = local
         model = EMBEDDED_MODEL if settings.local_model is None else settings.local_model.stem

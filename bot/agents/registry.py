@@ -12,7 +12,7 @@ class Agent:
 CARPOOL = Agent(
     name="CarPool",
     instructions=(
-        "You are CarPool, a helpful assistant in a chat. Answer in the language of the question, briefly and plainly. "
-        "Say so when you do not know."
+        # Small models keep to the form that they were trained on: "a helpful AI assistant named".
+        "You are a helpful AI assistant named CarPool. You answer briefly and plainly, and say so when you do not know."
     ),
 )

@@ -1,7 +1,7 @@
 """Commands that explain the last answer: why this model, and what is recorded of it."""
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
-from ledger.actions import ModelAnswered, ModelCalled, RouteChosen
+from ledger.actions import Candidate, ModelAnswered, ModelCalled, RouteChosen
 from ledger.entry import hash_text
 from ledger.money import Money, rc_text
 from ledger.store import Recorded
@@ -21,19 +21,20 @@ async def _why(asking: Asking, desk: Desk) -> Result:
     if decision is None:
         return Result(NOTHING_YET)
     lines = [f"Lucidia's reason: {decision.reason}."]
-    if decision.candidates:
+    if len(decision.candidates) > 1:
         lines += ["", "In this order:", ""]
-    for place, candidate in enumerate(decision.candidates, start=1):
-        cost = "price not known" if candidate.estimated_cost is None else _estimate(Money(candidate.estimated_cost))
-        lines.append(f"{place}. `{candidate.provider}/{candidate.model}`, {cost}")
+        lines += [f"{place}. {_candidate(candidate)}" for place, candidate in enumerate(decision.candidates, start=1)]
     called = {action.attempt: action for action in actions if isinstance(action, ModelCalled)}
     for answered in (action for action in actions if isinstance(action, ModelAnswered)):
         lines += ["", _attempt(called[answered.attempt], answered)]
     return Result("\n".join(lines))
 
 
-def _estimate(cost: Money) -> str:
-    return "free" if cost == 0 else f"estimated at {rc_text(cost)} at the most"
+def _candidate(candidate: Candidate) -> str:
+    name, cost = f"`{candidate.provider}/{candidate.model}`", candidate.estimated_cost
+    if cost is None:
+        return f"{name}, price not known"
+    return f"{name}, free" if cost == 0 else f"{name}, estimated at {rc_text(Money(cost))} at the most"
 
 
 def _attempt(called: ModelCalled, answered: ModelAnswered) -> str:
