@@ -1,7 +1,14 @@
 """For every test: sockets reach loopback only, and a skipped test fails the run."""
 
+import hypothesis
 import pytest
 import pytest_socket
+
+# The same examples each time, and no clock: a slow machine is no fault of the code.
+hypothesis.settings.register_profile(
+    "house", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
