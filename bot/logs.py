@@ -31,6 +31,11 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+class LogFile(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        """A log that cannot be written is no reason to fail, nor to print stack traces between a person's answers."""
+
+
 def _message(record: logging.LogRecord) -> str:
     if record.name.partition(".")[0] == OWN:
         return record.getMessage()
@@ -51,9 +56,7 @@ def _chain(error: BaseException) -> list[dict[str, object]]:
 def start_logging(folder: Path, level: str, *, to_stderr: bool) -> None:
     """Into ``folder``/carpool.log; ``to_stderr`` besides, for a process whose output somebody collects."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = RotatingFileHandler(
-        folder / "carpool.log", maxBytes=FILE_BYTES_MAX, backupCount=FILES_MAX, encoding="utf-8", delay=True
-    )
+    file = LogFile(folder / "carpool.log", maxBytes=FILE_BYTES_MAX, backupCount=FILES_MAX, encoding="utf-8", delay=True)
     handlers: list[logging.Handler] = [file]
     if to_stderr:
         handlers.append(logging.StreamHandler())

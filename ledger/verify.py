@@ -193,7 +193,11 @@ def _check_end(database: sqlite3.Connection, size: int, digest: bytes, mono: int
         raise NotVerified(CHAIN_INTEGRITY_VIOLATION, size, "the recorded end of the chain is not its last entry")
     (stored,) = database.execute("SELECT count(*) FROM payload").fetchone()
     if stored != texts:
-        raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, f"{stored - texts} texts belong to no entry")
+        raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, f"{_count(stored - texts, 'text')} that no entry commits to")
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -211,8 +215,9 @@ def main(arguments: Sequence[str]) -> int:
     if verified.size == 0:
         sys.stdout.write("incomplete: the ledger has no entry yet\n")
         return EXIT_INCOMPLETE
-    erased = f", {verified.erased:,} texts erased" if verified.erased else ""
-    sys.stdout.write(f"verified: {verified.size:,} entries, {verified.texts:,} texts{erased}, end {verified.head}\n")
+    erased = f", {_count(verified.erased, 'text')} erased" if verified.erased else ""
+    counted = f"{_count(verified.size, 'entry', 'entries')}, {_count(verified.texts, 'text')}"
+    sys.stdout.write(f"verified: {counted}{erased}, end {verified.head}\n")
     return EXIT_VERIFIED
 
 
