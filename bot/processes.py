@@ -91,6 +91,12 @@ async def web(settings: Settings, *, socket: bool) -> int:
     from bot.platforms.slack import SlackPlatform, SlackSocket, bolt_app
 
     platform = SlackPlatform(settings.slack_bot_token.reveal(), settings.slack_api_url)
+    try:
+        await platform.check()
+    except PlatformError as error:
+        await platform.aclose()
+        say_aside(f"{error}. SLACK_BOT_TOKEN is refused: copy it anew from OAuth & Permissions in the app's settings.")
+        return EXIT_NOT_ANSWERED
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(open_models(settings))
@@ -109,7 +115,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
                 await stack.enter_async_context(SlackSocket(platform, bolt, settings.slack_app_token.reveal()))
             await _unless_failed(house, serve(app, settings.host, settings.port, stop, _tell_port))
         except PlatformError as error:
-            say_aside(f"{error}: see that SLACK_APP_TOKEN is right and that Socket Mode is on in the app's settings.")
+            say_aside(f"{error}. See that SLACK_APP_TOKEN is right and that Socket Mode is on in the app's settings.")
             return EXIT_NOT_ANSWERED
         except OSError as error:
             say_aside(f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): set PORT to another.")

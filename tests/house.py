@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from adapters.base import BaseAdapter
-from adapters.messages import ModelName, ProviderName
+from adapters.messages import Finished, ModelName, ProviderName, ToolCall, ToolCallId, ToolResult, ToolSpec
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.base import Desk
 from bot.intake import Intake
@@ -97,6 +98,25 @@ class RecordingPlatform:
     @property
     def texts(self) -> list[str]:
         return [reply.text for _, _, reply in self.sent]
+
+
+class RecordingTool:
+    """A tool named ``look`` that counts how often it was used."""
+
+    def __init__(self, effect: Literal["read", "write"]) -> None:
+        self.calls = 0
+        self._spec = ToolSpec("look", "Looks.", {"type": "object"}, effect)
+
+    @property
+    def spec(self) -> ToolSpec:
+        return self._spec
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        self.calls += 1
+        return ToolResult(call.id, f"seen {self.calls}")
+
+
+WANTS_TOOL: ScriptReply = (ToolCall(ToolCallId("c1"), "look", {"at": "x"}), Finished("tool_calls", None))
 
 
 @dataclass(frozen=True)

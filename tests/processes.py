@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ CARPOOL = ("-m", "bot")
 HELLO: list[list[dict[str, object]]] = [[{"text": "Hello "}, {"text": "there."}, {"finish": "stop"}]]
 KEPT = ("PATH", "SYSTEMROOT", "LANG", "TMPDIR")
 TIME_MAX_S = 60
+STEPS_MAX = 40
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,16 @@ class Home:
         with closing(sqlite3.connect(self.ledger)) as database:
             states = [state for (state,) in database.execute("SELECT state FROM turn")]
         return bool(states) and "open" not in states
+
+
+async def steps_survived(killed_at: Callable[[int], Awaitable[bool]]) -> int:
+    """Try step after step, a few at once, until the program comes to its end without being killed. How many there were."""
+    steps, killed = 0, True
+    while killed:
+        outcomes = await asyncio.gather(*(killed_at(steps + number) for number in range(1, AT_ONCE + 1)))
+        steps, killed = steps + sum(outcomes), all(outcomes)
+        assert steps < STEPS_MAX
+    return steps
 
 
 @asynccontextmanager

@@ -79,10 +79,19 @@ class SlackPlatform:
         """The bot's own user id; empty where Slack cannot be asked now."""
         if not self._user:
             try:
-                self._user = str((await _answer(self.client.auth_test())).get("user_id") or "")
+                await self.check()
             except PlatformError as error:
-                log.warning("Slack did not say who the bot is", extra={"cause": str(error)})
+                log.warning("Slack refuses the bot token", extra={"cause": str(error)})
         return self._user
+
+    async def check(self) -> None:
+        """Raises ``PlatformError`` where Slack refuses the token. Where it cannot be asked now, it is asked later."""
+        try:
+            self._user = str((await _answer(self.client.auth_test())).get("user_id") or "")
+        except PlatformError as error:
+            if error.retry_after_s is None:
+                raise
+            log.warning("Slack could not be asked who the bot is", extra={"cause": str(error)})
 
     def screen(self, to: Address, turn: TurnId) -> Screen:
         return Silent()

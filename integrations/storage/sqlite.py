@@ -7,14 +7,14 @@ it returns. Several processes may work on one file; each batch takes SQLite's wr
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, assert_never
 
 from integrations.storage import sqlite_schema
 from integrations.storage.presence import Presence
+from integrations.storage.sqlite_schema import transaction
 from ledger.chain import project
 from ledger.entry import decode_entry
 from ledger.errors import FailureReason, StoreFailed
@@ -159,7 +159,7 @@ class SqliteStore:
         self._presence.release()
 
     def _commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
-        with _transaction(self._writer) as database:
+        with transaction(database := self._writer):
             sealed = seal(Found(_head(database), _known(database, keys)))
             if not sealed.rows:
                 return sealed
@@ -202,7 +202,7 @@ class SqliteStore:
         )
 
     def _claim(self, values: dict[str, str | int]) -> tuple[OpenTurn, ...]:
-        with _transaction(self._writer) as database:
+        with transaction(database := self._writer):
             holders = database.execute(
                 "SELECT DISTINCT lease_owner FROM turn WHERE state = 'open' AND lease_owner IS NOT NULL"
             ).fetchall()
@@ -227,14 +227,14 @@ class SqliteStore:
         )
 
     def _release(self, turn: TurnId, not_before_us: int) -> None:
-        with _transaction(self._writer) as database:
+        with transaction(database := self._writer):
             database.execute(
                 "UPDATE turn SET lease_owner = NULL, not_before_us = ? WHERE turn = ? AND state = 'open'",
                 (not_before_us, turn),
             )
 
     def _replay(self) -> int:
-        with _transaction(self._writer) as database:
+        with transaction(database := self._writer):
             database.execute("DELETE FROM turn")
             database.execute("DELETE FROM conversation")
             count = 0
@@ -272,18 +272,6 @@ class SqliteStore:
         except sqlite3.Error as error:
             self._broken = _failed(error)
             raise self._broken from error
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield database
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
 
 
 def _head(database: sqlite3.Connection) -> Head:

@@ -1,13 +1,18 @@
 """Opening a SQLite file of ours: settings asserted, a foreign or newer file refused, migrations applied."""
 
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from ledger.errors import StoreUnusable
 
 APPLICATION_ID = 0x526F6164  # "Road", so that a file says whose it is
 BUSY_TIMEOUT_S = 10.0
+BUSY_PAUSE_S = 0.01
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -22,33 +27,55 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
+@contextmanager
+def transaction(database: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE") -> Iterator[None]:
+    """Committed at the end of the block, taken back where that raises."""
+    database.execute(f"BEGIN {kind}")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
 def prepare(database: sqlite3.Connection, path: Path) -> None:
     """Make the file one of ours, at the newest schema, with a commit that is durable. Raises ``StoreUnusable``."""
-    try:
-        _check_whose(database, path)
-        database.execute("PRAGMA trusted_schema = OFF")
-        database.execute("PRAGMA foreign_keys = ON")
-        database.execute("PRAGMA secure_delete = ON")
-        database.execute("PRAGMA synchronous = FULL")
-        (journal,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
-        (synchronous,) = database.execute("PRAGMA synchronous").fetchone()
-        if (journal, synchronous) != ("wal", 2):
-            raise StoreUnusable(
-                f"{path} does not take WAL with synchronous=FULL (it answers {journal}, {synchronous})",
-                "Put the database on a local disk: network file systems cannot keep it safely.",
-            )
-        _migrate(database, path)
-        path.chmod(0o600)
-    except sqlite3.DatabaseError as error:
-        raise StoreUnusable(f"{path} cannot be used: {error}", _remedy(error)) from error
+    give_up_s = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            _prepare(database, path)
+            return
+        except sqlite3.DatabaseError as error:
+            # SQLite's own timeout does not cover the change to WAL, which another process may be making just now.
+            if _primary(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > give_up_s:
+                raise StoreUnusable(f"{path} cannot be used: {error}", _remedy(error)) from error
+            time.sleep(BUSY_PAUSE_S)
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    _check_whose(database, path)
+    database.execute("PRAGMA trusted_schema = OFF")
+    database.execute("PRAGMA foreign_keys = ON")
+    database.execute("PRAGMA secure_delete = ON")
+    database.execute("PRAGMA synchronous = FULL")
+    (journal,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+    (synchronous,) = database.execute("PRAGMA synchronous").fetchone()
+    if (journal, synchronous) != ("wal", 2):
+        raise StoreUnusable(
+            f"{path} does not take WAL with synchronous=FULL (it answers {journal}, {synchronous})",
+            "Put the database on a local disk: network file systems cannot keep it safely.",
+        )
+    _migrate(database, path)
+    path.chmod(0o600)
 
 
 def _check_whose(database: sqlite3.Connection, path: Path) -> None:
     # Both as of one moment: another process of ours may be making the tables just now.
-    database.execute("BEGIN")
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    database.execute("COMMIT")
+    with transaction(database, "DEFERRED"):
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application != APPLICATION_ID and tables:
         raise StoreUnusable(
             f"{path} is the database of another program",
@@ -58,8 +85,7 @@ def _check_whose(database: sqlite3.Connection, path: Path) -> None:
 
 def _migrate(database: sqlite3.Connection, path: Path) -> None:
     migrations = _migrations()
-    database.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(database):
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > len(migrations):
             raise StoreUnusable(
@@ -71,10 +97,6 @@ def _migrate(database: sqlite3.Connection, path: Path) -> None:
                 database.execute(statement)
             database.execute(f"PRAGMA user_version = {number}")
             database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.execute("COMMIT")
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
 
 
 def _migrations() -> list[str]:
@@ -95,8 +117,14 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
+def _primary(error: sqlite3.DatabaseError) -> int:
+    """The error's code without what SQLite adds to tell its kinds apart."""
+    code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code
+
+
 def _remedy(error: sqlite3.DatabaseError) -> str:
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+    match _primary(error):
         case sqlite3.SQLITE_FULL:
             return "The disk is full: free some space, then start again."
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.slack_server import running_slack_server
 from tests.processes import HELLO, Home
 from tests.slack_workspace import BOT_TOKEN
 
@@ -286,10 +287,31 @@ async def test_web_without_its_settings_says_which_are_missing(home: Home) -> No
     assert "SLACK_APP_TOKEN" in (await home.run("web", "--socket")).err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "tokens", "said"),
+    [
+        (("web",), {"SLACK_BOT_TOKEN": "xoxb-wrong"}, "SLACK_BOT_TOKEN is refused"),
+        (("web", "--socket"), {"SLACK_APP_TOKEN": "xapp-wrong"}, "See that SLACK_APP_TOKEN is right"),
+    ],
+)
+async def test_a_token_that_slack_refuses_is_said_at_the_start(
+    home: Home, arguments: tuple[str, ...], tokens: dict[str, str], said: str
+) -> None:
+    async with running_slack_server() as server:
+        right = {"SLACK_BOT_TOKEN": BOT_TOKEN, "SLACK_SIGNING_SECRET": "x" * 32, "SLACK_API_URL": server.api_url}
+        home.settings = {**right, **tokens}
+        done = await home.run(*arguments)
+    assert done.status == 1
+    assert "Slack: invalid_auth" in done.err
+    assert said in done.err
+    assert "wrong" not in done.err
+
+
 async def test_a_port_that_is_taken_is_named(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         home.settings = {"SLACK_BOT_TOKEN": BOT_TOKEN, "SLACK_SIGNING_SECRET": "x" * 32, "PORT": port}
+        home.settings |= {"SLACK_API_URL": "http://127.0.0.1:1/api/"}  # nobody there: it is asked again later
         done = await home.run("web")
     assert done.status == 1
     assert f"127.0.0.1:{port} cannot be listened on" in done.err

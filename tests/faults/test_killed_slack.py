@@ -6,13 +6,11 @@ from pathlib import Path
 from aiohttp import ClientError, ClientSession
 
 from tests.fakes.slack_server import IM, SlackServer, running_slack_server
-from tests.processes import CARPOOL, Home, running
+from tests.processes import CARPOOL, Home, running, steps_survived
 from tests.slack_workspace import BOT_TOKEN, SECRET, Signed, envelope, workspace_at
 
 KILLED = ("-m", "tests.faults.killed")
 ANSWER = "Hello there."
-STEPS_MAX = 40
-AT_ONCE = 4
 POLL_S = 0.02
 
 
@@ -65,11 +63,6 @@ async def killed_at(step: int, folder: Path) -> bool:
 
 
 async def test_killed_at_each_step_a_message_in_slack_has_one_reply_in_its_thread(tmp_path: Path) -> None:
-    steps, killed = 0, True
-    while killed:
-        numbers = range(steps + 1, steps + 1 + AT_ONCE)
-        outcomes = await asyncio.gather(*(killed_at(number, tmp_path / str(number)) for number in numbers))
-        steps, killed = steps + sum(outcomes), all(outcomes)
-        assert steps < STEPS_MAX
+    steps = await steps_survived(lambda step: killed_at(step, tmp_path / str(step)))
     # Before and after: genesis, a look for work, received, claim, route, called, answered with its reply, post, the end.
     assert steps >= 18

@@ -1,15 +1,12 @@
 """`carpool chat`, ended with SIGKILL at each step of a turn and started again: answered once, or its asker told why."""
 
-import asyncio
 from pathlib import Path
 
-from tests.processes import Home
+from tests.processes import Home, steps_survived
 
 KILLED = ("-m", "tests.faults.killed")
 ANSWER = "Hello there."
 NOTICES = ("and the answer is lost", "I cannot see whether it reached you")
-STEPS_MAX = 40
-AT_ONCE = 4
 
 
 async def killed_at(step: int, folder: Path) -> bool:
@@ -33,11 +30,6 @@ async def killed_at(step: int, folder: Path) -> bool:
 
 
 async def test_killed_at_each_step_a_question_is_answered_once_or_its_asker_told_why(tmp_path: Path) -> None:
-    steps, killed = 0, True
-    while killed:
-        numbers = range(steps + 1, steps + 1 + AT_ONCE)
-        outcomes = await asyncio.gather(*(killed_at(number, tmp_path / str(number)) for number in numbers))
-        steps, killed = steps + sum(outcomes), all(outcomes)
-        assert steps < STEPS_MAX
+    steps = await steps_survived(lambda step: killed_at(step, tmp_path / str(step)))
     # Before and after: genesis, received, claim, route, called, answered with its reply, post, sent with the end.
     assert steps >= 16

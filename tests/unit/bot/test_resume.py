@@ -2,10 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from adapters.messages import Finished, ProviderName, ToolCall, ToolCallId, ToolResult, ToolSpec
+from adapters.messages import ProviderName, ToolResult
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.platforms.base import Presence
 from integrations.storage.sqlite import SqliteStore
@@ -15,23 +16,7 @@ from ledger.entry import Draft, Scope
 from ledger.pseudonyms import TurnId
 from ledger.roadchain import RoadChain
 from ledger.store import Recorded
-from tests.house import DATABASE, GENESIS, Open, RecordingPlatform, asks, running_house
-
-WANTS_TOOL: ScriptReply = (ToolCall(ToolCallId("c1"), "look", {"at": "x"}), Finished("tool_calls", None))
-
-
-class Tool:
-    def __init__(self, effect: str) -> None:
-        self.calls = 0
-        self._spec = ToolSpec("look", "Looks.", {"type": "object"}, effect)  # type: ignore[arg-type]  # read or write
-
-    @property
-    def spec(self) -> ToolSpec:
-        return self._spec
-
-    async def call(self, call: ToolCall) -> ToolResult:
-        self.calls += 1
-        return ToolResult(call.id, "seen")
+from tests.house import DATABASE, GENESIS, WANTS_TOOL, Open, RecordingPlatform, RecordingTool, asks, running_house
 
 
 async def whole(folder: Path, text: str, script: list[ScriptReply], toolbox: Toolbox = EMPTY_TOOLBOX) -> list[Recorded]:
@@ -102,10 +87,10 @@ async def test_after_any_entry_the_person_gets_one_answer_or_the_reason(
 @pytest.mark.parametrize("effect", ["read", "write"])
 @pytest.mark.parametrize("entries", range(1, 12))
 async def test_after_any_entry_of_a_turn_with_a_tool_nothing_is_done_twice_that_changes_something(
-    tmp_path: Path, entries: int, effect: str
+    tmp_path: Path, entries: int, effect: Literal["read", "write"]
 ) -> None:
     script = [WANTS_TOOL, answer("I saw it.")]
-    journal = await whole(tmp_path / "before", "look", script, Toolbox({"look": Tool(effect)}))
+    journal = await whole(tmp_path / "before", "look", script, Toolbox({"look": RecordingTool(effect)}))
     assert [item.entry.action.name for item in journal[3:7]] == [
         "model.answered",
         "tool.called",
@@ -115,7 +100,7 @@ async def test_after_any_entry_of_a_turn_with_a_tool_nothing_is_done_twice_that_
     turn = await write(tmp_path, journal[:entries])
     calls_before = sum(item.entry.action.name == "tool.called" for item in journal[:entries])
     answered_before = sum(item.entry.action.name == "model.answered" for item in journal[:entries])
-    tool, platform = Tool(effect), RecordingPlatform()
+    tool, platform = RecordingTool(effect), RecordingPlatform()
     adapter = ScriptedAdapter(ProviderName("s"), tuple(script[answered_before:]) or (answer("never"),))
     async with running_house(tmp_path, platform, {"scripted": adapter}, toolbox=Toolbox({"look": tool})) as open_:
         names = await carried_on(open_, turn)

@@ -13,17 +13,15 @@ from adapters.messages import (
     ProviderName,
     ReplyEvent,
     TextDelta,
-    ToolCall,
     ToolCallId,
     ToolResult,
-    ToolSpec,
 )
 from adapters.scripted import Pause, Raise, ScriptedAdapter, WaitFor, answer
 from bot.limits import Limits
 from bot.platforms.base import PlatformError
 from integrations.tools.base import Toolbox
 from ledger.actions import ModelAnswered, RouteChosen
-from tests.house import RecordingPlatform, asks, card, running_house
+from tests.house import WANTS_TOOL, RecordingPlatform, RecordingTool, asks, card, running_house
 
 WHOLE = [
     "message.received",
@@ -264,25 +262,8 @@ async def test_a_reply_that_can_never_be_posted_closes_the_turn_as_undelivered(t
     assert platform.sent == []
 
 
-class Tool:
-    def __init__(self, effect: str) -> None:
-        self.calls = 0
-        self._spec = ToolSpec("look", "Looks.", {"type": "object"}, effect)  # type: ignore[arg-type]  # read or write
-
-    @property
-    def spec(self) -> ToolSpec:
-        return self._spec
-
-    async def call(self, call: ToolCall) -> ToolResult:
-        self.calls += 1
-        return ToolResult(call.id, f"seen {self.calls}")
-
-
-WANTS_TOOL = (ToolCall(ToolCallId("c1"), "look", {"at": "x"}), Finished("tool_calls", None))
-
-
 async def test_a_tool_is_used_and_its_result_goes_back_to_the_model(tmp_path: Path) -> None:
-    platform, tool = RecordingPlatform(), Tool("read")
+    platform, tool = RecordingPlatform(), RecordingTool("read")
     adapter = scripted(WANTS_TOOL, answer("I saw it."))
     toolbox = Toolbox({"look": tool})
     async with running_house(tmp_path, platform, {"scripted": adapter}, toolbox=toolbox) as open_:
@@ -297,7 +278,7 @@ async def test_a_tool_is_used_and_its_result_goes_back_to_the_model(tmp_path: Pa
 
 
 async def test_the_tool_loop_ends_at_its_limit(tmp_path: Path) -> None:
-    platform, tool = RecordingPlatform(), Tool("read")
+    platform, tool = RecordingPlatform(), RecordingTool("read")
     async with running_house(
         tmp_path, platform, [WANTS_TOOL], toolbox=Toolbox({"look": tool}), limits=Limits(tool_rounds_max=3)
     ) as open_:
