@@ -55,6 +55,7 @@ class LocalAdapter(BaseAdapter):
     ``context_tokens * parallel_max``, the number of answers made at once, and further ones wait for their turn. ``threads``
     0 leaves the number to llama.cpp. ``temperature`` None leaves it to llama.cpp; at 0 the likeliest token is taken each
     time, so a question asked alone of a fresh process always gets the same answer (beside others, rounding may differ).
+    ``dry_multiplier`` above 0 makes the model unwilling to say a run of tokens again (llama.cpp's DRY sampling).
     The weights are loaded by the first call, or by ``warm_up``.
     """
 
@@ -67,6 +68,7 @@ class LocalAdapter(BaseAdapter):
         parallel_max: int = 4,
         threads: int = 0,
         temperature: float | None = None,
+        dry_multiplier: float = 0.0,
     ) -> None:
         self.provider = provider
         self._model_path = model_path
@@ -75,6 +77,7 @@ class LocalAdapter(BaseAdapter):
         self._parallel_max = parallel_max
         self._threads = threads
         self._temperature = temperature
+        self._dry_multiplier = dry_multiplier
         self._slots = asyncio.Semaphore(parallel_max)
         self._starting: asyncio.Task[LlamaProcess] | None = None
 
@@ -143,6 +146,8 @@ class LocalAdapter(BaseAdapter):
         }
         if self._temperature is not None:
             body["temperature"] = self._temperature
+        if self._dry_multiplier:
+            body |= {"dry_multiplier": self._dry_multiplier, "dry_penalty_last_n": self._context_tokens}
         if request.response_schema is not None:
             body["response_format"] = encode_schema(request.response_schema)
         return json.dumps(body)

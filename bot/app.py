@@ -34,6 +34,9 @@ log = logging.getLogger("carpool.app")
 GENESIS_KEY = "ledger.created"
 EMBEDDED_TEMPERATURE = 0.2
 """As the card of SmolLM2-135M-Instruct has it. With llama.cpp's own 0.8 a model this small loses its thread."""
+EMBEDDED_DRY_MULTIPLIER = 0.8
+EMBEDDED_OUTPUT_TOKENS_MAX = 400
+"""A model this small repeats itself where it should end; what it says after some 300 words is of no use to anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
     if settings.local_enabled:
         from adapters.blackroad_local import EMBEDDED_MODEL, LocalAdapter, LoraFork
 
+        embedded = settings.local_model is None
         local = LocalAdapter(
             cards.LOCAL,
             settings.local_model,
@@ -111,11 +115,13 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
             settings.local_context_tokens,
             settings.local_parallel_max,
             settings.local_threads,
-            EMBEDDED_TEMPERATURE if settings.local_model is None else None,
+            EMBEDDED_TEMPERATURE if embedded else None,
+            EMBEDDED_DRY_MULTIPLIER if embedded else 0.0,
         )
         adapters[cards.LOCAL] = local
         model = EMBEDDED_MODEL if settings.local_model is None else settings.local_model.stem
-        listed.append(cards.local_card(model, settings.local_context_tokens))
+        output_tokens_max = EMBEDDED_OUTPUT_TOKENS_MAX if embedded else settings.local_context_tokens
+        listed.append(cards.local_card(model, settings.local_context_tokens, output_tokens_max))
         warm_up = local.warm_up
     try:
         yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))

@@ -31,12 +31,14 @@ TroubleCode: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What went wrong. ``error`` is an AdapterError's code where a model failed; ``detail`` is a sentence of ours."""
+    """What went wrong. ``error`` is an AdapterError's code where a model failed; ``tokens_max`` is what the answer
+    was allowed; ``detail`` is a sentence of ours."""
 
     code: TroubleCode
     model: str = ""
     error: str = ""
     retry_after_s: int | None = None
+    tokens_max: int = 0
     detail: str = ""
 
 
@@ -85,7 +87,7 @@ def _sentence(trouble: Trouble, limits: Limits) -> str:
                 "Ask for a smaller step."
             )
         case "length":
-            return f"The answer breaks off here, at the limit of {limits.output_tokens_max:,} tokens. Write `go on` for more."
+            return f"The answer breaks off here, at the limit of {trouble.tokens_max:,} tokens. Write `go on` for more."
         case "filtered":
             return f"{trouble.model} declined to answer this. Put it in other words, or choose another model with `/model`."
         case "erased":

@@ -99,7 +99,7 @@ def _of_answer(story: Story, last: Attempt, finish_reason: str, model: str) -> t
     if last.tool_calls:
         return Trouble("tool_rounds"), "failed"
     if finish_reason == "length":
-        return Trouble("length", model), "answered"
+        return Trouble("length", model, tokens_max=last.called.output_tokens_max), "answered"
     if finish_reason == "filtered":
         return Trouble("filtered", model), "failed"
     if last.said is None or not last.said.text.strip():

@@ -48,13 +48,13 @@ def compatible_card(model: str) -> ModelCard:
     )
 
 
-def local_card(model: str, context_tokens: int) -> ModelCard:
-    """A model on this machine: it costs nothing. Half of its window is kept for the question."""
+def local_card(model: str, context_tokens: int, output_tokens_max: int) -> ModelCard:
+    """A model on this machine: it costs nothing. At least half of its window is kept for the question."""
     return ModelCard(
         LOCAL,
         ModelName(model),
         context_tokens,
-        context_tokens // 2,
+        min(output_tokens_max, context_tokens // 2),
         sees_images=False,
         reads_files=False,
         uses_tools=False,

@@ -7,6 +7,7 @@ import signal
 import struct
 import threading
 import time
+import zlib
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -20,7 +21,7 @@ import pytest_asyncio
 from adapters.base import ChatRequest, WholeReply, collect
 from adapters.blackroad_local import LocalAdapter, LoraFork, embedded_weights
 from adapters.errors import NotConfigured, Refused, Unavailable
-from adapters.messages import Finished, ProviderName, TextDelta, say
+from adapters.messages import Finished, ModelName, ProviderName, TextDelta, say
 from tests.contract.adapters.subjects import ask
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -57,6 +58,22 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", recorded)
     return processes
+
+
+async def test_a_model_that_repeats_itself_can_be_made_unwilling_to(shared: LocalAdapter) -> None:
+    """Told by how well the answer compresses: one that goes in circles shrinks to very little."""
+    poem = ChatRequest(ModelName("m"), (say("user", "Write a poem about the sea."),), 300, 60)
+    unwilling = LocalAdapter(ProviderName("local"), None, (), 512, 1, temperature=0.0, dry_multiplier=0.8)
+    try:
+        free, bound = await reply_of(shared, poem), await reply_of(unwilling, poem)
+    finally:
+        await unwilling.aclose()
+    assert shrunk(bound) > 1.5 * shrunk(free)
+
+
+def shrunk(reply: WholeReply) -> float:
+    text = reply.text.encode()
+    return len(zlib.compress(text)) / len(text)
 
 
 async def test_the_event_loop_is_never_late_while_weights_load_and_four_answers_stream() -> None:

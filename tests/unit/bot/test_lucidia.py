@@ -85,7 +85,7 @@ def test_an_estimate_never_falls_below_the_price(rate_in: int, rate_out: int, to
 
 
 def test_a_model_is_found_by_its_label_or_alone_where_that_is_clear() -> None:
-    catalog = Catalog.of([card("a"), card("b"), local_card("small", 2_048)])
+    catalog = Catalog.of([card("a"), card("b"), local_card("small", 2_048, 400)])
     assert catalog.find("A/M") == catalog.cards[0]
     assert catalog.find("small") == catalog.cards[2]
     assert catalog.find("m") is None
@@ -107,7 +107,7 @@ def test_known_models_have_a_price_and_unknown_ones_none() -> None:
     assert all(openai_card(model).rates is not None for model in OPENAI_MODELS)
     assert openai_card("gpt-of-2031").rates is None
     assert compatible_card("x").cost(1, 1) is None
-    assert local_card("x", 2_048).cost(1_000, 1_000) == 0
+    assert local_card("x", 2_048, 400).cost(1_000, 1_000) == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 100)), max_size=6, unique_by=lambda item: item[0]))

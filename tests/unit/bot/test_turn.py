@@ -169,7 +169,7 @@ async def test_the_stop_command_is_not_kept_waiting_by_the_answer_it_stops(tmp_p
         (
             (TextDelta("half"), Finished("length", None)),
             "answered",
-            "half\n\n_The answer breaks off here, at the limit",
+            "half\n\n_The answer breaks off here, at the limit of 1,024 tokens. Write `go on`",
         ),
         ((Finished("filtered", None),), "failed", "declined to answer"),
     ],
