@@ -86,8 +86,8 @@ async def test_roots_and_proofs_are_those_of_rfc_6962(size: int, data: st.DataOb
 
 @given(st.lists(st.integers(0, 300), max_size=8))
 def test_batches_of_any_size_grow_the_same_tree(batches: list[int]) -> None:
-    frontier, completed, hashes = EMPTY_FRONTIER, (), [leaf_hash(leaf) for leaf in leaves(sum(batches))]
-    start = 0
+    hashes = [leaf_hash(leaf) for leaf in leaves(sum(batches))]
+    frontier, completed, start = EMPTY_FRONTIER, tuple[Subtree, ...](), 0
     for count in batches:
         frontier, more = grow(frontier, hashes[start : start + count])
         completed, start = completed + more, start + count
