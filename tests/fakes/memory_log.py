@@ -1,4 +1,4 @@
-"""A log in memory: leaves, and the tree over them as a store keeps it."""
+"""A log in memory: leaves, the tree over them as a store keeps it, and the checkpoints that were signed."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,10 +7,11 @@ from ledger.merkle import EMPTY_FRONTIER, Frontier, Subtree, grow
 
 
 class MemoryLog:
-    """Has ``subtree_hashes`` and ``leaves``, as a store has, and counts the hashes of each read."""
+    """What the proofs, the export and the notary ask of a store; it counts the hashes of each read."""
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
-        self.frontier: Frontier = EMPTY_FRONTIER
+        self.edge: Frontier = EMPTY_FRONTIER
+        self.checkpoints: dict[int, bytes] = {}
         self.stored: list[bytes] = []
         self.hashes: dict[int, list[bytes]] = {0: []}
         self.reads: list[int] = []
@@ -18,7 +19,7 @@ class MemoryLog:
 
     def append(self, leaves: Sequence[bytes]) -> tuple[Subtree, ...]:
         fresh = [leaf_hash(leaf) for leaf in leaves]
-        self.frontier, completed = grow(self.frontier, fresh)
+        self.edge, completed = grow(self.edge, fresh)
         self.stored += leaves
         self.hashes[0] += fresh
         for subtree in completed:
@@ -33,3 +34,13 @@ class MemoryLog:
 
     async def leaves(self, first: int, count: int) -> tuple[bytes, ...]:
         return tuple(self.stored[first : first + count])
+
+    async def frontier(self) -> Frontier:
+        return self.edge
+
+    async def latest_checkpoint(self) -> bytes | None:
+        return self.checkpoints[max(self.checkpoints)] if self.checkpoints else None
+
+    async def keep_checkpoint(self, size: int, root: bytes, note: bytes) -> None:
+        assert f"\n{size}\n".encode() in note
+        self.checkpoints[size] = note

@@ -74,8 +74,8 @@ async def test_roots_and_proofs_are_those_of_rfc_6962(size: int, data: st.DataOb
     tree = log(size)
     hashes = tree.hashes[0]
     root = naive_root(hashes)
-    assert tree.frontier.root() == root == await root_at(tree, size)
-    assert await frontier_at(tree, size) == tree.frontier
+    assert tree.edge.root() == root == await root_at(tree, size)
+    assert await frontier_at(tree, size) == tree.edge
     path = await inclusion_proof(tree, index, size)
     assert list(path) == naive_path(index, hashes)
     verify_inclusion(hashes[index], index, size, path, root)
@@ -112,7 +112,7 @@ def test_subtrees_come_at_each_eighth_height() -> None:
 async def test_a_changed_inclusion_proof_is_refused(size: int, data: st.DataObject) -> None:
     tree = log(size)
     index = data.draw(st.integers(0, size - 1))
-    leaf, root = tree.hashes[0][index], tree.frontier.root()
+    leaf, root = tree.hashes[0][index], tree.edge.root()
     path = list(await inclusion_proof(tree, index, size))
     for position in range(len(path)):
         for changed in (flip(path, position), path[:position] + path[position + 1 :]):
@@ -134,7 +134,7 @@ async def test_a_changed_inclusion_proof_is_refused(size: int, data: st.DataObje
 async def test_a_changed_consistency_proof_is_refused(size: int, data: st.DataObject) -> None:
     tree = log(size)
     old_size = data.draw(st.integers(1, size))
-    old_root, root = naive_root(tree.hashes[0][:old_size]), tree.frontier.root()
+    old_root, root = naive_root(tree.hashes[0][:old_size]), tree.edge.root()
     proof = list(await consistency_proof(tree, old_size, size))
     for position in range(len(proof)):
         for changed in (flip(proof, position), proof[:position] + proof[position + 1 :]):
@@ -159,7 +159,7 @@ def flip(hashes: list[bytes], position: int) -> list[bytes]:
 async def test_from_nothing_and_to_itself_the_consistency_proof_is_empty() -> None:
     tree = log(5)
     nothing = hashlib.sha256(b"").digest()
-    root = tree.frontier.root()
+    root = tree.edge.root()
     assert await consistency_proof(tree, 0, 5) == await consistency_proof(tree, 5, 5) == ()
     assert await root_at(tree, 0) == EMPTY_FRONTIER.root() == nothing
     verify_consistency(0, nothing, 5, root, ())
@@ -189,11 +189,11 @@ async def test_a_store_that_lost_hashes_is_a_broken_chain() -> None:
 async def test_proofs_read_a_few_tiles_and_no_more() -> None:
     tree = MemoryLog()
     size = 2**17 + 2**9 + 3
-    tree.frontier, completed = grow(tree.frontier, [b"%032d" % n for n in range(size)])
+    tree.edge, completed = grow(tree.edge, [b"%032d" % n for n in range(size)])
     tree.hashes[0] = [b"%032d" % n for n in range(size)]
     for subtree in completed:
         tree.hashes.setdefault(subtree.level, []).append(subtree.hash)
-    root = tree.frontier.root()
+    root = tree.edge.root()
     for index in (0, 255, 256, 65_535, 65_536, size - 4, size - 1):
         tree.reads.clear()
         verify_inclusion(tree.hashes[0][index], index, size, await inclusion_proof(tree, index, size), root)

@@ -58,9 +58,7 @@ def log(size: int) -> MemoryLog:
 
 
 def note(tree: MemoryLog, *signers: Signer) -> bytes:
-    return sign_checkpoint(
-        Checkpoint("carpool.local", tree.frontier.size, tree.frontier.root()), list(signers or (SIGNER,))
-    )
+    return sign_checkpoint(Checkpoint("carpool.local", tree.edge.size, tree.edge.root()), list(signers or (SIGNER,)))
 
 
 async def receipt(tree: MemoryLog, index: int) -> bytes:
@@ -74,7 +72,7 @@ async def test_each_entry_of_a_log_has_a_receipt_that_verifies(size: int) -> Non
         data = await receipt(tree, index)
         proof, checkpoint = verify_receipt(data, KEYS)
         assert (proof.leaf, proof.index) == (tree.stored[index], index)
-        assert (checkpoint.size, checkpoint.root) == (size, tree.frontier.root())
+        assert (checkpoint.size, checkpoint.root) == (size, tree.edge.root())
         assert encode_receipt(decode_receipt(data)) == data
 
 
