@@ -82,19 +82,18 @@ class Notary:
         await self._keep(checkpoint, note)
         return note
 
-    async def add(self, signatures: Sequence[Signature], checkpoint: Checkpoint) -> bytes:
-        """Keep witnesses' lines under the last signed checkpoint. Returns the note with them.
+    async def add(self, signatures: Sequence[Signature], note: bytes) -> bytes:
+        """Keep witnesses' lines under the checkpoint of ``note``, which they stand behind. Returns the last note, with them.
 
-        ``checkpoint`` is the one that they stand behind: where another was signed meanwhile they come too late, and the note
-        is as it was. The caller has verified them.
+        Where another checkpoint was signed meanwhile they come too late, and it is as it was. The caller has verified them.
         """
         last = await self._last()
         if last is None:
             raise NotFound("nothing was signed yet")
-        if last[0] != checkpoint:
+        if last[0] != open_checkpoint(note, self._keys):
             return last[1]
         note = add_signatures(last[1], signatures)
-        await self._keep(checkpoint, note)
+        await self._keep(last[0], note)
         return note
 
     async def _keep(self, checkpoint: Checkpoint, note: bytes) -> None:

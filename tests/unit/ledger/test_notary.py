@@ -136,7 +136,7 @@ async def test_witnesses_lines_are_kept_under_the_checkpoint_that_they_stand_beh
     tree = log(3)
     notary = await Notary.open(tree, [SIGNER], tmp_path / "checkpoint")
     line = Signature("witness.example", b"1234", b"x" * 72)
-    behind = Checkpoint("carpool.local", 3, tree.edge.root())
+    behind = sign_checkpoint(Checkpoint("carpool.local", 3, tree.edge.root()), [SIGNER])
     with pytest.raises(NotFound):
         await notary.add([line], behind)
     await notary.sign()
