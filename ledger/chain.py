@@ -8,10 +8,11 @@ from ledger.actions import MessageReceived, PayloadErased, SettingChanged, TurnF
 from ledger.book import Book, is_money
 from ledger.entry import GENESIS, Draft, Entry, commit, encode_entry, hash_text, leaf_hash
 from ledger.errors import KeyReused, LedgerError
-from ledger.merkle import grow
+from ledger.merkle import Subtree, grow
 from ledger.pseudonyms import ConversationId
 from ledger.rules import work_out
 from ledger.store import (
+    EMPTY,
     Change,
     ConversationTouched,
     Found,
@@ -143,3 +144,22 @@ def project(entry: Entry) -> tuple[Change, ...]:
             return (TextsErased(entry.workspace, scope, subject, before_us, entry.seq),)
         case _:
             return ()
+
+
+class Replay:
+    """Everything that follows from the entries, made anew from them: fed one by one, in order."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.head = EMPTY
+        self.subtrees: list[Subtree] = []
+
+    def read(self, entry: Entry, digest: bytes) -> tuple[Change, ...]:
+        """The changes of the other projections. Raises ``LedgerError`` where the entry cannot follow."""
+        if entry.postings or is_money(entry.action):
+            self.book.enter(entry)
+            self.book.keep()
+        frontier, subtrees = grow(self.head.frontier, (digest,))
+        self.subtrees += subtrees
+        self.head = Head(entry.seq + 1, digest, entry.mono, frontier)
+        return project(entry)

@@ -1,7 +1,7 @@
 """The actions that move money. An amount is in uRC and never negative: which account it leaves, the kind says.
 
-What is posted is worked out by ``ledger.rules`` from the action and the book, inside the transaction that records it. ``type`` is the
-entry type of RoadChain's economy where the kind is one of the seven.
+What is posted is worked out by ``ledger.rules`` from the action and the book, inside the transaction that records it.
+``type`` is the entry type of RoadChain's economy where the kind is one of the seven.
 """
 
 from dataclasses import dataclass

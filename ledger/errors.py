@@ -123,3 +123,9 @@ class StoreFailed(StoreError):
     def __init__(self, message: str, reason: FailureReason) -> None:
         super().__init__(message)
         self.reason: FailureReason = reason
+
+
+class HashMismatch(LedgerError):
+    """A proof, a signature, a checkpoint or a receipt does not hold."""
+
+    code = Code.HASH_VERIFICATION_FAILED

@@ -181,6 +181,10 @@ class Store(Protocol):
         """In order, from the entry whose ``seq`` is above ``after`` (-1: from genesis)."""
         ...
 
+    async def frontier(self) -> Frontier:
+        """That of the head."""
+        ...
+
     async def leaves(self, first: int, count: int) -> tuple[bytes, ...]:
         """The canonical bytes of ``count`` entries (fewer at the end), from ``first``."""
         ...
