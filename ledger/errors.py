@@ -3,7 +3,9 @@
     LedgerError(code)                     an entry, a key or a chain is not as it must be: RC001 to RC012
         InvalidEntry            RC002     outside the canonical profile, too large, or of no known action
         NotFound                RC003
+        HashMismatch            RC004     a proof, a signature, a checkpoint or a receipt does not hold
         KeyReused               RC009     an idempotency key came back with another request
+        WitnessRefused          RC010     a witness does not know this log or its key (ledger.witness)
         ChainBroken             RC011     the stored chain contradicts itself
     StoreError                            the chain is sound as far as is known; the place it is kept is not usable
         StoreUnusable(remedy)             a foreign or corrupt file, a newer schema, no permission: found at the start
