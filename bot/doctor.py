@@ -7,6 +7,7 @@ from typing import Literal
 
 from bot.app import find_local_weights, open_ledger
 from bot.config import Settings
+from bot.readers import without_password
 from bot.secret import Secret
 from ledger.errors import StoreError, StoreUnusable
 
@@ -76,7 +77,9 @@ def _local(settings: Settings) -> Finding:
 def _openai(settings: Settings) -> Finding:
     models = ", ".join(settings.openai_models)
     if settings.openai_base_url:
-        return Finding("on", "OpenAI", f"A compatible server at {settings.openai_base_url}, with {models}.")
+        return Finding(
+            "on", "OpenAI", f"A compatible server at {without_password(settings.openai_base_url)}, with {models}."
+        )
     if settings.openai_api_key:
         return Finding("on", "OpenAI", f"With {models}. Whether the key is accepted shows in the first answer.")
     return Finding("off", "OpenAI", "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server.")

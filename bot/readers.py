@@ -9,7 +9,6 @@ from bot.secret import Secret
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def secret(given: str) -> Secret:
@@ -47,13 +46,24 @@ def count(least: int, most: int) -> Callable[[str], int]:
 
 
 def url(given: str) -> str:
-    """Empty, or an address: https, or http on this machine."""
+    """Empty, or an address that can be called."""
     if not given:
         return ""
-    parts = urlsplit(given)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(given)
+        callable_ = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets left open, a port above 65535: said with words of theirs
+        callable_ = False
+    if not callable_ or any(letter.isspace() for letter in given):
         raise ValueError("it should be an address such as https://example.com/v1")
     return given
+
+
+def without_password(address: str) -> str:
+    """For eyes: who calls, and with what password, left out."""
+    before, at, host = address.rpartition("@")
+    scheme, slashes, _ = before.partition("//")
+    return f"{scheme}{slashes}…@{host}" if at else address
 
 
 def level(given: str) -> str:
