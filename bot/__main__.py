@@ -69,23 +69,30 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _complete(work: Coroutine[Any, Any, int]) -> int:
-    """Run to the end. What makes the ledger unusable is told in a sentence, with what to do."""
+    """Run to the end. What makes the ledger or a model unusable is told in a sentence, with what to do."""
+    from adapters.errors import NotConfigured
     from ledger.errors import StoreFailed, StoreUnusable
 
     try:
         return asyncio.run(work)
+    except NotConfigured as error:
+        sys.stderr.write(f"{error.remedy}\n")
+        return EXIT_USAGE
     except StoreUnusable as error:
         sys.stderr.write(f"{str(error).rstrip('.')}. {error.remedy}\n")
     except StoreFailed as error:
-        sys.stderr.write(f"{_FAILURES[error.reason]} What was recorded is safe; start again after that.\n")
+        sys.stderr.write(f"{_FAILURES[error.reason]}\n")
     return EXIT_WRONG
 
 
 _FAILURES = {
-    "disk_full": "The disk is full, so nothing can be recorded any more: free some space.",
-    "input_output": "The ledger cannot be written any more: check the disk, and the log in CARPOOL_HOME.",
-    "busy": "Another program holds the ledger's file: stop that one.",
-    "closed": "The ledger was closed.",
+    "disk_full": "The disk is full, so nothing can be recorded any more: free some space. "
+    "What was recorded is safe; start again after that.",
+    # Nothing is promised here: the file itself may be damaged.
+    "input_output": "The ledger cannot be read or written any more: check the disk and the log in CARPOOL_HOME. "
+    "`carpool ledger verify` says whether what was recorded is whole.",
+    "busy": "Another program holds the ledger's file: stop that one. What was recorded is safe; start again after that.",
+    "closed": "The ledger was closed. What was recorded is safe; start again.",
 }
 
 

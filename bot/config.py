@@ -93,7 +93,7 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
         Setting("origin", "CARPOOL_ORIGIN", readers.line, "carpool.local", "the name of a new ledger"),
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
-        Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.file, "", "a GGUF file, instead of the embedded model"),
+        Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.gguf, "", "a GGUF file, instead of the embedded model"),
         Setting("local_lora", "CARPOOL_LOCAL_LORA", readers.forks, "", "LoRA adapters over it: FILE[:SCALE],..."),
         Setting(
             "local_context_tokens",

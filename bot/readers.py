@@ -9,6 +9,7 @@ from bot.secret import Secret
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")
+GGUF_MAGIC = b"GGUF"
 
 
 def secret(given: str) -> Secret:
@@ -95,6 +96,20 @@ def file(given: str) -> Path | None:
     return path.absolute()
 
 
+def gguf(given: str) -> Path | None:
+    """None where empty; else a file of weights. Whether they can be used shows when they are loaded."""
+    path = file(given)
+    if path is not None:
+        try:
+            with path.open("rb") as opened:
+                magic = opened.read(len(GGUF_MAGIC))
+        except OSError as error:
+            raise ValueError(f"the file cannot be read ({error.strerror})") from error
+        if magic != GGUF_MAGIC:
+            raise ValueError("it should be a GGUF file, and that file is something else")
+    return path
+
+
 def forks(given: str) -> tuple[tuple[Path, float], ...]:
     """``FILE`` or ``FILE:SCALE``, several with commas between."""
     found: list[tuple[Path, float]] = []
@@ -102,7 +117,7 @@ def forks(given: str) -> tuple[tuple[Path, float], ...]:
         name, colon, scale = item.rpartition(":")
         if not colon or not _is_number(scale):
             name, scale = item, "1"
-        path = file(name)
+        path = gguf(name)
         if path is not None:
             found.append((path, float(scale)))
     return tuple(found)

@@ -143,6 +143,8 @@ async def test_all_state_is_under_one_folder_and_only_its_owner_reads_the_keys(h
     assert {path.name for path in home.folder.iterdir()} == {"home", "script.json"}
     for name in ("roadchain.db", "ledger.key", "pseudonyms.key"):
         assert stat.S_IMODE((state / name).stat().st_mode) == 0o600
+    for folder in (state, state / "logs"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 async def test_neither_text_nor_keys_stand_in_the_log(home: Home) -> None:
@@ -224,6 +226,61 @@ async def test_a_settings_file_that_cannot_be_read_is_named(
     done = await home.run("chat", given=b"hello")
     assert done.status == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize("content", ["", "[[]", '[[{"no": "step"}]]'])
+async def test_a_script_that_is_none_is_named_before_anything_starts(home: Home, content: str) -> None:
+    script = home.folder / "other.json"
+    script.write_text(content)
+    home.settings = {"CARPOOL_SCRIPTED": str(script)}
+    done = await home.run("chat", given=b"hello")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == f"The script {script} cannot be read: adapters/README.md gives its form.\n"
+    assert not home.ledger.exists()
+
+
+@pytest.mark.parametrize("name", ["CARPOOL_LOCAL_MODEL", "CARPOOL_LOCAL_LORA"])
+async def test_a_model_file_that_is_none_is_named_before_anything_starts(home: Home, name: str) -> None:
+    (home.folder / "model.gguf").write_bytes(b"Dear diary")
+    home.settings = {name: "model.gguf", "CARPOOL_LOCAL_ENABLED": "true"}
+    done = await home.run("chat", given=b"hello")
+    assert done.status == 2
+    assert f"{name} (from environment) is not usable: it should be a GGUF file" in done.err
+    assert not home.ledger.exists()
+
+
+async def test_the_doctor_tries_whether_the_local_model_can_be_loaded(home: Home) -> None:
+    home.settings = {"CARPOOL_LOCAL_ENABLED": "true"}
+    assert "on     Local model   SmolLM2-135M-Instruct" in (await home.run("doctor")).out
+    (home.folder / "cut.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    home.settings = {"CARPOOL_LOCAL_ENABLED": "true", "CARPOOL_LOCAL_MODEL": "cut.gguf"}
+    done = await home.run("doctor")
+    assert done.status == 1
+    assert "wrong  Local model   llama.cpp cannot load" in done.out
+    assert "Traceback" not in done.err
+
+
+async def test_the_doctor_finds_a_state_folder_that_cannot_be_made(home: Home) -> None:
+    (home.folder / "file").write_text("x")
+    home.settings = {"CARPOOL_HOME": str(home.folder / "file" / "state")}
+    done = await home.run("doctor")
+    assert done.status == 1
+    assert "Set CARPOOL_HOME to a folder that may be written." in done.out
+
+
+async def test_a_damaged_ledger_is_not_called_safe(home: Home) -> None:
+    await home.run("chat", given=b"hello")
+    content = bytearray(home.ledger.read_bytes())
+    for page in range(4096, len(content), 4096):
+        content[page : page + 200] = bytes(range(200))
+    home.ledger.write_bytes(content)
+    for command in (("chat",), ("ledger", "entries"), ("ledger", "replay")):
+        done = await home.run(*command, given=b"hello again")
+        assert (done.status, done.out) == (1, "")
+        assert "carpool ledger verify" in done.err or "it is damaged" in done.err
+        assert "safe" not in done.err
+        assert "Traceback" not in done.err
+    assert (await home.run("ledger", "verify")).status == 1
 
 
 async def test_the_doctor_says_what_is_on_off_and_wrong(home: Home) -> None:

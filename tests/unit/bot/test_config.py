@@ -85,8 +85,8 @@ def test_yes_and_no_have_many_names(tmp_path: Path, text: str, truth: bool) -> N
 
 def test_forks_of_a_model_have_a_scale(tmp_path: Path) -> None:
     first, second = tmp_path / "a.gguf", tmp_path / "b:c.gguf"
-    first.touch()
-    second.touch()
+    first.write_bytes(b"GGUF")
+    second.write_bytes(b"GGUF")
     found = settings(tmp_path, CARPOOL_LOCAL_LORA=f"{first}:0.5, {second}")
     assert found.local_lora == ((first, 0.5), (second, 1.0))
 
