@@ -110,8 +110,10 @@ class TerminalPlatform:
         rest = reply.text[len(shown) :] if shown and reply.text.startswith(shown) else reply.text
         if reply.kind != "answer":
             self._screen.markdown(rest)
+        elif rest.strip() and rest != reply.text:
+            self._screen.markdown(rest)  # behind what a model said, this is of our own making
         elif rest.strip():
-            self._screen.line(rest.lstrip("\n") if shown else rest)
+            self._screen.line(rest)
         self._screen.settle()
         if reply.footer is not None:
             self._screen.line(reply.footer.line, dim=True)
@@ -166,8 +168,10 @@ async def converse(
             return EXIT_ANSWERED
         if text.strip():
             screen.think()
-            await _ask(talk, platform, session, text)
-            screen.settle()
+            try:
+                await _ask(talk, platform, session, text)
+            finally:
+                screen.settle()
 
 
 async def _ask(talk: Talk, platform: TerminalPlatform, session: Session, text: str) -> TurnOutcome:
