@@ -1,6 +1,7 @@
 """CarPool in a terminal: a conversation, or one question through a pipe."""
 
 import asyncio
+import errno
 import secrets
 import signal
 import sys
@@ -11,8 +12,8 @@ from typing import Protocol
 
 from bot.intake import Accepted
 from bot.limits import Limits
-from bot.platforms.base import Address, Incoming, PlatformName, Presence, Reply, Screen, Silent
-from bot.platforms.terminal_screen import TerminalScreen, say_aside, write_whole
+from bot.platforms.base import Address, Incoming, PlatformError, PlatformName, Presence, Reply, Screen, Silent
+from bot.platforms.terminal_screen import TerminalScreen, drop_output, say_aside, write_whole
 from ledger.actions import TurnOutcome
 from ledger.pseudonyms import ConversationId, TurnId
 
@@ -128,7 +129,19 @@ class TerminalPlatform:
         elif reply.kind == "notice":
             say_aside(reply.text)
         else:
-            write_whole(reply.text, sys.stdout)
+            _give(reply.text)
+
+
+def _give(text: str) -> None:
+    """The answer, to standard output. Raises ``PlatformError`` where that takes nothing: then nobody got it."""
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
+        write_whole(text, sys.stdout)
+    except OSError as error:
+        drop_output()
+        say_aside(f"The answer could not be written to standard output: {error.strerror}.")
+        raise PlatformError("standard output takes nothing", None) from error
 
 
 async def answer_pipe(talk: Talk, platform: TerminalPlatform, question: str) -> int:
@@ -139,7 +152,7 @@ async def answer_pipe(talk: Talk, platform: TerminalPlatform, question: str) -> 
 
 def read_question(limits: Limits) -> str:
     """All of standard input. One byte above the limit is enough to be told of it. Raises ``UnicodeDecodeError``."""
-    given = sys.stdin.buffer.read(limits.message_bytes_max + 1)
+    given = b"" if sys.stdin is None else sys.stdin.buffer.read(limits.message_bytes_max + 1)
     if len(given) > limits.message_bytes_max:
         return given.decode(errors="replace")
     return given.decode()

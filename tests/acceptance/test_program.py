@@ -1,6 +1,8 @@
 """The program as a person starts it: what it prints, where, and with which exit status."""
 
+import asyncio
 import json
+import signal
 import socket
 import sqlite3
 import stat
@@ -375,8 +377,6 @@ async def test_a_port_that_is_taken_is_named(home: Home) -> None:
 
 
 async def test_two_conversations_in_one_home_at_once_are_both_answered_where_they_were_asked(home: Home) -> None:
-    import asyncio
-
     home.script = [[{"pause_s": 0.2}, *HELLO[0]]]
     done = await asyncio.gather(*(home.run("chat", given=b"hello") for _ in range(4)))
     assert [item.out for item in done] == ["Hello there.\n"] * 4, done
@@ -392,6 +392,71 @@ async def test_a_reader_that_has_seen_enough_is_no_fault(home: Home) -> None:
     assert process.stderr is not None
     assert b"Traceback" not in await process.stderr.read()
     await process.wait()
+
+
+FULL = "import os, sys; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); from bot.__main__ import main; sys.exit(main())"
+TELLING = """
+import sys
+from bot.__main__ import main
+
+class Telling:
+    def isatty(self):
+        return False
+
+    @property
+    def buffer(self):
+        print("reading", file=sys.stderr, flush=True)
+        return sys.__stdin__.buffer
+
+sys.stdin = Telling()
+sys.exit(main())
+"""
+CLOSED = "import sys; sys.stdout = None; from bot.__main__ import main; sys.exit(main())"
+
+
+@pytest.mark.parametrize(("program", "why"), [(FULL, "No space left on device"), (CLOSED, "it is closed")])
+async def test_an_answer_that_cannot_be_written_is_not_called_given(home: Home, program: str, why: str) -> None:
+    done = await home.run("chat", given=b"hello", program=("-c", program))
+    assert (done.status, done.err) == (1, f"The answer could not be written to standard output: {why}.\n")
+    assert home.entries()[-1]["outcome"] == "undelivered"
+    assert (await home.run("chat", given=b"hello")).err == ""
+
+
+@pytest.mark.parametrize("arguments", [("config",), ("ledger", "entries"), ("ledger", "verify")])
+async def test_a_list_that_cannot_be_written_is_told_so(home: Home, arguments: tuple[str, ...]) -> None:
+    await home.run("chat", given=b"hello")
+    done = await home.run(*arguments, program=("-c", FULL))
+    assert (done.status, done.err) == (2, "Standard output cannot be written: No space left on device.\n")
+
+
+async def test_what_the_output_has_no_letters_for_is_replaced(home: Home) -> None:
+    home.script = [[{"text": "Caf\u00e9 \u2014 42"}, {"finish": "stop"}]]
+    home.settings = {"PYTHONIOENCODING": "ascii", "OPENAI_API_KEY": "sk-0123456789abcdefghij"}
+    done = await home.run("chat", given=b"hello")
+    assert (done.status, done.out, done.err) == (0, "Caf? ? 42\n", "")
+    listed = await home.run("config")
+    assert (listed.status, listed.err) == (0, "")
+    assert "?ghij" in listed.out
+
+
+async def test_without_any_input_there_is_no_question(home: Home) -> None:
+    program = "import sys; sys.stdin = None; from bot.__main__ import main; sys.exit(main())"
+    done = await home.run("chat", program=("-c", program))
+    assert (done.status, done.out) == (1, "")
+    assert "There was no text in that message." in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_an_interrupt_ends_the_wait_for_a_question(home: Home) -> None:
+    process = await home.start("chat", program=("-c", TELLING))
+    assert process.stderr is not None
+    assert await process.stderr.readline() == b"reading\n"
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(20):
+        assert await process.wait() == 130
+    assert await process.stderr.read() == b""
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("chat", "--loud"), ("ledger",)])
