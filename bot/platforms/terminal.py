@@ -146,7 +146,8 @@ def _give(text: str) -> None:
 
 async def answer_pipe(talk: Talk, platform: TerminalPlatform, question: str) -> int:
     """One question, one answer. Returns the exit status."""
-    outcome = await _ask(talk, platform, Session.new(), question)
+    # `echo` adds a line break, and small models answer otherwise for it.
+    outcome = await _ask(talk, platform, Session.new(), question.rstrip("\r\n"))
     return EXIT_ANSWERED if outcome in WENT_WELL else EXIT_NOT_ANSWERED
 
 

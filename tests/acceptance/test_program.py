@@ -11,6 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from adapters.base import ChatRequest, collect
+from adapters.blackroad_local import LocalAdapter
+from adapters.messages import ModelName, ProviderName, say
+from bot.agents.memory import compose
+from bot.agents.registry import CARPOOL
+from bot.payloads import decode_asked
 from tests.fakes.slack_server import running_slack_server
 from tests.processes import HELLO, Home
 from tests.slack_workspace import BOT_TOKEN
@@ -38,6 +44,14 @@ async def test_a_question_through_a_pipe_gets_the_answer_alone_on_standard_outpu
     assert (done.status, done.out, done.err) == (0, "Hello there.\n", "")
 
 
+async def test_the_line_break_that_echo_adds_is_no_part_of_the_question(home: Home) -> None:
+    await home.run("chat", given=b"What is it?\n")
+    await home.run("chat", given=b"What is it?")
+    with closing(sqlite3.connect(home.ledger)) as database:
+        asked = [decode_asked(body).text for (body,) in database.execute("SELECT body FROM payload") if b"What" in body]
+    assert asked == ["What is it?", "What is it?"]
+
+
 async def test_the_embedded_model_answers_without_a_key_an_account_or_a_network(home: Home) -> None:
     home.settings = {"CARPOOL_SCRIPTED": "", "CARPOOL_LOCAL_ENABLED": "true", "CARPOOL_OUTPUT_TOKENS_MAX": "24"}
     done = await home.run("chat", given=b"Who wrote Faust?")
@@ -47,6 +61,18 @@ async def test_the_embedded_model_answers_without_a_key_an_account_or_a_network(
     (answered,) = [entry for entry in entries if entry["action"] == "model.answered"]
     assert answered["usage_known"]
     assert 0 < answered["output_tokens"] <= 24
+
+
+async def test_what_carpool_is_told_leaves_the_embedded_model_its_wits() -> None:
+    """A sentence more in the instructions, and a model this small answers the name of a country in its language."""
+    adapter = LocalAdapter(ProviderName("local"), None, (), 512, 1, temperature=0.0)
+    try:
+        for country, capital in (("France", "Paris"), ("Italy", "Rome"), ("Germany", "Berlin")):
+            question = say("user", f"What is the capital of {country}?")
+            request = ChatRequest(ModelName("m"), compose(CARPOOL, (), question, 0), 40, 60)
+            assert capital in (await collect(adapter.chat(request))).text
+    finally:
+        await adapter.aclose()
 
 
 async def test_a_command_works_through_a_pipe(home: Home) -> None:
