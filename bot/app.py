@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("carpool.app")
 
 GENESIS_KEY = "ledger.created"
-EMBEDDED_TEMPERATURE = 0.2
-"""As the card of SmolLM2-135M-Instruct has it. With llama.cpp's own 0.8 a model this small loses its thread."""
+EMBEDDED_TEMPERATURE = 0.0
+"""The likeliest token each time. Of 14 simple questions, asked eight times each, 96 of 112 were answered so; at the 0.2 of
+the model's card 81 and 88 in two runs. With llama.cpp's own 0.8 a model this small loses its thread."""
 EMBEDDED_DRY_MULTIPLIER = 0.8
 EMBEDDED_OUTPUT_TOKENS_MAX = 400
 """A model this small repeats itself where it should end; what it says after some 300 words is of no use to anybody."""
