@@ -11,14 +11,14 @@ PYTEST_ARGS ?=
 LITELLM := .venv-litellm
 LITELLM_VERSION := 1.105.0
 
-.PHONY: chat test check lint format bench clean
+.PHONY: chat test check lint format bench strace clean
 .DEFAULT_GOAL := chat
 
 chat: $(VENV)/.ready
 	@$(BIN)/carpool chat
 
 # Everything that CI runs: format, lint, types, imports, and all tests.
-test check: lint $(EMULATORS)/.ready
+test check: lint $(EMULATORS)/.ready strace
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
@@ -58,6 +58,10 @@ $(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
 		--no-package-lock --no-save --no-audit --no-fund --loglevel=error \
 		emulate@0.12.2 @copilotkit/aimock@1.43.0
 	@touch $@
+
+# For the fault tests, which have system calls fail by it.
+strace:
+	@tests/install_strace.sh
 
 $(LITELLM)/.ready: Makefile
 	@echo "Setting up LiteLLM for the comparison ..."

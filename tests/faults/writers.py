@@ -1,6 +1,6 @@
 """What the killed, paused and poisoned processes of these tests run: writers that acknowledge what is recorded.
 
-A program of its own for where the faults come from outside: python -m tests.faults.writers DATABASE FIRST COUNT [OPTION]
+A program of its own for where the faults come from outside: python -m tests.faults.writers DATABASE FIRST COUNT [swallows]
 """
 
 import asyncio
@@ -12,9 +12,10 @@ from typing import Literal
 
 from integrations.storage.sqlite import SqliteStore
 from ledger.credit_actions import CreditTopup
-from ledger.entry import HOUSE, Draft
+from ledger.entry import Draft
 from ledger.errors import StoreFailed, StoreUnusable
 from ledger.roadchain import RoadChain
+from ledger.store import Receipt
 from tests.faults.money_model import Model
 from tests.faults.money_moves import GENESIS, Moves, scope
 from tests.faults.money_play import record
@@ -76,41 +77,47 @@ def money_writer(acks: Connection, path: Path, model: Model, moves: Moves) -> No
     asyncio.run(run())
 
 
-async def until_it_fails(path: Path, first: int, count: int) -> str:
+class Swallowing(RoadChain):
+    """Says that all is well when it is not."""
+
+    async def append(self, *group: Draft) -> tuple[Receipt, ...]:
+        try:
+            return await super().append(*group)
+        except StoreFailed:
+            return ()
+
+
+async def until_it_fails(path: Path, first: int, count: int, kind: type[RoadChain]) -> str:
     """One group after another; a line for each that is recorded, and at the end how it ended."""
-
-    def say(number: int) -> None:
-        sys.stdout.write(f"{number}\n")
-        sys.stdout.flush()
-
     try:
         store = await SqliteStore.open(path)
     except StoreUnusable:
         return "unusable"
-    roadchain = RoadChain(store)
+    roadchain = kind(store)
     try:
         async with roadchain:
             for number in range(first, first + count):
                 await roadchain.append(*group(number))
-                say(number)
+                sys.stdout.write(f"{number}\n")
+                sys.stdout.flush()
             return "whole"
     except StoreFailed as failed:
-        return f"failed {failed.reason} {await _goes_on(store, roadchain)}"
+        after = [await _takes(writer, first + count) for writer in (roadchain, RoadChain(store))]
+        return f"failed {failed.reason} {'goes on' if any(after) else 'poisoned'}"
     finally:
         await store.aclose()
 
 
-async def _goes_on(store: SqliteStore, roadchain: RoadChain) -> str:
-    """Whether a writer that has failed, or another over the same store, takes anything after it."""
-    for writer in (roadchain, RoadChain(store)):
-        try:
-            async with writer:
-                await writer.append(Draft(GENESIS.action, HOUSE, "after the failure"))
-        except StoreFailed:
-            continue
-        return "goes-on"
-    return "poisoned"
+async def _takes(writer: RoadChain, number: int) -> bool:
+    """Whether a writer takes another group: the one that has failed, or a new one over the same store."""
+    try:
+        async with writer:
+            await writer.append(*group(number))
+    except StoreFailed:
+        return False
+    return True
 
 
 if __name__ == "__main__":
-    sys.stdout.write(asyncio.run(until_it_fails(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))) + "\n")
+    kind = Swallowing if sys.argv[4:] == ["swallows"] else RoadChain
+    sys.stdout.write(asyncio.run(until_it_fails(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), kind)) + "\n")
