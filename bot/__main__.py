@@ -61,7 +61,7 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
         return _complete(console.doctor(settings))
     match arguments.ledger_command:
         case "verify":
-            return console.verify_ledger(settings)
+            return _complete(console.verify_ledger(settings))
         case "entries":
             return _complete(console.list_entries(settings, json=arguments.json))
         case _:
@@ -86,6 +86,7 @@ _FAILURES = {
     "input_output": "The ledger cannot be written any more: check the disk, and the log in CARPOOL_HOME.",
     "busy": "Another program holds the ledger's file: stop that one.",
     "closed": "The ledger was closed.",
+    "unreachable": "The connection to the ledger's database was lost: see that its server runs.",
 }
 
 
