@@ -9,7 +9,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -20,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 
 from tests.emulators import free_port
 
 SUPERUSER = "owner"
+WITH_PASSWORD = "with_password"
+"""The one user who has to name a password."""
 TEMPLATE = "carpool_template"
 START_TIMEOUT_S = 60
 UNPRIVILEGED = ("postgres", "nobody")
@@ -98,9 +100,14 @@ class Server:
         self.run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self.data))
 
     def kill(self) -> None:
-        """As `kill -9` on the server: its workers see that it is gone, and end without writing anything."""
+        """As `kill -9` on the server and all that belongs to it. Returns when they are gone."""
         lines = (self.data / "postmaster.pid").read_text().splitlines()
-        os.kill(int(lines[0]), signal.SIGKILL)
+        postmaster = psutil.Process(int(lines[0]))
+        workers = postmaster.children(recursive=True)
+        for process in (postmaster, *workers):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs([postmaster, *workers], timeout=START_TIMEOUT_S)
 
     async def execute(self, *statements: str, database: str = "postgres") -> None:
         connection = await asyncpg.connect(self.url(database))
@@ -151,6 +158,8 @@ def running_postgres(settings: Mapping[str, str] | None = None) -> Iterator[Serv
             "fsync": "on",
             **(settings or {}),
         }
+        hba = server.data / "pg_hba.conf"
+        hba.write_text(f"host all {WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n{hba.read_text()}")
         with (server.data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{key} = '{value}'\n" for key, value in lines.items())
         server.start()

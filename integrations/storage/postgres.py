@@ -12,7 +12,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import asyncpg
 
@@ -109,7 +109,7 @@ class PostgresStore:
         self._wake: Callable[[], None] | None = None
 
     @classmethod
-    async def open(cls, url: str, patience: Patience = Patience()) -> "PostgresStore":
+    async def open(cls, url: str, patience: Patience = Patience()) -> Self:
         """Open the database's ledger, or begin it.
 
         Raises ``StoreUnusable``: not reached, not permitted, not durable, foreign, of a newer schema.
@@ -120,7 +120,7 @@ class PostgresStore:
             owner = await _come_in(writer)
             readers = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=0,  # a pool that keeps some open tries for ever to, while the server is gone
                 max_size=READERS_MAX,
                 timeout=postgres_schema.CONNECT_TIMEOUT_S,
                 server_settings=postgres_schema.READING,

@@ -85,8 +85,8 @@ async def prepare(connection: Connection, url: str) -> None:
 
 
 async def exists(connection: Connection) -> bool:
-    """Whether there is a ledger of ours."""
-    return await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.migration") is not None
+    """Whether there is a ledger, or what stands in its place."""
+    return await _tables(connection) != (0, False)
 
 
 async def _check_durable(connection: Connection, url: str) -> None:
@@ -115,13 +115,11 @@ async def doubts(connection: Connection) -> tuple[str, ...]:
 
 async def _version(connection: Connection, url: str) -> int:
     """The schema's version; 0 where there is none."""
-    if not await exists(connection):
-        tables = await connection.fetchval(
-            "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace($1)", SCHEMA
-        )
-        if tables:
-            raise _foreign(url)
+    tables, marked = await _tables(connection)
+    if not tables:
         return 0
+    if not marked:
+        raise _foreign(url)
     try:
         row = await connection.fetchrow("SELECT application, version FROM migration")
     except asyncpg.UndefinedColumnError:
@@ -136,6 +134,16 @@ async def _version(connection: Connection, url: str) -> int:
             "Run the newer version; the database was left as it is.",
         )
     return version
+
+
+async def _tables(connection: Connection) -> tuple[int, bool]:
+    """How many tables stand in our schema, and whether one is our mark. As of one moment: another may be making them."""
+    tables, marked = await connection.fetchrow(
+        "SELECT count(*), coalesce(bool_or(relname = 'migration'), false) FROM pg_class"
+        " WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)",
+        SCHEMA,
+    )
+    return tables, marked
 
 
 def _foreign(url: str) -> StoreUnusable:
