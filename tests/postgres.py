@@ -21,6 +21,7 @@ from typing import Any
 import asyncpg
 import psutil
 
+from ledger.verify import Verified, verify_database
 from tests.emulators import free_port
 
 SUPERUSER = "owner"
@@ -57,6 +58,12 @@ def _somebody() -> pwd.struct_passwd | None:
     raise PostgresMissing("PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` here.")
 
 
+def _as(somebody: pwd.struct_passwd | None) -> dict[str, Any]:
+    if somebody is None:
+        return {}
+    return {"user": somebody.pw_uid, "group": somebody.pw_gid, "extra_groups": []}
+
+
 @dataclass(frozen=True)
 class Server:
     """A server that runs, with its data in ``folder``."""
@@ -74,13 +81,10 @@ class Server:
 
     def run(self, program: str, *arguments: str) -> None:
         """One of PostgreSQL's programs, to its end."""
-        somebody = _somebody()
         done = subprocess.run(
             [str(programs() / program), *arguments],
             cwd=self.folder,
-            user=None if somebody is None else somebody.pw_uid,
-            group=None if somebody is None else somebody.pw_gid,
-            extra_groups=None if somebody is None else [],
+            **_as(_somebody()),
             # Not a pipe: the server would hold it open.
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -162,12 +166,24 @@ def running_postgres(settings: Mapping[str, str] | None = None) -> Iterator[Serv
         hba.write_text(f"host all {WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n{hba.read_text()}")
         with (server.data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{key} = '{value}'\n" for key, value in lines.items())
-        server.start()
+        # Whatever ends this process closes the pipe, and then the server goes and its folder with it.
+        watch = subprocess.Popen(
+            [
+                "/bin/sh",
+                "-c",
+                f'read _; "{programs()}/pg_ctl" stop -w -m immediate -D "{server.data}"; rm -rf "{folder}"/*',
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # an interrupt at the terminal is not for it
+            **_as(_somebody()),
+        )
         try:
+            server.start()
             yield server
         finally:
-            with contextlib.suppress(RuntimeError):  # a test may have stopped it already
-                server.stop("immediate")
+            watch.communicate(timeout=START_TIMEOUT_S)
 
 
 @contextlib.asynccontextmanager
@@ -178,6 +194,20 @@ async def database_of(server: Server, template: str = "template0") -> AsyncItera
         yield name
     finally:
         await server.drop(name)
+
+
+async def verified(url: str, folder: Path) -> Verified:
+    """The whole chain, checked by the verifier that knows nothing of the writer."""
+    from integrations.storage.postgres import PostgresStore
+
+    store = await PostgresStore.open(url)
+    copy = folder / "verified.db"
+    try:
+        await store.copy(copy)
+        return await asyncio.to_thread(verify_database, copy)
+    finally:
+        await store.aclose()
+        copy.unlink(missing_ok=True)
 
 
 async def make_template(server: Server) -> None:

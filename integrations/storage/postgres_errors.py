@@ -76,6 +76,7 @@ def failed(error: Exception) -> StoreFailed:
             | asyncpg.OperatorInterventionError()
             | asyncpg.IdleInTransactionSessionTimeoutError()
             | asyncpg.InterfaceError()
+            | asyncpg.InternalClientError()  # so it may be when the connection breaks off in the middle of an answer
             | OSError()
         ):
             reason = "unreachable"

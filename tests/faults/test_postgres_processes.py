@@ -19,10 +19,9 @@ from integrations.storage.postgres import PostgresStore
 from ledger.actions import TurnFinished
 from ledger.entry import HOUSE, Draft
 from ledger.roadchain import RoadChain
-from ledger.verify import Verified, verify_database
 from tests.faults.postgres_writer import GROUP, Orders
 from tests.house import GENESIS
-from tests.postgres import TEMPLATE, Server, database_of, make_template, running_postgres
+from tests.postgres import TEMPLATE, Server, database_of, make_template, running_postgres, verified
 from tests.processes import PROJECT
 
 TIME_MAX_S = 60.0
@@ -99,15 +98,6 @@ async def opened(url: str) -> AsyncIterator[PostgresStore]:
 async def begin(url: str) -> None:
     async with opened(url) as store, RoadChain(store) as roadchain:
         await roadchain.append(GENESIS)
-
-
-async def verified(url: str, folder: Path) -> Verified:
-    """The whole chain, checked by the verifier that knows nothing of the writer."""
-    async with opened(url) as store:
-        await store.copy(folder / "copy.db")
-    result = verify_database(folder / "copy.db")
-    (folder / "copy.db").unlink()
-    return result
 
 
 async def keys(server: Server, database: str) -> dict[str, int]:
@@ -242,8 +232,9 @@ async def killed_in_the_middle(
             await asyncio.to_thread(server.kill)
         else:
             await asyncio.to_thread(server.stop, "immediate")
-        assert [await writer.ends() for writer in (one, two)] == [{"failed": "unreachable"}] * 2
+        ends = [await writer.ends() for writer in (one, two)]
     await asyncio.to_thread(server.start)
+    assert ends == [{"failed": "unreachable"}] * 2
     stand = await keys(server, database)
     return lost(stand, one.acknowledged | two.acknowledged), torn(stand)
 
