@@ -3,6 +3,9 @@
 Neither ever stands in the database, a log or an entry. Losing the first, nobody can sign as this ledger any more; losing
 the second, it no longer knows whose turns and conversations are whose. So they are made once, and never made again for a
 ledger that has entries.
+
+The signing key can be changed for another: ``rotate_signing_key`` makes the new one and keeps the one before, so that both sign
+for as long as people hold only the old public key; ``retire_old_key`` ends that.
 """
 
 import contextlib
@@ -12,19 +15,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.errors import StoreUnusable
+from ledger.files import sync_folder
 
 SIGNING_FILE = "ledger.key"
+RETIRING_FILE = "ledger.key.before"
+NEXT_FILE = "ledger.key.next"
 PSEUDONYMS_FILE = "pseudonyms.key"
 SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """``seed`` is that of an Ed25519 key (RFC 8032), ``public_key`` its public half in hex."""
+    """``seed`` is that of an Ed25519 key (RFC 8032), ``public_key`` its public half in hex.
+
+    ``retiring_seed`` is that of the key before, while both sign.
+    """
 
     seed: bytes = field(repr=False)
     public_key: str
     pseudonyms: bytes = field(repr=False)
+    retiring_seed: bytes | None = field(default=None, repr=False)
+
+    @property
+    def signing_seeds(self) -> tuple[bytes, ...]:
+        """Those that sign, the one in use first."""
+        return (self.seed,) if self.retiring_seed is None else (self.seed, self.retiring_seed)
 
 
 def keys_exist(home: Path) -> bool:
@@ -33,12 +48,7 @@ def keys_exist(home: Path) -> bool:
 
 def create_keys(home: Path) -> None:
     """Make those that are missing. Durable on return; where two processes do it at once, one wins and both go on."""
-    # 0.1 s to import, and needed once in the life of a ledger.
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    seed = secrets.token_bytes(SECRET_BYTES)
-    public_key = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-    _create(home / SIGNING_FILE, f"{seed.hex()} {public_key.hex()}\n")
+    _create(home / SIGNING_FILE, _new_pair())
     _create(home / PSEUDONYMS_FILE, f"{secrets.token_hex(SECRET_BYTES)}\n")
 
 
@@ -46,7 +56,52 @@ def read_keys(home: Path) -> Keys:
     """Raises ``StoreUnusable`` where one is missing or damaged."""
     seed, public_key = _read(home / SIGNING_FILE, 2)
     (pseudonyms,) = _read(home / PSEUDONYMS_FILE, 1)
-    return Keys(seed, public_key.hex(), pseudonyms)
+    return Keys(seed, public_key.hex(), pseudonyms, _retiring(home, seed))
+
+
+def rotate_signing_key(home: Path) -> Keys:
+    """Put a new signing key into use; the one before signs too, until ``retire_old_key``. Durable on return.
+
+    After a crash at any step the key in use is whole, the old one or the new, and calling it again finishes. One caller at a
+    time. Raises ``StoreUnusable`` where the last rotation has not ended yet.
+    """
+    seed, _ = _read(home / SIGNING_FILE, 2)
+    if _retiring(home, seed) is not None:
+        raise StoreUnusable(
+            "the signing key was rotated before, and the key before it still signs",
+            "Retire the old key first, when nobody verifies with it any more.",
+        )
+    _create(home / NEXT_FILE, _new_pair())
+    with contextlib.suppress(FileExistsError):  # a rotation that was interrupted here
+        os.link(home / SIGNING_FILE, home / RETIRING_FILE)
+    sync_folder(home)
+    (home / NEXT_FILE).replace(home / SIGNING_FILE)
+    sync_folder(home)
+    return read_keys(home)
+
+
+def retire_old_key(home: Path) -> None:
+    """The key before the one in use signs no more, and is gone: whoever holds its public half still verifies what it signed."""
+    seed, _ = _read(home / SIGNING_FILE, 2)
+    if _retiring(home, seed) is not None:
+        (home / RETIRING_FILE).unlink()
+        sync_folder(home)
+
+
+def _retiring(home: Path, seed: bytes) -> bytes | None:
+    if not (home / RETIRING_FILE).exists():
+        return None
+    before, _ = _read(home / RETIRING_FILE, 2)
+    return None if before == seed else before  # the same: a rotation that was interrupted before the new key was in use
+
+
+def _new_pair() -> str:
+    # 0.1 s to import, and needed when a key is made.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    seed = secrets.token_bytes(SECRET_BYTES)
+    public_key = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return f"{seed.hex()} {public_key.hex()}\n"
 
 
 def _create(path: Path, content: str) -> None:
@@ -61,17 +116,7 @@ def _create(path: Path, content: str) -> None:
     with contextlib.suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # Windows has no handle on a folder to flush
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def _read(path: Path, count: int) -> list[bytes]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal, TypeAlias, get_args
 
+from ledger.credit_actions import Absorbed, CreditAction, CreditReserved, CreditSettled, Limit
 from ledger.errors import InvalidEntry
 from ledger.pseudonyms import ConversationId
 
@@ -166,6 +167,44 @@ class TurnFinished:
     outcome: TurnOutcome
 
 
+@dataclass(frozen=True, slots=True)
+class PayloadErased:
+    """Texts were deleted: those of a ``person``, of a ``conversation``, or all of the workspace before a time (``age``).
+
+    ``subject`` is the pseudonym, or the workspace's own where the time decides.
+    """
+
+    name: ClassVar[str] = "payload.erased"
+    scope: Literal["person", "conversation", "age"]
+    subject: str
+    before_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSigned:
+    """A checkpoint of the first ``size`` entries was signed. ``root`` in hex."""
+
+    name: ClassVar[str] = "checkpoint.signed"
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAdded:
+    """From here on this key signs too. ``public_key`` is Ed25519, in hex."""
+
+    name: ClassVar[str] = "key.added"
+    kind: Literal["signing"]
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRemoved:
+    name: ClassVar[str] = "key.removed"
+    kind: Literal["signing"]
+    public_key: str
+
+
 Action: TypeAlias = (
     LedgerCreated
     | MessageReceived
@@ -179,13 +218,27 @@ Action: TypeAlias = (
     | ReplyPrepared
     | ReplySent
     | TurnFinished
+    | PayloadErased
+    | CheckpointSigned
+    | KeyAdded
+    | KeyRemoved
+    | CreditAction
 )
+
+Nested: TypeAlias = Candidate | Limit | Absorbed
 
 ACTIONS: Mapping[str, type[Action]] = {kind.name: kind for kind in get_args(Action)}
 
 _FIELDS: Mapping[type, tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(kind)) for kind in (*get_args(Action), Candidate)
+    kind: tuple(field.name for field in fields(kind)) for kind in (*get_args(Action), *get_args(Nested))
 }
+
+_NESTED: Mapping[type, tuple[str, type[Nested]]] = {
+    RouteChosen: ("candidates", Candidate),
+    CreditReserved: ("limits", Limit),
+    CreditSettled: ("absorbed", Absorbed),
+}
+"""The one field of a kind that is a list of records, and of which."""
 
 Field: TypeAlias = None | bool | int | str | list[dict[str, "Field"]]
 
@@ -201,12 +254,10 @@ def decode_action(name: str, data: Mapping[str, object]) -> Action:
     if kind is None:
         raise InvalidEntry(f"no action is named {name!r}")
     given = {field: data[field] for field in field_names(kind) if field in data}
-    if kind is RouteChosen:
-        listed = given.get("candidates")
-        if not isinstance(listed, list):
-            raise InvalidEntry("route.chosen has no list of candidates")
-        given["candidates"] = tuple(Candidate(**candidate) for candidate in listed)
     try:
+        if (nested := _NESTED.get(kind)) is not None and nested[0] in given:
+            field, record = nested
+            given[field] = tuple(record(**item) for item in given[field])  # type: ignore[attr-defined]  # a list, as written
         return kind(**given)  # type: ignore[arg-type]  # the canonical bytes were hashed as written
     except TypeError as error:
         raise InvalidEntry(f"{name}: {error}") from error

@@ -4,11 +4,15 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from ledger.actions import MessageReceived, SettingChanged, TurnFinished
+from ledger.actions import MessageReceived, PayloadErased, SettingChanged, TurnFinished
+from ledger.book import Book, is_money
 from ledger.entry import GENESIS, Draft, Entry, commit, encode_entry, hash_text, leaf_hash
 from ledger.errors import KeyReused, LedgerError
+from ledger.merkle import Subtree, grow
 from ledger.pseudonyms import ConversationId
+from ledger.rules import work_out
 from ledger.store import (
+    EMPTY,
     Change,
     ConversationTouched,
     Found,
@@ -20,6 +24,7 @@ from ledger.store import (
     Receipt,
     Row,
     Sealed,
+    TextsErased,
     TurnClosed,
     TurnOpened,
 )
@@ -27,27 +32,31 @@ from ledger.store import (
 
 def seal(found: Found, groups: Sequence[Group], now_us: int, new_salt: Callable[[], bytes]) -> Sealed:
     """Chain the groups to the head, in order. A bad group fails alone and leaves no trace; the others stand."""
-    head = found.head
+    head, book = found.head, Book(found.standing)
     known = dict(found.known)
     rows: list[Row] = []
     outcomes: list[Outcome] = []
     for group in groups:
         try:
-            receipts, added = _seal_group(head, known, group, now_us, new_salt)
+            receipts, added = _seal_group(head, known, book, group, now_us, new_salt)
         except LedgerError as error:
+            book.undo()
             outcomes.append(error)
             continue
+        book.keep()
         outcomes.append(receipts)
         for row in added:
             rows.append(row)
             known[row.entry.idem] = Known(row.entry.seq, row.leaf, row.hash, row.salt)
-            head = Head(row.entry.seq + 1, row.hash, row.entry.mono)
+            head = Head(row.entry.seq + 1, row.hash, row.entry.mono, head.frontier)
+    frontier, subtrees = grow(head.frontier, [row.hash for row in rows])
     changes = tuple(change for row in rows for change in project(row.entry))
-    return Sealed(head, tuple(rows), changes, tuple(outcomes))
+    head = Head(head.size, head.hash, head.mono, frontier)
+    return Sealed(head, tuple(rows), subtrees, changes, book.change(), tuple(outcomes))
 
 
 def _seal_group(
-    head: Head, known: dict[str, Known], group: Group, now_us: int, new_salt: Callable[[], bytes]
+    head: Head, known: dict[str, Known], book: Book, group: Group, now_us: int, new_salt: Callable[[], bytes]
 ) -> tuple[tuple[Receipt, ...], list[Row]]:
     earlier = [known.get(draft.idem) for draft in group]
     if any(earlier):
@@ -56,18 +65,20 @@ def _seal_group(
         raise KeyReused("two drafts of one group have the same key")
     added: list[Row] = []
     for draft in group:
-        row = _chain(head, draft, now_us, new_salt)
+        row = _chain(head, book, draft, now_us, new_salt)
         added.append(row)
-        head = Head(row.entry.seq + 1, row.hash, row.entry.mono)
+        head = Head(row.entry.seq + 1, row.hash, row.entry.mono, head.frontier)
     return tuple(Receipt(row.entry.seq, row.hash, True) for row in added), added
 
 
-def _chain(head: Head, draft: Draft, now_us: int, new_salt: Callable[[], bytes]) -> Row:
+def _chain(head: Head, book: Book, draft: Draft, now_us: int, new_salt: Callable[[], bytes]) -> Row:
     salt = None if draft.payload is None else new_salt()
+    mono = max(head.mono, now_us)
+    postings = work_out(draft, book, mono) if is_money(draft.action) else ()
     entry = Entry(
         seq=head.size,
         ts=now_us,
-        mono=max(head.mono, now_us),
+        mono=mono,
         action=draft.action,
         turn=draft.scope.turn,
         actor=draft.scope.actor,
@@ -75,8 +86,12 @@ def _chain(head: Head, draft: Draft, now_us: int, new_salt: Callable[[], bytes])
         idem=draft.idem,
         payload=None if draft.payload is None or salt is None else commit(salt, draft.payload),
         prev=hash_text(head.hash) if head.size else GENESIS,
+        postings=postings,
+        stripe=draft.stripe,
     )
     leaf = encode_entry(entry)
+    if is_money(draft.action):
+        book.enter(entry)
     return Row(entry, leaf, leaf_hash(leaf), draft.scope.conversation, salt, draft.payload)
 
 
@@ -102,8 +117,10 @@ def _first_receipt(draft: Draft, first: Known | None) -> Receipt:
         if first.salt is not None
         else None,
         prev=stands["prev"],
+        stripe=draft.stripe,
     )
     asked = orjson.loads(encode_entry(again))
+    asked["postings"] = stands["postings"]  # they follow from the book as it was then
     if first.salt is None and draft.payload is not None and payload is not None:
         asked["payload"] = payload
     if asked != stands:
@@ -123,5 +140,26 @@ def project(entry: Entry) -> tuple[Change, ...]:
             return (TurnClosed(entry.turn, outcome),)
         case SettingChanged(setting="model", value=model, conversation=conversation):
             return (ModelPinned(ConversationId(conversation), model),)
+        case PayloadErased(scope=scope, subject=subject, before_us=before_us):
+            return (TextsErased(entry.workspace, scope, subject, before_us, entry.seq),)
         case _:
             return ()
+
+
+class Replay:
+    """Everything that follows from the entries, made anew from them: fed one by one, in order."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.head = EMPTY
+        self.subtrees: list[Subtree] = []
+
+    def read(self, entry: Entry, digest: bytes) -> tuple[Change, ...]:
+        """The changes of the other projections. Raises ``LedgerError`` where the entry cannot follow."""
+        if entry.postings or is_money(entry.action):
+            self.book.enter(entry)
+            self.book.keep()
+        frontier, subtrees = grow(self.head.frontier, (digest,))
+        self.subtrees += subtrees
+        self.head = Head(entry.seq + 1, digest, entry.mono, frontier)
+        return project(entry)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from ledger.accounts import Account, Currency, Posting
 from ledger.actions import Action, decode_action, encode_action
 from ledger.errors import InvalidEntry
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
@@ -52,6 +53,14 @@ HOUSE = Scope(WorkspaceId(""), ActorId("house"), ConversationId(""), TurnId(""))
 
 
 @dataclass(frozen=True, slots=True)
+class StripeObject:
+    """What an entry is about at Stripe: ``payment_intent`` and its id, say."""
+
+    object: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """An action that is to be recorded. ``idem`` makes it happen once; ``payload`` is kept beside the chain."""
 
@@ -59,6 +68,7 @@ class Draft:
     scope: Scope
     idem: str
     payload: bytes | None = None
+    stripe: StripeObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +93,17 @@ class Entry:
     idem: str
     payload: Commitment | None
     prev: str
+    postings: tuple[Posting, ...] = ()
+    stripe: StripeObject | None = None
 
 
 def encode_entry(entry: Entry) -> bytes:
     """The leaf: the canonical bytes. Raises ``InvalidEntry`` outside the profile or above 4 KiB."""
-    payload = entry.payload
+    payload, stripe = entry.payload, entry.stripe
     leaf = canonical(
         {
             **encode_action(entry.action),
+            **({"type": economic} if (economic := getattr(entry.action, "type", None)) else {}),
             "v": VERSION,
             "seq": entry.seq,
             "ts": entry.ts,
@@ -100,8 +113,8 @@ def encode_entry(entry: Entry) -> bytes:
             "actor": entry.actor,
             "workspace": entry.workspace,
             "idem": entry.idem,
-            "postings": [],
-            "stripe": {},
+            "postings": [_encode_posting(posting) for posting in entry.postings],
+            "stripe": {} if stripe is None else {"object": stripe.object, "id": stripe.id},
             "payload": None if payload is None else {"commitment": payload.digest, "length": payload.length},
             "prev": entry.prev,
         }
@@ -115,7 +128,7 @@ def decode_entry(leaf: bytes) -> Entry:
     """Read a stored leaf. Its hash is not checked here. Raises ``InvalidEntry``."""
     try:
         data = orjson.loads(leaf)
-        payload = data["payload"]
+        payload, stripe = data["payload"], data["stripe"]
         return Entry(
             seq=data["seq"],
             ts=data["ts"],
@@ -127,9 +140,19 @@ def decode_entry(leaf: bytes) -> Entry:
             idem=data["idem"],
             payload=None if payload is None else Commitment(payload["commitment"], payload["length"]),
             prev=data["prev"],
+            postings=tuple(
+                Posting(Account(item["account"]), Currency(item["currency"]), int(item["amount"]))
+                for item in data["postings"]
+            ),
+            stripe=StripeObject(stripe["object"], stripe["id"]) if stripe else None,
         )
-    except (KeyError, TypeError, orjson.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InvalidEntry(f"not an entry: {error!r}") from error
+
+
+def _encode_posting(posting: Posting) -> dict[str, str]:
+    # The amount as text: a reader of any language keeps it whole.
+    return {"account": posting.account, "currency": posting.currency, "amount": str(posting.amount)}
 
 
 def leaf_hash(leaf: bytes) -> bytes:

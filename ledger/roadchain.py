@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ledger.book import wanted
 from ledger.chain import seal
 from ledger.entry import Draft
 from ledger.errors import LedgerError, StoreFailed
@@ -109,9 +110,9 @@ class RoadChain:
 
     async def _commit(self, batch: Sequence[_Waiting]) -> None:
         groups = [waiting.group for waiting in batch]
-        keys = [draft.idem for group in groups for draft in group]
+        touched = wanted(draft for group in groups for draft in group)
         now_us = self._clock()
-        sealed = await self._store.commit(keys, lambda found: seal(found, groups, now_us, self._salt))
+        sealed = await self._store.commit(touched, lambda found: seal(found, groups, now_us, self._salt))
         for waiting, outcome in zip(batch, sealed.outcomes, strict=True):
             if waiting.outcome.done():  # its caller was cancelled; the entry stands all the same
                 continue

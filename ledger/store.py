@@ -6,11 +6,13 @@ is written is decided by pure functions of ``ledger.roadchain``, the same for ea
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NewType, Protocol, TypeAlias
+from typing import Literal, NewType, Protocol, TypeAlias
 
 from ledger.actions import TurnKind, TurnOutcome
+from ledger.book import NOTHING_STANDS, AccountRow, BookChange, Counter, Hold, HoldId, Standing, Wanted
 from ledger.entry import Draft, Entry
 from ledger.errors import LedgerError
+from ledger.merkle import EMPTY_FRONTIER, Frontier, Subtree
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 
 OwnerId = NewType("OwnerId", str)
@@ -19,11 +21,12 @@ OwnerId = NewType("OwnerId", str)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the chain: how many entries, the last one's hash, and the latest ``mono``."""
+    """The end of the chain: how many entries, the last one's hash, the latest ``mono``; ``frontier`` is that of the tree."""
 
     size: int
     hash: bytes
     mono: int
+    frontier: Frontier = EMPTY_FRONTIER
 
 
 EMPTY = Head(0, b"", 0)
@@ -45,6 +48,7 @@ class Found:
 
     head: Head
     known: Mapping[str, Known]
+    standing: Standing = NOTHING_STANDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,19 @@ class ModelPinned:
     model: str
 
 
-Change: TypeAlias = TurnOpened | TurnClosed | ConversationTouched | ModelPinned
+@dataclass(frozen=True, slots=True)
+class TextsErased:
+    """Delete the payloads of the entries below ``seq`` that the person, or the conversation, or the workspace before a time
+    (of the entry's ``mono``) has."""
+
+    workspace: WorkspaceId
+    scope: Literal["person", "conversation", "age"]
+    subject: str
+    before_us: int | None
+    seq: int
+
+
+Change: TypeAlias = TurnOpened | TurnClosed | ConversationTouched | ModelPinned | TextsErased
 
 Group: TypeAlias = tuple[Draft, ...]
 """Drafts that are recorded together or not at all."""
@@ -109,11 +125,13 @@ Outcome: TypeAlias = tuple[Receipt, ...] | LedgerError
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What a batch comes to: rows and changes to write, the new head, and an outcome for each group."""
+    """What a batch comes to: what is to be written, the new head, and an outcome for each group."""
 
     head: Head
     rows: tuple[Row, ...]
+    subtrees: tuple[Subtree, ...]
     changes: tuple[Change, ...]
+    book: BookChange
     outcomes: tuple[Outcome, ...]
 
 
@@ -153,14 +171,50 @@ class Conversation:
 class Store(Protocol):
     """Raises ``StoreFailed`` where the place itself fails. After a failed ``commit`` it takes no more until reopened."""
 
-    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
-        """One transaction: lock the head, read what stands under ``keys``, seal, write. Durable on return."""
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
+        """One transaction: lock the head, read what is wanted, seal, write. Durable on return."""
         ...
 
     async def head(self) -> Head: ...
 
     async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         """In order, from the entry whose ``seq`` is above ``after`` (-1: from genesis)."""
+        ...
+
+    async def frontier(self) -> Frontier:
+        """That of the head."""
+        ...
+
+    async def leaves(self, first: int, count: int) -> tuple[bytes, ...]:
+        """The canonical bytes of ``count`` entries (fewer at the end), from ``first``."""
+        ...
+
+    async def subtree_hashes(self, level: int, first: int, count: int) -> tuple[bytes, ...]:
+        """Level 0: entries' hashes. Level L: roots of complete subtrees of 256**L entries. ``count`` of them, from ``first``."""
+        ...
+
+    async def latest_checkpoint(self) -> bytes | None:
+        """The signed note of the largest checkpoint that was kept."""
+        ...
+
+    async def keep_checkpoint(self, size: int, root: bytes, note: bytes) -> None:
+        """Durable on return. A larger one that stands already stays the latest; the same size twice keeps the newer note."""
+        ...
+
+    async def balances(self) -> tuple[AccountRow, ...]:
+        """Every account that was ever posted to, by name."""
+        ...
+
+    async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        """Entries with postings, in order, from the one whose ``seq`` is above ``after``. Without their payloads."""
+        ...
+
+    async def hold(self, hold: HoldId) -> Hold | None: ...
+
+    async def spent(self, counter: Counter) -> int: ...
+
+    async def scrub(self) -> None:
+        """See that what was erased is in no file of the store any more. May take long, and keeps writers waiting."""
         ...
 
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
@@ -196,7 +250,7 @@ class Store(Protocol):
         ...
 
     async def replay(self) -> int:
-        """Make the projections anew from the entries. Returns how many entries were read."""
+        """Make the projections anew from the entries, the book too. Returns how many entries were read."""
         ...
 
     async def aclose(self) -> None: ...

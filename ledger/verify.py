@@ -1,22 +1,34 @@
-"""Verify a RoadChain database. This file stands alone: it imports nothing of the writer, and nothing but Python itself.
+"""Verify a RoadChain ledger. This file stands alone: it imports nothing of the writer, and nothing but Python itself; a
+signature is checked with the package ``cryptography``, which is imported only then.
 
-    python verify.py roadchain.db
+    python verify.py [--db] roadchain.db
+    python verify.py --dir FOLDER --key VKEY       an export: C2SP tlog-tiles
+    python verify.py --receipt FILE --key VKEY     a receipt: C2SP tlog-proof with the entry in its extra line
 
 It exits with 0 (verified), 1 (not verified: the code and the first bad entry are printed), 2 (usage: no file, or not one of
-ours) or 3 (incomplete: there is nothing to verify yet). What it checks, entry by entry, in order:
+ours) or 3 (incomplete: there is nothing to verify yet, or a file of the export is missing). ``VKEY`` is the log's public key
+as text (``name+id+base64``) or a file that holds it; a witness's key beside it has its cosignature checked too.
+
+What it checks, entry by entry, in order:
 
 - ``seq`` counts from 0 without a gap, and entry 0 is ``ledger.created``;
-- the stored bytes are canonical JSON (RFC 8785, within RoadChain's profile);
+- the bytes are canonical JSON (RFC 8785, within RoadChain's profile);
 - ``prev`` is the hash of the entry before, and the stored hash is ``SHA-256(0x00 || bytes)``;
-- ``mono`` never decreases, no idempotency key stands twice, and the columns beside the bytes agree with them;
-- each text beside the chain is the one that its entry commits to: ``SHA-256(salt || text)``, and its length;
-- the recorded end of the chain is its last entry, and no text stands there that no entry names.
+- ``mono`` never decreases, and no idempotency key stands twice.
+
+In a database also: the columns beside the bytes agree with them; each text beside the chain is the one that its entry commits
+to, ``SHA-256(salt || text)``, and its length; the recorded end of the chain is its last entry, and no text stands there that
+no entry names. In an export: every hash of every tile, the root that they come to (RFC 6962), and that the checkpoint's
+signature is over this root and size. In a receipt: the path from the entry to the root of the signed checkpoint.
 """
 
+import base64
 import hashlib
 import json
+import re
 import sqlite3
 import sys
+from binascii import hexlify
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +39,8 @@ APPLICATION_ID = 0x526F6164
 SCHEMA_MAX = 1
 GENESIS = "GENESIS"
 INTEGER_MAX = 2**53 - 1
+TILE_WIDTH = 256
+HASH_BYTES = 32
 
 HASH_VERIFICATION_FAILED = "RC004"
 CHAIN_INTEGRITY_VIOLATION = "RC011"
@@ -35,6 +49,11 @@ EXIT_VERIFIED = 0
 EXIT_NOT_VERIFIED = 1
 EXIT_USAGE = 2
 EXIT_INCOMPLETE = 3
+
+USAGE = """usage: verify.py [--db] DATABASE
+       verify.py --dir FOLDER --key VKEY [--key VKEY ...]
+       verify.py --receipt FILE --key VKEY [--key VKEY ...]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +81,47 @@ class NotVerified(Exception):
 
 class NotALedger(Exception):
     """There is no file, or it is not one that this verifier knows."""
+
+
+class Incomplete(Exception):
+    """Nothing is wrong as far as there is something to verify, and that is not all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key, as it is given by the person who verifies. ``kind`` 1 is a log's, 4 a witness's."""
+
+    name: str
+    kind: int
+    public_key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRoot:
+    """``witnesses``: the name and the time (seconds since 1970) of each cosignature of a key that was given."""
+
+    origin: str
+    size: int
+    root: bytes
+    witnesses: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedFolder:
+    checkpoint: SignedRoot
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReceipt:
+    checkpoint: SignedRoot
+    seq: int
+    leaf: bytes
+    hash: str
 
 
 def verify_database(path: Path) -> Verified:
@@ -131,26 +191,96 @@ def _typed(rows: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
         yield row
 
 
+# The entries of an action look alike but for their values. The first of each shape is read as JSON and written again; from it a
+# pattern is made of the same keys in the same order, with plain ASCII strings and integers of at most 2^53 - 1 for values: what
+# such a pattern matches is canonical, and is found to be so in a fraction of the time.
+_STRING = rb"[ !#-\[\]-~]*+"
+_INTEGER = rb"(?>[1-8][0-9]{0,15}|9[0-9]{0,14}|0|-[1-9][0-9]{0,14})"
+_READ = {"action": str, "idem": str, "mono": int, "payload": dict, "prev": str, "seq": int, "turn": str, "v": int}
+_SHAPES_MAX = 1024
+_SHAPE_KEY_BYTES = 24
+_shapes: dict[bytes, list[re.Pattern[bytes]]] = {}
+
+
 def _parse(seq: int, leaf: bytes) -> dict[str, Any]:
+    """The fields that each entry has. Raises ``NotVerified`` where the bytes are not canonical or lack one."""
+    action, idem, mono, commitment, length, prev, number, turn, version = _fields(seq, leaf)
+    return {
+        "action": action.decode(),
+        "idem": idem.decode(),
+        "mono": int(mono),
+        "payload": {"commitment": commitment.decode(), "length": int(length)} if length else None,
+        "prev": prev.decode(),
+        "seq": int(number),
+        "turn": turn.decode(),
+        "v": int(version),
+    }
+
+
+def _fields(seq: int, leaf: bytes) -> tuple[bytes, ...]:
+    """action, idem, mono, commitment, length (both empty where there is no payload), prev, seq, turn, v: as they are written."""
+    for pattern in _shapes.get(leaf[:_SHAPE_KEY_BYTES], ()):
+        match = pattern.fullmatch(leaf)
+        if match is not None:
+            return match.groups()
+    entry = _read_json(seq, leaf)
+    if sum(map(len, _shapes.values())) < _SHAPES_MAX:
+        _shapes.setdefault(leaf[:_SHAPE_KEY_BYTES], []).append(re.compile(_shape(entry)))
+    payload = entry["payload"] or {"commitment": "", "length": ""}
+    values = {**entry, **payload}
+    names = ("action", "idem", "mono", "commitment", "length", "prev", "seq", "turn", "v")
+    return tuple(str(values[name]).encode() for name in names)
+
+
+def _read_json(seq: int, leaf: bytes) -> dict[str, Any]:
     try:
         text = leaf.decode()
         entry: Any = json.loads(text)
         again = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        # The profile has no floats and ASCII keys only, so that Python's JSON and RFC 8785 agree on everything else.
+        canonical = again == text and isinstance(entry, dict) and _in_profile(entry)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise NotVerified(HASH_VERIFICATION_FAILED, seq, "its bytes are not JSON") from error
-    # The profile has no floats and ASCII keys only, so that Python's JSON and RFC 8785 agree on everything else.
-    if again != text or not isinstance(entry, dict) or not _in_profile(entry):
+    if not canonical:
         raise NotVerified(HASH_VERIFICATION_FAILED, seq, "its bytes are not canonical")
-    payload = entry.get("payload")
-    whole = (
-        {key: type(entry.get(key)) for key in ("v", "seq", "mono", "idem", "turn", "action", "prev")}
-        == {"v": int, "seq": int, "mono": int, "idem": str, "turn": str, "action": str, "prev": str}
-        and "payload" in entry
-        and (payload is None or (isinstance(payload, dict) and payload.keys() == {"commitment", "length"}))
+    whole = all(
+        type(entry.get(name)) is kind or (name == "payload" and name in entry and entry[name] is None)
+        for name, kind in _READ.items()
     )
+    if whole and entry["payload"] is not None:
+        kinds = {name: type(value) for name, value in entry["payload"].items()}
+        whole = kinds == {"commitment": str, "length": int}
     if not whole:
         raise NotVerified(HASH_VERIFICATION_FAILED, seq, "it lacks a field that each entry has")
-    return entry
+    fields: dict[str, Any] = entry
+    return fields
+
+
+def _shape(entry: dict[str, Any]) -> bytes:
+    """A pattern of what is written like this entry; what ``_fields`` gives is in its groups, in the order of the keys."""
+    items: list[bytes] = []
+    for name, value in sorted(entry.items()):
+        pattern = b"null()()" if name == "payload" and value is None else _value_shape(value, name in _READ)
+        items.append(re.escape(json.dumps(name).encode()) + b":" + pattern)
+    return b"\\{" + b",".join(items) + b"\\}"
+
+
+def _value_shape(value: Any, read: bool) -> bytes:
+    match value:
+        case dict():
+            items = [
+                re.escape(json.dumps(name).encode()) + b":" + _value_shape(item, read)
+                for name, item in sorted(value.items())
+            ]
+            return b"\\{" + b",".join(items) + b"\\}"
+        case list():
+            return b"\\[" + b",".join(_value_shape(item, read) for item in value) + b"\\]"
+        case bool() | None:
+            return json.dumps(value).encode()
+        case str():
+            return b'"(' + _STRING + b')"' if read else b'"' + _STRING + b'"'
+        case _:
+            return b"(" + _INTEGER + b")" if read else _INTEGER
 
 
 def _in_profile(value: object) -> bool:
@@ -200,25 +330,460 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+# An export
+
+
+def verify_folder(folder: Path, keys: Sequence[Key]) -> VerifiedFolder:
+    """Check all that the checkpoint covers. Raises ``NotVerified``, ``NotALedger``; ``Incomplete`` where a file is missing."""
+    if not folder.is_dir():
+        raise NotALedger(f"there is no folder {folder}")
+    checkpoint = _open_checkpoint(_read(folder / "checkpoint"), keys)
+    if checkpoint.size == 0:
+        raise Incomplete("the ledger has no entry yet")
+    chain = _Chain(checkpoint.origin)
+    roots: list[bytes] = []
+    rest = b""
+    for index, width in _tiles_of(checkpoint.size):
+        first = index * TILE_WIDTH
+        hashes = _read_tile(folder / "tile" / "0", index, width, first)
+        leaves = _split_bundle(_read_part(folder / "tile" / "entries", index, width), width, first)
+        chain.follow(first, leaves, hashes)
+        if width == TILE_WIDTH:
+            roots.append(_tile_root(hashes))
+        else:
+            rest = _tile_root(hashes)
+    level = 1
+    while roots:
+        complete: list[bytes] = []
+        for index, width in _tiles_of(len(roots)):
+            made = b"".join(roots[index * TILE_WIDTH : index * TILE_WIDTH + width])
+            first = index * TILE_WIDTH ** (level + 1)
+            if _read_tile(folder / "tile" / str(level), index, width, first) != made:
+                raise NotVerified(HASH_VERIFICATION_FAILED, first, f"tile {level}/{index} is not made of its entries")
+            if width == TILE_WIDTH:
+                complete.append(_tile_root(made))
+            else:
+                rest = _tile_root(made + rest)
+        roots, level = complete, level + 1
+    if rest != checkpoint.root:
+        raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, "the entries have another root than the one that was signed")
+    return VerifiedFolder(checkpoint, f"ps-sha256:{chain.before.hex()}")
+
+
+class _Chain:
+    """What each entry has to be, given all of those before it."""
+
+    def __init__(self, origin: str) -> None:
+        self.before = b""
+        self._origin = origin
+        self._mono = 0
+        self._keys: set[bytes] = set()
+
+    def follow(self, first: int, leaves: Sequence[bytes], hashes: bytes) -> None:
+        """The next entries, and their hashes in a row. Raises ``NotVerified`` at the first that is bad."""
+        digests = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
+        try:
+            fields = [_fields(seq, leaf) for seq, leaf in enumerate(leaves, first)]
+        except NotVerified:
+            fields = []
+        if not fields or not self._fits(first, fields, digests, hashes):
+            raise self._first_fault(first, leaves, hashes)
+        if first == 0 and json.loads(leaves[0]).get("origin") != self._origin:
+            raise NotVerified(CHAIN_INTEGRITY_VIOLATION, 0, "the ledger was begun under another name")
+        self.before = digests[-1]
+
+    def _fits(self, first: int, fields: Sequence[tuple[bytes, ...]], digests: list[bytes], hashes: bytes) -> bool:
+        """All of it at once, as comparisons of whole lists: ``_first_fault`` says what is wrong where this does not hold."""
+        actions, keys, monos, _, _, prevs, seqs, _, _ = zip(*fields, strict=True)
+        times = [self._mono, *map(int, monos)]
+        expected = [b"ps-sha256:" + hexlify(digest) for digest in (self.before, *digests[:-1])]
+        if first == 0:
+            expected[0] = GENESIS.encode()
+        fresh = set(keys)
+        fits = (
+            b"".join(digests) == hashes
+            and list(prevs) == expected
+            and list(seqs) == [b"%d" % seq for seq in range(first, first + len(fields))]
+            and times == sorted(times)
+            and len(fresh) == len(fields)
+            and self._keys.isdisjoint(fresh)
+            and [seq for seq, action in enumerate(actions, first) if action == b"ledger.created"] == [0] * (first == 0)
+        )
+        if fits:
+            self._keys |= fresh
+            self._mono = times[-1]
+        return fits
+
+    def _first_fault(self, first: int, leaves: Sequence[bytes], hashes: bytes) -> NotVerified:
+        """Entry by entry, in the order of the checks."""
+        keys, before, mono = set(self._keys), self.before, self._mono
+        for seq, leaf in enumerate(leaves, first):
+            try:
+                entry = _parse(seq, leaf)
+                _check_link(entry, seq, before)
+            except NotVerified as error:
+                return error
+            before = hashlib.sha256(b"\x00" + leaf).digest()
+            start = (seq - first) * HASH_BYTES
+            if before != hashes[start : start + HASH_BYTES]:
+                return NotVerified(HASH_VERIFICATION_FAILED, seq, "the hash is not that of the entry's bytes")
+            if entry["mono"] < mono:
+                return NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "the time of the chain goes backwards")
+            key = entry["idem"].encode()
+            if key in keys:
+                return NotVerified(
+                    CHAIN_INTEGRITY_VIOLATION, seq, "its idempotency key stands at an earlier entry already"
+                )
+            mono = entry["mono"]
+            keys.add(key)
+        return NotVerified(CHAIN_INTEGRITY_VIOLATION, first, "the entries do not fit together")
+
+
+def _tiles_of(count: int) -> Iterator[tuple[int, int]]:
+    """Index and width of the tiles that ``count`` hashes make."""
+    for index in range(0, count, TILE_WIDTH):
+        yield index // TILE_WIDTH, min(TILE_WIDTH, count - index)
+
+
+def _tile_root(hashes: bytes) -> bytes:
+    """The RFC 6962 root over hashes of equal subtrees, the last of which may be a smaller one. One odd at the end moves up."""
+    sha256 = hashlib.sha256
+    while len(hashes) > HASH_BYTES:
+        pairs = len(hashes) // 64 * 64
+        nodes = [sha256(b"\x01" + hashes[n : n + 64]).digest() for n in range(0, pairs, 64)]
+        hashes = b"".join(nodes) + hashes[pairs:]
+    return hashes
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise Incomplete(f"{path} is missing") from error
+    except OSError as error:
+        raise Incomplete(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _read_part(folder: Path, index: int, width: int) -> bytes:
+    """A file of the export; where a partial one is gone, the full one that took its place. May hold more than ``width``."""
+    name = f"{index % 1000:03}"
+    while index := index // 1000:
+        name = f"x{index % 1000:03}/{name}"
+    if width == TILE_WIDTH:
+        return _read(folder / name)
+    part = folder / f"{name}.p" / str(width)
+    return _read(part if part.exists() or not (folder / name).exists() else folder / name)
+
+
+def _read_tile(folder: Path, index: int, width: int, first: int) -> bytes:
+    hashes = _read_part(folder, index, width)
+    if len(hashes) not in (width * HASH_BYTES, TILE_WIDTH * HASH_BYTES):
+        raise NotVerified(HASH_VERIFICATION_FAILED, first, f"the tile {index} of {folder} has {len(hashes)} bytes")
+    return hashes[: width * HASH_BYTES]
+
+
+def _split_bundle(data: bytes, width: int, first: int) -> list[bytes]:
+    leaves: list[bytes] = []
+    position, size = 0, len(data)
+    while position + 2 <= size:
+        start = position + 2
+        position = start + (data[position] << 8 | data[position + 1])
+        leaves.append(data[start:position])
+    if position != size:
+        raise NotVerified(
+            HASH_VERIFICATION_FAILED, first + max(0, len(leaves) - 1), "its bundle ends in the middle of it"
+        )
+    if len(leaves) not in (width, TILE_WIDTH):
+        raise NotVerified(HASH_VERIFICATION_FAILED, first, f"its bundle has {len(leaves)} entries, not {width}")
+    return leaves[:width]
+
+
+# A receipt
+
+RECEIPT_HEADER = "c2sp.org/tlog-proof@v1"
+
+# What the bytes 0x02 to 0x1f stand for in the entry of a receipt; 0x01 and 32 bytes are 64 hex digits.
+WORDS = (
+    b'{"action":"',
+    b'","actor":"',
+    b'","idem":"',
+    b'","mono":',
+    b',"payload":{"commitment":"',
+    b'","length":',
+    b'},"postings":[',
+    b'],"prev":"ps-sha256:',
+    b'","seq":',
+    b',"stripe":{},"ts":',
+    b',"turn":"t-',
+    b'","v":1,"workspace":"w-',
+    b'{"account":"',
+    b'","amount":"',
+    b',"idem":"',
+    b',"mono":',
+    b',"part":',
+    b',"attempt":',
+    b',"kind":"',
+    b',"outcome":"',
+    b'"answered"',
+    b'"answer"',
+    b"_tokens",
+    b'":"',
+    b'","',
+    b'":',
+    b',"',
+    b"true",
+    b"false",
+    b"null",
+)
+_HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_WORD = re.compile(b"|".join(map(re.escape, sorted(WORDS, key=len, reverse=True))))
+
+
+def verify_receipt(data: bytes, keys: Sequence[Key]) -> VerifiedReceipt:
+    """Offline: the entry stands in the tree that the log's key signed. Raises ``NotVerified``."""
+    head, blank, note = data.partition(b"\n\n")
+    lines = head.decode("ascii", "replace").split("\n")
+    if not blank or len(lines) < 3 or lines[0] != RECEIPT_HEADER:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "the file is not a receipt")
+    checkpoint = _open_checkpoint(note, keys)
+    if not lines[1].startswith("extra ") or not lines[2].startswith("index "):
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "the receipt has no entry or no index")
+    leaf = _lengthen(_base64(lines[1][6:]))
+    seq = _decimal(lines[2][6:])
+    path = [_hash(line) for line in lines[3:]]
+    entry = _parse(seq, leaf)
+    digest = hashlib.sha256(b"\x00" + leaf).digest()
+    if _climb(digest, seq, checkpoint.size, path) != checkpoint.root:
+        raise NotVerified(HASH_VERIFICATION_FAILED, seq, "the entry is not in the tree that was signed")
+    if entry["seq"] != seq:
+        raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, f"its bytes say that it is entry {entry['seq']}")
+    return VerifiedReceipt(checkpoint, seq, leaf, f"ps-sha256:{digest.hex()}")
+
+
+def _climb(digest: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """The root that a path of RFC 6962, 2.1.1, leads to; empty where it has not the length of the one to this entry."""
+    # From the root down: at each split, whether the entry is on the left. The path comes from the leaf up.
+    turns: list[bool] = []
+    while size > 1:
+        left = 1 << ((size - 1).bit_length() - 1)
+        turns.append(index < left)
+        index, size = (index, left) if index < left else (index - left, size - left)
+    if size != 1 or index != 0 or len(turns) != len(path):
+        return b""
+    for on_left, sibling in zip(reversed(turns), path, strict=True):
+        digest = hashlib.sha256(b"\x01" + (digest + sibling if on_left else sibling + digest)).digest()
+    return digest
+
+
+def _lengthen(data: bytes) -> bytes:
+    """The entry's bytes from their shorthand. There is one of each entry: the longest word first, digests whole."""
+    parts: list[bytes] = []
+    position = 0
+    while position < len(data):
+        code = data[position]
+        if code == 1:
+            parts.append(data[position + 1 : position + 33].hex().encode())
+            position += 32
+        else:
+            parts.append(WORDS[code - 2] if 2 <= code < 32 else bytes([code]))
+        position += 1
+    leaf = b"".join(parts)
+    again: list[bytes] = []
+    end = 0
+    for digest in _HEX.finditer(leaf):
+        again += (_shorten(leaf[end : digest.start()]), b"\x01", bytes.fromhex(digest[0].decode()))
+        end = digest.end()
+    if b"".join((*again, _shorten(leaf[end:]))) != data:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "the receipt's entry is not in its one shorthand")
+    return leaf
+
+
+def _shorten(text: bytes) -> bytes:
+    return _WORD.sub(lambda word: bytes([2 + WORDS.index(word[0])]), text)
+
+
+# Signatures
+
+
+def read_key(text: str) -> Key:
+    """A vkey: ``name+hex of the key's id+base64 of kind and key``. Raises ``NotALedger``."""
+    try:
+        name, key_id, encoded = text.strip().split("+", 2)
+        material = _base64(encoded)
+    except (ValueError, NotVerified) as error:
+        raise NotALedger(f"not a public key: {text.strip()[:100]}") from error
+    key = Key(name, material[0] if material else 0, material[1:])
+    if key.kind not in (1, 4) or len(key.public_key) != 32 or key.key_id.hex() != key_id or not _is_name(name):
+        raise NotALedger(f"not a public key: {text.strip()[:100]}")
+    return key
+
+
+def _open_checkpoint(note: bytes, keys: Sequence[Key]) -> SignedRoot:
+    """C2SP signed-note and tlog-checkpoint: three lines, an empty one, signatures. Raises ``NotVerified``."""
+    text, lines = _split_note(note)
+    fields = text.split("\n")
+    if len(fields) != 4 or fields[3] or not fields[0]:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "a checkpoint has three lines")
+    known = {(key.name, key.key_id): key for key in keys}
+    signed = False
+    witnesses: list[tuple[str, int]] = []
+    seen: set[tuple[str, bytes]] = set()
+    for name, key_id, signature in lines:
+        key = known.get((name, key_id))
+        if key is None:
+            continue
+        if (name, key_id) in seen:
+            raise NotVerified(HASH_VERIFICATION_FAILED, None, f"{name} signed the checkpoint twice")
+        seen.add((name, key_id))
+        if key.kind == 1:
+            _check_signature(key, signature, text)
+            if name != fields[0]:
+                raise NotVerified(
+                    HASH_VERIFICATION_FAILED, None, f"the checkpoint is one of {fields[0]}, not of {name}"
+                )
+            signed = True
+        else:
+            time_s = int.from_bytes(signature[:8], "big")
+            _check_signature(key, signature[8:], f"cosignature/v1\ntime {time_s}\n{text}")
+            witnesses.append((name, time_s))
+    if not signed:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "the checkpoint is not signed by the key that was given")
+    return SignedRoot(fields[0], _decimal(fields[1]), _hash(fields[2]), tuple(witnesses))
+
+
+def _split_note(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
+    try:
+        whole = note.decode()
+    except UnicodeDecodeError as error:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "the checkpoint is not UTF-8") from error
+    text, blank, below = whole.rpartition("\n\n")
+    if not blank or not below.endswith("\n") or any(letter < " " and letter != "\n" for letter in whole):
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "the checkpoint is not a signed note")
+    lines: list[tuple[str, bytes, bytes]] = []
+    for line in below[:-1].split("\n"):
+        name, space, encoded = line.removeprefix("\u2014 ").partition(" ")
+        data = _base64(encoded)
+        if not line.startswith("\u2014 ") or not space or not _is_name(name) or len(data) <= 4:
+            raise NotVerified(HASH_VERIFICATION_FAILED, None, "the checkpoint has a line that is no signature")
+        lines.append((name, data[:4], data[4:]))
+    return text + "\n", lines
+
+
+def _check_signature(key: Key, signature: bytes, text: str) -> None:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, text.encode())
+    except (InvalidSignature, ValueError) as error:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, f"the signature of {key.name} does not verify") from error
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and "+" not in name and not any(letter.isspace() or letter < " " for letter in name)
+
+
+def _base64(text: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "a line is not base64") from error
+    if base64.b64encode(data).decode() != text:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "a line is not base64 in its one spelling")
+    return data
+
+
+def _hash(text: str) -> bytes:
+    data = _base64(text)
+    if len(data) != HASH_BYTES:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, f"a hash has {len(data)} bytes")
+    return data
+
+
+def _decimal(text: str) -> int:
+    if not re.fullmatch(r"0|[1-9][0-9]{0,18}", text) or int(text) >= 2**63:
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "a number is not in its one spelling")
+    return int(text)
+
+
+# The command
+
+
 def main(arguments: Sequence[str]) -> int:
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        sys.stderr.write("usage: verify.py DATABASE\n")
+    try:
+        kind, path, keys = _arguments(arguments)
+    except ValueError:
+        sys.stderr.write(USAGE)
         return EXIT_USAGE
     try:
-        verified = verify_database(Path(arguments[0]))
+        sys.stdout.write(f"verified: {_verify_one(kind, path, keys)}\n")
     except NotALedger as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
+    except Incomplete as error:
+        sys.stdout.write(f"incomplete: {error}\n")
+        return EXIT_INCOMPLETE
     except NotVerified as error:
         sys.stdout.write(f"NOT VERIFIED: {error}\n")
         return EXIT_NOT_VERIFIED
-    if verified.size == 0:
-        sys.stdout.write("incomplete: the ledger has no entry yet\n")
-        return EXIT_INCOMPLETE
-    erased = f", {_count(verified.erased, 'text')} erased" if verified.erased else ""
-    counted = f"{_count(verified.size, 'entry', 'entries')}, {_count(verified.texts, 'text')}"
-    sys.stdout.write(f"verified: {counted}{erased}, end {verified.head}\n")
     return EXIT_VERIFIED
+
+
+def _arguments(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
+    """Which kind, where, and the keys. Raises ``ValueError``."""
+    targets: list[tuple[str, str]] = []
+    keys: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word in ("--db", "--dir", "--receipt", "--key"):
+            if not rest:
+                raise ValueError(word)
+            keys.append(rest.pop(0)) if word == "--key" else targets.append((word, rest.pop(0)))
+        elif word.startswith("-"):
+            raise ValueError(word)
+        else:
+            targets.append(("--db", word))
+    ((kind, path),) = targets
+    if (kind == "--db") == bool(keys):
+        raise ValueError("a signature is checked with a key, and only then")
+    return kind, Path(path), keys
+
+
+def _verify_one(kind: str, path: Path, texts: Sequence[str]) -> str:
+    """What was verified, in a sentence. Raises what the functions above raise."""
+    if kind == "--db":
+        found = verify_database(path)
+        if found.size == 0:
+            raise Incomplete("the ledger has no entry yet")
+        erased = f", {_count(found.erased, 'text')} erased" if found.erased else ""
+        return f"{_count(found.size, 'entry', 'entries')}, {_count(found.texts, 'text')}{erased}, end {found.head}"
+    keys = _read_keys(texts)
+    if kind == "--dir":
+        folder = verify_folder(path, keys)
+        return f"{_count(folder.checkpoint.size, 'entry', 'entries')}, end {folder.head}{_signed_by(folder.checkpoint)}"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NotALedger(f"{path} cannot be read: {error.strerror}") from error
+    receipt = verify_receipt(data, keys)
+    return f"entry {receipt.seq} of {receipt.checkpoint.size:,}, {receipt.hash}{_signed_by(receipt.checkpoint)}\n" + (
+        receipt.leaf.decode()
+    )
+
+
+def _read_keys(texts: Sequence[str]) -> list[Key]:
+    """Each a vkey, or a file that holds one on each line."""
+    keys: list[Key] = []
+    for text in texts:
+        lines = Path(text).read_text(encoding="utf-8").splitlines() if Path(text).is_file() else [text]
+        keys += [read_key(line) for line in lines if line.strip()]
+    return keys
+
+
+def _signed_by(checkpoint: SignedRoot) -> str:
+    times = [f", cosigned by {name} at {time_s} s" for name, time_s in checkpoint.witnesses]
+    return f", signed by {checkpoint.origin}{''.join(times)}"
 
 
 if __name__ == "__main__":

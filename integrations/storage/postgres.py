@@ -9,30 +9,29 @@ once from a process that died, never from one that is only slow, and nothing is 
 """
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import asyncpg
 
-from integrations.storage import postgres_copy, postgres_schema
-from integrations.storage.postgres_changes import apply
+from integrations.storage import postgres_batch, postgres_book, postgres_copy, postgres_schema
+from integrations.storage.hold_rows import decode_hold
 from integrations.storage.postgres_errors import FOREIGN, failed, unusable
 from integrations.storage.postgres_schema import Connection, Patience
-from ledger.chain import project
+from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
 from ledger.entry import decode_entry
 from ledger.errors import StoreFailed
+from ledger.merkle import Frontier
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.store import (
     Conversation,
-    Found,
     Head,
-    Known,
     OpenTurn,
     OwnerId,
     Recorded,
-    Row,
     Seal,
     Sealed,
     TurnClosed,
@@ -41,27 +40,10 @@ from ledger.store import (
 
 T = TypeVar("T")
 
+log = logging.getLogger("carpool.postgres")
+
 CHANNEL = "carpool_turns"
 READERS_MAX = 4
-REPLAY_ENTRIES = 1000
-
-# Two statements: the second sees what was committed while the first waited for the head.
-_LOCK_HEAD = "BEGIN; SELECT 1 FROM head FOR UPDATE"
-_FIND = """
-SELECT head.size, head.hash, head.mono, entry.idem, entry.seq, entry.leaf, entry.hash,
-       (SELECT salt FROM payload WHERE payload.commitment = entry.commitment)
-FROM head LEFT JOIN entry ON entry.idem = ANY($1::text[])
-"""
-
-_INSERT = """
-WITH entries AS (
-    INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, commitment)
-    SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-), payloads AS (
-    INSERT INTO payload (commitment, salt, body) SELECT * FROM unnest($9::text[], $10::bytea[], $11::bytea[])
-)
-UPDATE head SET size = $12, hash = $13, mono = $14
-"""
 
 _RECORDED = """
 SELECT entry.leaf, entry.hash, payload.body
@@ -92,7 +74,14 @@ WHERE turn IN (
 RETURNING turn, workspace, actor, conversation, platform, kind, attempts, seq
 """  # noqa: S608  # both parts are constants
 
-_TURN_IN_HAND = "UPDATE turn SET lease_owner = $2, not_before_us = $3, attempts = $4 WHERE turn = $1 AND state = 'open'"
+_KEEP_CHECKPOINT = """
+INSERT INTO checkpoint (size, root, note) VALUES ($1, $2, $3)
+ON CONFLICT (size) DO UPDATE SET root = excluded.root, note = excluded.note
+"""
+_MOVED = """
+SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND EXISTS (SELECT 1 FROM posting WHERE posting.seq = entry.seq AND n = 0)
+ORDER BY seq LIMIT $2
+"""
 
 
 class PostgresStore:
@@ -170,12 +159,56 @@ class PostgresStore:
         except FOREIGN as error:
             raise failed(error) from error
 
-    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
-        return await self._write(lambda: self._commit(keys, seal))
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
+        return await self._write(lambda: self._commit(wanted, seal))
 
     async def head(self) -> Head:
-        row = await self._one("SELECT size, hash, mono FROM head")
-        return Head(*row)
+        return postgres_batch.as_head(*await self._one("SELECT size, hash, mono, frontier FROM head"))
+
+    async def frontier(self) -> Frontier:
+        return (await self.head()).frontier
+
+    async def leaves(self, first: int, count: int) -> tuple[bytes, ...]:
+        return await self._column("SELECT leaf FROM entry WHERE seq >= $1 ORDER BY seq LIMIT $2", first, count)
+
+    async def subtree_hashes(self, level: int, first: int, count: int) -> tuple[bytes, ...]:
+        if level == 0:
+            return await self._column("SELECT hash FROM entry WHERE seq >= $1 ORDER BY seq LIMIT $2", first, count)
+        return await self._column(
+            "SELECT hash FROM subtree WHERE level = $1 AND number >= $2 ORDER BY number LIMIT $3", level, first, count
+        )
+
+    async def latest_checkpoint(self) -> bytes | None:
+        notes = await self._column("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
+        return notes[0] if notes else None
+
+    async def keep_checkpoint(self, size: int, root: bytes, note: bytes) -> None:
+        await self._write(lambda: self._writer.execute(_KEEP_CHECKPOINT, size, root, note))
+
+    async def balances(self) -> tuple[AccountRow, ...]:
+        rows = await self._read(lambda: self._readers.fetch(postgres_book.BALANCES))
+        return tuple(postgres_book.account_row(*row) for row in rows)
+
+    async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return _recorded(await self._read(lambda: self._readers.fetch(_MOVED, after, count_max)))
+
+    async def hold(self, hold: HoldId) -> Hold | None:
+        row = await self._one(f"{postgres_book.HOLD} WHERE hold = $1", hold)
+        return None if row is None else decode_hold(tuple(row))
+
+    async def spent(self, counter: Counter) -> int:
+        row = await self._one(
+            "SELECT amount FROM counter WHERE workspace = $1 AND subject = $2 AND period = $3",
+            counter.workspace,
+            counter.subject,
+            counter.period,
+        )
+        return 0 if row is None else int(row[0])
+
+    async def scrub(self) -> None:
+        """As far as a client can: what the server's log (until it has moved on), standbys and backups keep is the operator's
+        to see to; the README says how."""
+        await self._write(self._scrub)
 
     async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE entry.seq > $1 ORDER BY entry.seq LIMIT $2", after, count_max)
@@ -229,7 +262,7 @@ class PostgresStore:
         await self._write(lambda: self._release(turn, not_before_us))
 
     async def replay(self) -> int:
-        return await self._write(self._replay)
+        return await self._write(lambda: postgres_batch.replay(self._writer))
 
     async def aclose(self) -> None:
         self._closing = True
@@ -244,20 +277,25 @@ class PostgresStore:
             self._readers.terminate()
             self._writer.terminate()
 
-    async def _commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
-        writer = self._writer
-        await writer.execute(_LOCK_HEAD)
-        rows = await writer.fetch(_FIND, [key for key in keys if _may_stand(key)])
-        known = {row[3]: Known(*row[4:]) for row in rows if row[3] is not None}
-        sealed = seal(Found(Head(*rows[0][:3]), known))
+    async def _commit(self, wanted: Wanted, seal: Seal) -> Sealed:
+        sealed = seal(await postgres_batch.find(self._writer, wanted))
         if not sealed.rows:
-            await writer.execute("ROLLBACK")
+            await self._writer.execute("ROLLBACK")
             return sealed
-        await writer.execute(_INSERT, *_columns(sealed.rows), sealed.head.size, sealed.head.hash, sealed.head.mono)
-        await apply(writer, sealed.changes, self._owner)
+        await postgres_batch.write(self._writer, sealed, self._owner)
         told = any(isinstance(change, TurnOpened | TurnClosed) for change in sealed.changes)
-        await writer.execute(f"NOTIFY {CHANNEL}; COMMIT" if told else "COMMIT")
+        await self._writer.execute(f"NOTIFY {CHANNEL}; COMMIT" if told else "COMMIT")
         return sealed
+
+    async def _scrub(self) -> None:
+        """The table is written anew. The server's log still has what was written once, until it is taken over."""
+        await self._writer.execute("VACUUM (FULL) payload")
+        try:
+            await self._writer.execute("CHECKPOINT")
+        except asyncpg.InsufficientPrivilegeError:
+            log.info(
+                "the server's log keeps erased texts until its next checkpoints", extra={"cause": "no right to ask"}
+            )
 
     async def _release(self, turn: TurnId, not_before_us: int) -> None:
         await self._writer.execute(
@@ -267,24 +305,11 @@ class PostgresStore:
         )
         await self._writer.execute(f"NOTIFY {CHANNEL}")
 
-    async def _replay(self) -> int:
-        writer, count = self._writer, 0
-        await writer.execute(_LOCK_HEAD)
-        in_hand = await writer.fetch("SELECT turn, lease_owner, not_before_us, attempts FROM turn WHERE state = 'open'")
-        await writer.execute("DELETE FROM turn; DELETE FROM conversation")
-        while leaves := await writer.fetch(
-            "SELECT leaf FROM entry WHERE seq >= $1 ORDER BY seq LIMIT $2", count, REPLAY_ENTRIES
-        ):
-            await apply(writer, [change for (leaf,) in leaves for change in project(decode_entry(leaf))], None)
-            count += len(leaves)
-        # Others may be at work: what they hold stays theirs.
-        await writer.executemany(_TURN_IN_HAND, [tuple(row) for row in in_hand])
-        await writer.execute("COMMIT")
-        return count
-
     async def _recorded(self, where: str, *values: str | int) -> tuple[Recorded, ...]:
-        rows = await self._read(lambda: self._readers.fetch(f"{_RECORDED} {where}", *values))
-        return tuple(Recorded(decode_entry(leaf), leaf, digest, body) for leaf, digest, body in rows)
+        return _recorded(await self._read(lambda: self._readers.fetch(f"{_RECORDED} {where}", *values)))
+
+    async def _column(self, query: str, *values: int) -> tuple[bytes, ...]:
+        return tuple(value for (value,) in await self._read(lambda: self._readers.fetch(query, *values)))
 
     async def _one(self, query: str, *values: str | int) -> Any:
         return await self._read(lambda: self._readers.fetchrow(query, *values))
@@ -343,27 +368,5 @@ async def _as_it_is(_: Connection) -> None:
     """A reader leaves nothing behind that would have to be reset."""
 
 
-def _may_stand(key: str) -> bool:
-    """Whether PostgreSQL can hold the key. What it cannot hold stands nowhere, and no entry is made of it."""
-    try:
-        return b"\0" not in key.encode()
-    except UnicodeEncodeError:
-        return False
-
-
-def _columns(rows: Sequence[Row]) -> tuple[list[Any], ...]:
-    entries = [row.entry for row in rows]
-    texts = [(row.entry.payload.digest, row.salt, row.body) for row in rows if row.entry.payload is not None]
-    return (
-        [entry.seq for entry in entries],
-        [row.leaf for row in rows],
-        [row.hash for row in rows],
-        [entry.idem for entry in entries],
-        [entry.turn for entry in entries],
-        [row.conversation for row in rows],
-        [entry.action.name for entry in entries],
-        [None if entry.payload is None else entry.payload.digest for entry in entries],
-        [digest for digest, _, _ in texts],
-        [salt for _, salt, _ in texts],
-        [body for _, _, body in texts],
-    )
+def _recorded(rows: Iterable[tuple[bytes, bytes, bytes | None]]) -> tuple[Recorded, ...]:
+    return tuple(Recorded(decode_entry(leaf), leaf, digest, body) for leaf, digest, body in rows)

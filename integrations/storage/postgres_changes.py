@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TypeAlias, assert_never
 
 from integrations.storage.postgres_schema import Connection
-from ledger.store import Change, ConversationTouched, ModelPinned, OwnerId, TurnClosed, TurnOpened
+from ledger.store import Change, ConversationTouched, ModelPinned, OwnerId, TextsErased, TurnClosed, TurnOpened
 
 Values: TypeAlias = tuple[str | int | None, ...]
 Touched: TypeAlias = tuple[str, str]
@@ -24,6 +24,18 @@ INSERT INTO conversation (conversation, workspace, platform, first_seq, last_seq
 ON CONFLICT (conversation) DO UPDATE SET last_seq = excluded.last_seq, turns = conversation.turns + 1
 """
 _PIN = "UPDATE conversation SET pinned_model = $2 WHERE conversation = $1"
+
+NEVER_US = 2**63 - 1
+
+_ERASED = (
+    "DELETE FROM payload USING entry WHERE payload.commitment = entry.commitment"
+    " AND entry.workspace = $1 AND entry.seq < $2 AND entry.mono < $3"
+)
+_ERASE = {
+    "person": f"{_ERASED} AND entry.actor = $4",
+    "conversation": f"{_ERASED} AND entry.conversation = $4",
+    "age": f"{_ERASED} AND entry.workspace = $4",
+}
 
 
 async def apply(connection: Connection, changes: Sequence[Change], holder: OwnerId | None) -> None:
@@ -62,5 +74,8 @@ def _statement(change: Change, holder: OwnerId | None) -> tuple[str, Touched, Va
             return _TOUCH, ("conversation", conversation), (conversation, workspace, platform, seq)
         case ModelPinned(conversation, model):
             return _PIN, ("conversation", conversation), (conversation, model)
+        case TextsErased(workspace, scope, subject, before_us, seq):
+            limit = NEVER_US if before_us is None else before_us
+            return _ERASE[scope], ("payload", f"{scope} {subject}"), (workspace, seq, limit, subject)
         case _:
             assert_never(change)

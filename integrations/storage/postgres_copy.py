@@ -16,10 +16,31 @@ from integrations.storage.postgres_schema import Connection
 ROWS_AT_ONCE = 2000
 
 TABLES = {
-    "entry": ("seq", "leaf", "hash", "idem", "turn", "conversation", "action", "commitment"),
+    "entry": (
+        "seq",
+        "leaf",
+        "hash",
+        "idem",
+        "turn",
+        "conversation",
+        "action",
+        "actor",
+        "workspace",
+        "mono",
+        "commitment",
+    ),
     "payload": ("commitment", "salt", "body"),
-    "head": ("one", "size", "hash", "mono"),
+    "head": ("one", "size", "hash", "mono", "frontier"),
+    "subtree": ("level", "number", "hash"),
+    "checkpoint": ("size", "root", "note"),
+    "posting": ("seq", "n", "account", "currency", "amount"),
+    "account": ("account", "currency", "workspace", "owner", "balance", "expires_us"),
+    "hold": ("hold", "workspace", "state", "drawn", "expected", "charged", "counters"),
+    "counter": ("workspace", "subject", "period", "amount"),
+    "turn": ("turn", "seq", "workspace", "actor", "conversation", "platform", "kind", "state"),
+    "conversation": ("conversation", "workspace", "platform", "first_seq", "last_seq", "turns", "pinned_model"),
 }
+"""Every table of a ledger; of a turn not what is work in hand."""
 
 
 async def copy(connection: Connection, path: Path) -> None:
@@ -36,7 +57,8 @@ async def copy(connection: Connection, path: Path) -> None:
 async def _copy_table(connection: Connection, file: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     insert = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  # all of it stands in this file
-    file.execute(f"DELETE FROM {table}")  # noqa: S608  # a new file has its head already
+    if table == "head":
+        file.execute("DELETE FROM head")  # a new file has one already
     rows = await connection.cursor(f"SELECT {names} FROM {table} ORDER BY 1")  # noqa: S608  # as above
     while page := await rows.fetch(ROWS_AT_ONCE):
         await asyncio.to_thread(_write, file, insert, page)

@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from integrations.storage import sqlite_schema
+from integrations.storage import sqlite_book, sqlite_schema
 from integrations.storage.presence import Presence
 from integrations.storage.sqlite_schema import transaction
-from ledger.chain import project
+from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
+from ledger.chain import Replay
 from ledger.entry import decode_entry
 from ledger.errors import FailureReason, StoreFailed
+from ledger.merkle import Frontier, Subtree, decode_frontier, encode_frontier
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.store import (
     Change,
@@ -32,6 +34,7 @@ from ledger.store import (
     Recorded,
     Seal,
     Sealed,
+    TextsErased,
     TurnClosed,
     TurnOpened,
 )
@@ -60,6 +63,18 @@ WHERE turn IN (
     ORDER BY seq LIMIT :count_max)
 RETURNING turn, workspace, actor, conversation, platform, kind, attempts, seq
 """
+
+_SUBTREE = "INSERT INTO subtree (level, number, hash) VALUES (?, ?, ?)"
+_SET_HEAD = "UPDATE head SET size = ?, hash = ?, mono = ?, frontier = ?"
+
+NEVER_US = 2**63 - 1
+
+_ERASED = "SELECT commitment FROM entry WHERE commitment IS NOT NULL AND workspace = ? AND seq < ? AND mono < ?"
+_ERASE = {
+    "person": f"DELETE FROM payload WHERE commitment IN ({_ERASED} AND actor = ?)",  # noqa: S608  # names of ours
+    "conversation": f"DELETE FROM payload WHERE commitment IN ({_ERASED} AND conversation = ?)",  # noqa: S608
+    "age": f"DELETE FROM payload WHERE commitment IN ({_ERASED} AND workspace = ?)",  # noqa: S608
+}
 
 
 class SqliteStore:
@@ -96,14 +111,57 @@ class SqliteStore:
         """This process, as the holder of leases."""
         return self._presence.owner
 
-    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
-        return await self._write(lambda: self._commit(keys, seal))
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
+        return await self._write(lambda: self._commit(wanted, seal))
 
     async def head(self) -> Head:
         return await self._read(lambda: _head(self._reader))
 
     async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE seq > ? ORDER BY seq LIMIT ?", after, count_max)
+
+    async def frontier(self) -> Frontier:
+        return (await self.head()).frontier
+
+    async def leaves(self, first: int, count: int) -> tuple[bytes, ...]:
+        return await self._column("SELECT leaf FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?", first, count)
+
+    async def subtree_hashes(self, level: int, first: int, count: int) -> tuple[bytes, ...]:
+        if level == 0:
+            return await self._column("SELECT hash FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?", first, count)
+        return await self._column(
+            "SELECT hash FROM subtree WHERE level = ? AND number >= ? ORDER BY number LIMIT ?", level, first, count
+        )
+
+    async def latest_checkpoint(self) -> bytes | None:
+        notes = await self._column("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
+        return notes[0] if notes else None
+
+    async def keep_checkpoint(self, size: int, root: bytes, note: bytes) -> None:
+        await self._write(lambda: self._keep_checkpoint(size, root, note))
+
+    async def balances(self) -> tuple[AccountRow, ...]:
+        return await self._read(lambda: sqlite_book.read_balances(self._reader))
+
+    async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        def read() -> tuple[Recorded, ...]:
+            rows = self._reader.execute(
+                "SELECT leaf, hash FROM entry WHERE seq > ? AND seq IN (SELECT seq FROM posting WHERE n = 0)"
+                " ORDER BY seq LIMIT ?",
+                (after, count_max),
+            )
+            return tuple(Recorded(decode_entry(leaf), leaf, digest, None) for leaf, digest in rows)
+
+        return await self._read(read)
+
+    async def hold(self, hold: HoldId) -> Hold | None:
+        return await self._read(lambda: sqlite_book.read_hold(self._reader, hold))
+
+    async def spent(self, counter: Counter) -> int:
+        return await self._read(lambda: sqlite_book.read_counter(self._reader, counter))
+
+    async def scrub(self) -> None:
+        await self._write(self._scrub)
 
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE turn = ? AND turn <> '' ORDER BY seq", turn)
@@ -158,14 +216,15 @@ class SqliteStore:
         self._writer.close()
         self._presence.release()
 
-    def _commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
+    def _commit(self, wanted: Wanted, seal: Seal) -> Sealed:
         with transaction(database := self._writer):
-            sealed = seal(Found(_head(database), _known(database, keys)))
+            standing = sqlite_book.load(database, wanted)
+            sealed = seal(Found(_head(database), _known(database, wanted.keys), standing))
             if not sealed.rows:
                 return sealed
             database.executemany(
-                "INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, commitment)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, actor, workspace, mono, commitment)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         row.entry.seq,
@@ -175,6 +234,9 @@ class SqliteStore:
                         row.entry.turn,
                         row.conversation,
                         row.entry.action.name,
+                        row.entry.actor,
+                        row.entry.workspace,
+                        row.entry.mono,
                         None if row.entry.payload is None else row.entry.payload.digest,
                     )
                     for row in sealed.rows
@@ -188,11 +250,26 @@ class SqliteStore:
                     if row.entry.payload is not None
                 ],
             )
+            database.executemany(_SUBTREE, _subtree_values(sealed.subtrees))
+            sqlite_book.write(database, sealed.rows, sealed.book)
             for change in sealed.changes:
                 _apply(database, change)
             self._hold(database, sealed.changes)
-            database.execute("UPDATE head SET size = ?, hash = ?, mono = ?", _head_values(sealed.head))
+            database.execute(_SET_HEAD, _head_values(sealed.head))
         return sealed
+
+    def _keep_checkpoint(self, size: int, root: bytes, note: bytes) -> None:
+        with transaction(database := self._writer):
+            database.execute(
+                "INSERT OR REPLACE INTO checkpoint (size, root, note) VALUES (?, ?, ?)", (size, root, note)
+            )
+
+    def _scrub(self) -> None:
+        """Deleted bytes are zeros already (secure_delete); the log still holds the pages as they were before."""
+        self._writer.execute("VACUUM")
+        busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreFailed("another process reads the ledger just now: erase again in a moment", "busy")
 
     def _hold(self, database: sqlite3.Connection, changes: Sequence[Change]) -> None:
         """A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal."""
@@ -235,14 +312,16 @@ class SqliteStore:
 
     def _replay(self) -> int:
         with transaction(database := self._writer):
-            database.execute("DELETE FROM turn")
-            database.execute("DELETE FROM conversation")
-            count = 0
-            for (leaf,) in database.execute("SELECT leaf FROM entry ORDER BY seq"):
-                for change in project(decode_entry(leaf)):
+            for projection in ("turn", "conversation", "account", "hold", "counter", "subtree"):
+                database.execute(f"DELETE FROM {projection}")  # noqa: S608  # names of ours
+            rebuilt = Replay()
+            for leaf, digest in database.execute("SELECT leaf, hash FROM entry ORDER BY seq"):
+                for change in rebuilt.read(decode_entry(leaf), digest):
                     _apply(database, change)
-                count += 1
-        return count
+            sqlite_book.write_change(database, rebuilt.book.change())
+            database.executemany(_SUBTREE, _subtree_values(rebuilt.subtrees))
+            database.execute(_SET_HEAD, _head_values(rebuilt.head))
+        return rebuilt.head.size
 
     async def _recorded(self, where: str, *values: str | int) -> tuple[Recorded, ...]:
         def read() -> tuple[Recorded, ...]:
@@ -250,6 +329,9 @@ class SqliteStore:
             return tuple(Recorded(decode_entry(leaf), leaf, digest, body) for leaf, digest, body in rows)
 
         return await self._read(read)
+
+    async def _column(self, query: str, *values: int) -> tuple[bytes, ...]:
+        return await self._read(lambda: tuple(value for (value,) in self._reader.execute(query, values)))
 
     async def _one(self, query: str, *values: str | int) -> tuple[str | int, ...] | None:
         def read() -> tuple[str | int, ...] | None:
@@ -275,11 +357,16 @@ class SqliteStore:
 
 
 def _head(database: sqlite3.Connection) -> Head:
-    return Head(*database.execute("SELECT size, hash, mono FROM head").fetchone())
+    size, digest, mono, frontier = database.execute("SELECT size, hash, mono, frontier FROM head").fetchone()
+    return Head(size, digest, mono, decode_frontier(size, frontier))
 
 
-def _head_values(head: Head) -> tuple[int, bytes, int]:
-    return head.size, head.hash, head.mono
+def _head_values(head: Head) -> tuple[int, bytes, int, bytes]:
+    return head.size, head.hash, head.mono, encode_frontier(head.frontier)
+
+
+def _subtree_values(subtrees: Sequence[Subtree]) -> list[tuple[int, int, bytes]]:
+    return [(subtree.level, subtree.index, subtree.hash) for subtree in subtrees]
 
 
 def _known(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Known]:
@@ -311,6 +398,11 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
             )
         case ModelPinned(conversation, model):
             database.execute("UPDATE conversation SET pinned_model = ? WHERE conversation = ?", (model, conversation))
+        case TextsErased(workspace, scope, subject, before_us, seq):
+            database.execute(
+                _ERASE[scope],
+                (workspace, seq, NEVER_US if before_us is None else before_us, subject),
+            )
         case _:
             assert_never(change)
 

@@ -10,6 +10,7 @@ import aiosqlite
 
 from integrations.storage.sqlite import SqliteStore
 from ledger.actions import TurnFinished
+from ledger.book import Wanted
 from ledger.chain import seal
 from ledger.entry import HOUSE, Draft
 from ledger.roadchain import RoadChain, new_salt
@@ -25,7 +26,7 @@ async def store(folder: Path) -> list[Figure]:
 
     async def on_a_thread(number: int) -> None:
         group = (Draft(TurnFinished("answered"), HOUSE, str(number), b"text"),)
-        await thread.commit([str(number)], lambda found: seal(found, [group], 1, new_salt))
+        await thread.commit(Wanted((str(number),)), lambda found: seal(found, [group], 1, new_salt))
 
     other = await SqliteStore.open(folder / "aiosqlite.db")
     await other.aclose()

@@ -11,12 +11,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from integrations.storage.postgres import PostgresStore
 from integrations.storage.postgres_schema import Patience
 from ledger.actions import MessageReceived, TurnFinished
+from ledger.book import Wanted
 from ledger.entry import HOUSE, Draft, Scope
 from ledger.errors import StoreFailed
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
@@ -48,7 +48,7 @@ class Stopping(PostgresStore):
 
     left = 0
 
-    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
         def sealing(found: Found) -> Sealed:
             sealed = seal(found)
             self.left -= 1
@@ -56,7 +56,7 @@ class Stopping(PostgresStore):
                 os.kill(os.getpid(), signal.SIGSTOP)
             return sealed
 
-        return await super().commit(keys, sealing)
+        return await super().commit(wanted, sealing)
 
 
 def group(name: str, number: int) -> tuple[Draft, ...]:

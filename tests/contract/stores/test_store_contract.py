@@ -12,6 +12,7 @@ import pytest
 from integrations.storage.postgres import PostgresStore
 from integrations.storage.sqlite import SqliteStore
 from ledger.actions import Action, MessageReceived, ReplyPrepared, SettingChanged, TurnFinished, TurnKind
+from ledger.book import Wanted
 from ledger.chain import seal
 from ledger.entry import HOUSE, Draft, Scope
 from ledger.errors import InvalidEntry, KeyReused
@@ -190,7 +191,7 @@ async def test_a_replay_makes_the_same_projections(store: Store) -> None:
 
 
 async def test_a_batch_that_comes_to_nothing_writes_nothing(store: Store) -> None:
-    sealed: Sealed = await store.commit([], lambda found: seal(found, [], 1, lambda: b"0" * 32))
+    sealed: Sealed = await store.commit(Wanted(()), lambda found: seal(found, [], 1, lambda: b"0" * 32))
     assert sealed.rows == ()
     assert (await store.head()).size == 0
 

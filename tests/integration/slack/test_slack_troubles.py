@@ -1,6 +1,6 @@
 """What goes wrong between Slack and us, and what the person gets then. Slack is a fake of ours here: see its docstring."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from bot.platforms.base import PlatformError
 from bot.platforms.slack import NOT_RECORDED, SlackPlatform, SlackSocket, bolt_app
 from bot.platforms.slack_wire import PRIVATE_PIECES_MAX
 from integrations.storage.sqlite import SqliteStore
+from ledger.book import Wanted
 from ledger.errors import StoreFailed
 from ledger.store import Seal, Sealed
 from tests.fakes.slack_server import APP_TOKEN, Fault, SlackServer, running_slack_server
@@ -145,10 +146,10 @@ class FailingStore(SqliteStore):
 
     fails = False
 
-    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
         if self.fails:
             raise StoreFailed("SQLite: database or disk is full", "disk_full")
-        return await super().commit(keys, seal)
+        return await super().commit(wanted, seal)
 
 
 def failing(store: SqliteStore) -> SqliteStore:

@@ -1,7 +1,6 @@
 """Messages come in once, are answered in order within a conversation and side by side between conversations."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from adapters.scripted import ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.limits import Limits
 from bot.platforms.base import Address
 from integrations.storage.sqlite import SqliteStore
+from ledger.book import Wanted
 from ledger.errors import StoreFailed
 from ledger.store import Seal, Sealed
 from tests.house import DATABASE, ME, RecordingPlatform, asks, running_house
@@ -148,11 +148,11 @@ class Full(SqliteStore):
 
     left = 0
 
-    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
         if Full.left == 0:
             raise StoreFailed("SQLite: database or disk is full", "disk_full")
         Full.left -= 1
-        return await super().commit(keys, seal)
+        return await super().commit(wanted, seal)
 
 
 def filling(store: SqliteStore) -> SqliteStore:

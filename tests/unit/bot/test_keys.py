@@ -1,12 +1,23 @@
 """Keys: made once, whole or not at all, and never guessed at."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bot.keys import PSEUDONYMS_FILE, SIGNING_FILE, create_keys, keys_exist, read_keys
+from bot.keys import (
+    NEXT_FILE,
+    PSEUDONYMS_FILE,
+    RETIRING_FILE,
+    SIGNING_FILE,
+    create_keys,
+    keys_exist,
+    read_keys,
+    retire_old_key,
+    rotate_signing_key,
+)
 from ledger.errors import StoreUnusable
 
 
@@ -46,3 +57,61 @@ def test_a_damaged_key_is_named_and_not_quoted(tmp_path: Path, content: str) -> 
         read_keys(tmp_path)
     assert "Restore" in caught.value.remedy
     assert not content or content not in str(caught.value)
+
+
+def test_after_a_rotation_both_keys_sign_until_the_old_one_is_retired(tmp_path: Path) -> None:
+    create_keys(tmp_path)
+    before = read_keys(tmp_path)
+    assert before.signing_seeds == (before.seed,)
+    rotated = rotate_signing_key(tmp_path)
+    assert rotated == read_keys(tmp_path)
+    assert rotated.seed != before.seed
+    assert rotated.public_key != before.public_key
+    assert rotated.signing_seeds == (rotated.seed, before.seed)
+    assert rotated.pseudonyms == before.pseudonyms
+    assert before.seed.hex() not in repr(rotated)
+    assert repr(before.seed) not in repr(rotated)
+    retire_old_key(tmp_path)
+    assert read_keys(tmp_path).signing_seeds == (rotated.seed,)
+    retire_old_key(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [SIGNING_FILE, PSEUDONYMS_FILE]
+
+
+def test_the_files_of_a_rotation_are_for_the_owner_alone(tmp_path: Path) -> None:
+    create_keys(tmp_path)
+    rotate_signing_key(tmp_path)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_second_rotation_waits_for_the_end_of_the_first(tmp_path: Path) -> None:
+    create_keys(tmp_path)
+    rotated = rotate_signing_key(tmp_path)
+    with pytest.raises(StoreUnusable, match="rotated before"):
+        rotate_signing_key(tmp_path)
+    assert read_keys(tmp_path) == rotated
+
+
+@pytest.mark.parametrize("call", ["os.link", "pathlib.Path.replace"])
+def test_an_interrupted_rotation_leaves_the_old_key_in_use_and_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    create_keys(tmp_path)
+    before = read_keys(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        real_link = os.link
+        # The new key's own file is linked into place first.
+        patch.setattr(
+            call, fail if call != "os.link" else lambda a, b: fail() if "before" in b.name else real_link(a, b)
+        )
+        with pytest.raises(OSError, match="No space"):
+            rotate_signing_key(tmp_path)
+    assert read_keys(tmp_path) == before
+    prepared = (tmp_path / NEXT_FILE).read_text()
+    rotated = rotate_signing_key(tmp_path)
+    assert rotated.signing_seeds == (rotated.seed, before.seed)
+    assert prepared.startswith(rotated.seed.hex())
+    assert (tmp_path / RETIRING_FILE).exists()

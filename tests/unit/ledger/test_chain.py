@@ -8,6 +8,7 @@ from ledger.actions import Action, MessageReceived, SettingChanged, TurnFinished
 from ledger.chain import project, seal
 from ledger.entry import GENESIS, Draft, Scope, commit, hash_text, leaf_hash
 from ledger.errors import InvalidEntry, KeyReused, LedgerError
+from ledger.merkle import EMPTY_FRONTIER, grow
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.store import EMPTY, ConversationTouched, Found, Head, Known, ModelPinned, Sealed, TurnClosed, TurnOpened
 
@@ -33,7 +34,8 @@ def test_entries_are_chained_in_the_order_of_the_groups() -> None:
     assert [row.entry.seq for row in result.rows] == [0, 1, 2]
     assert [row.entry.prev for row in result.rows] == [GENESIS, *(hash_text(row.hash) for row in result.rows[:2])]
     assert all(row.hash == leaf_hash(row.leaf) for row in result.rows)
-    assert result.head == Head(3, result.rows[-1].hash, 5)
+    frontier, _ = grow(EMPTY_FRONTIER, [row.hash for row in result.rows])
+    assert result.head == Head(3, result.rows[-1].hash, 5, frontier)
 
 
 def test_a_batch_goes_on_from_the_head() -> None:

@@ -1,13 +1,14 @@
 """The writer: durable on return, many in one commit, and nothing more once a commit has failed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from integrations.storage.sqlite import SqliteStore
 from ledger.actions import TurnFinished
+from ledger.book import Wanted
 from ledger.entry import HOUSE, Draft
 from ledger.errors import InvalidEntry, StoreFailed
 from ledger.roadchain import BATCH_DRAFTS_MAX, RoadChain
@@ -25,12 +26,12 @@ class Watched(SqliteStore):
     gate: asyncio.Event
     fails = False
 
-    async def commit(self, keys: Sequence[str], seal: Seal) -> Sealed:
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
         await self.gate.wait()
-        self.commits.append(len(keys))
+        self.commits.append(len(wanted.keys))
         if self.fails:
             raise StoreFailed("SQLite: disk I/O error", "input_output")
-        return await super().commit(keys, seal)
+        return await super().commit(wanted, seal)
 
 
 @pytest.fixture

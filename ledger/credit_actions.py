@@ -1,0 +1,344 @@
+"""The actions that move money. An amount is in uRC and never negative: which account it leaves, the kind says.
+
+What is posted is worked out by ``ledger.rules`` from the action and the book, inside the transaction that records it.
+``type`` is the entry type of RoadChain's economy where the kind is one of the seven.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+EntryType = Literal["credit_grant", "credit_burn", "transfer", "verification", "reward", "payout", "adjustment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What one subject (a person, a channel, a workspace: its pseudonym) may spend in a period such as ``2026-11-24``."""
+
+    subject: str
+    period: str
+    cap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """What a failed attempt cost the house."""
+
+    provider: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditTopup:
+    """``paid`` is what the money was worth before tax; it pays a debt first. ``discount`` comes as a promotional lot."""
+
+    name: ClassVar[str] = "credit.topup"
+    type: ClassVar[EntryType] = "credit_grant"
+    rail: str
+    paid: int
+    tax: int = 0
+    discount: int = 0
+    lot: str = ""
+    expires_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFee:
+    name: ClassVar[str] = "credit.payment_fee"
+    rail: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class BankPayout:
+    """The rail moved what it held to the bank."""
+
+    name: ClassVar[str] = "credit.payout"
+    type: ClassVar[EntryType] = "payout"
+    rail: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreasuryMoved:
+    """The owner's money, in or out of the bank."""
+
+    name: ClassVar[str] = "credit.treasury"
+    direction: Literal["in", "out"]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperationsPaid:
+    name: ClassVar[str] = "credit.operations"
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanGranted:
+    """A plan's period was paid: ``credit`` to spend, ``deferred`` the fee that is earned as the period passes."""
+
+    name: ClassVar[str] = "credit.plan_grant"
+    type: ClassVar[EntryType] = "credit_grant"
+    rail: str
+    plan: str
+    credit: int
+    deferred: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevenueRecognised:
+    name: ClassVar[str] = "credit.recognise"
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditExpired:
+    """All that is left in ``pool``: ``plan``, ``paid`` or ``promo:<lot>``."""
+
+    name: ClassVar[str] = "credit.expire"
+    type: ClassVar[EntryType] = "credit_burn"
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditGranted:
+    name: ClassVar[str] = "credit.grant"
+    type: ClassVar[EntryType] = "credit_grant"
+    lot: str
+    amount: int
+    expires_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardGranted:
+    name: ClassVar[str] = "credit.reward"
+    type: ClassVar[EntryType] = "reward"
+    lot: str
+    amount: int
+    expires_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditAllocated:
+    """Between the people and agents of one workspace: ``user:<id>``, ``agent:<id>``, or empty for what is common."""
+
+    name: ClassVar[str] = "credit.allocate"
+    type: ClassVar[EntryType] = "transfer"
+    source: str
+    target: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditReserved:
+    """Held for one call: ``amount`` is its real ceiling. ``expected`` counts against the limits until the call is settled.
+
+    Drawn from what the asking person may spend: promotional lots (the first to expire first), the plan, what was set aside
+    for the person and for ``agent``, and the common paid credit.
+    """
+
+    name: ClassVar[str] = "credit.reserve"
+    hold: str
+    amount: int
+    expected: int
+    provider: str
+    model: str
+    agent: str = ""
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CreditSettled:
+    """The call's true ``price`` is taken and the rest of the hold returned, in reverse. What neither the hold nor the balance
+    covers is waived. ``cost`` is what the provider takes for the answer."""
+
+    name: ClassVar[str] = "credit.settle"
+    type: ClassVar[EntryType] = "credit_burn"
+    hold: str
+    price: int
+    provider: str
+    cost: int
+    absorbed: tuple[Absorbed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CreditVoided:
+    """The hold is returned whole. ``estimate`` is what the provider may have billed for an answer that nobody has."""
+
+    name: ClassVar[str] = "credit.void"
+    hold: str
+    provider: str = ""
+    estimate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LateCost:
+    """A provider's cost that became known after its call was settled. ``absorbed``: nobody was charged for it."""
+
+    name: ClassVar[str] = "credit.late_cost"
+    provider: str
+    amount: int
+    absorbed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderBilled:
+    name: ClassVar[str] = "credit.provider_bill"
+    provider: str
+    accrued: int
+    suspense: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundHeld:
+    name: ClassVar[str] = "credit.refund_hold"
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundSent:
+    name: ClassVar[str] = "credit.refund_sent"
+    type: ClassVar[EntryType] = "payout"
+    rail: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFailed:
+    name: ClassVar[str] = "credit.refund_failed"
+    rail: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundedOutside:
+    """Refunded at the rail, past us: what was spent already becomes a debt."""
+
+    name: ClassVar[str] = "credit.refund_ext"
+    rail: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeWithdrawn:
+    name: ClassVar[str] = "credit.dispute_withdrawn"
+    type: ClassVar[EntryType] = "adjustment"
+    rail: str
+    amount: int
+    fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditFrozen:
+    """Of a disputed ``amount``, as much as is there."""
+
+    name: ClassVar[str] = "credit.freeze"
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditUnfrozen:
+    name: ClassVar[str] = "credit.unfreeze"
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeWon:
+    name: ClassVar[str] = "credit.dispute_won"
+    type: ClassVar[EntryType] = "adjustment"
+    rail: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeLost:
+    """The frozen credit goes; what was spent is a debt where it is ``owed``, else the house's loss."""
+
+    name: ClassVar[str] = "credit.dispute_lost"
+    type: ClassVar[EntryType] = "adjustment"
+    rail: str
+    amount: int
+    owed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DebtWrittenOff:
+    name: ClassVar[str] = "credit.writeoff"
+    type: ClassVar[EntryType] = "adjustment"
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentUnmatched:
+    """Money that fits nothing: another amount than was asked for, or another ``currency``. It waits for a person."""
+
+    name: ClassVar[str] = "credit.unmatched"
+    rail: str
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuspenseResolved:
+    """``paid``: it becomes credit of the workspace. ``returned``: the rail gave it back."""
+
+    name: ClassVar[str] = "credit.resolve"
+    type: ClassVar[EntryType] = "adjustment"
+    rail: str
+    amount: int
+    currency: str
+    target: Literal["paid", "returned"]
+
+
+@dataclass(frozen=True, slots=True)
+class CreditReversed:
+    """The exact negative of entry ``entry``. Its key is ``reversal/<entry>``, so that nothing is reversed twice. ``hold`` names
+    the hold where a settle is reversed: then the limits forget what it took."""
+
+    name: ClassVar[str] = "credit.reversal"
+    type: ClassVar[EntryType] = "adjustment"
+    entry: int
+    hold: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreditRefused:
+    """Somebody asked for a movement and was refused: nothing is posted, the attempt is on record."""
+
+    name: ClassVar[str] = "credit.refused"
+    kind: str
+    code: str
+
+
+CreditAction: TypeAlias = (
+    CreditTopup
+    | PaymentFee
+    | BankPayout
+    | TreasuryMoved
+    | OperationsPaid
+    | PlanGranted
+    | RevenueRecognised
+    | CreditExpired
+    | CreditGranted
+    | RewardGranted
+    | CreditAllocated
+    | CreditReserved
+    | CreditSettled
+    | CreditVoided
+    | LateCost
+    | ProviderBilled
+    | RefundHeld
+    | RefundSent
+    | RefundFailed
+    | RefundedOutside
+    | DisputeWithdrawn
+    | CreditFrozen
+    | CreditUnfrozen
+    | DisputeWon
+    | DisputeLost
+    | DebtWrittenOff
+    | PaymentUnmatched
+    | SuspenseResolved
+    | CreditReversed
+    | CreditRefused
+)

@@ -1,0 +1,376 @@
+"""What each movement of money posts: worked out from the action and the book, before anything is recorded.
+
+Pure. Debits are above 0, credits below. The kinds and their accounts are those of the chart in this package's README.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from ledger import accounts as chart
+from ledger.accounts import AMOUNT_MAX, RC, Account, Posting
+from ledger.actions import field_names
+from ledger.book import Book, Counter, Hold, owner_of, pockets_of
+from ledger.credit_actions import (
+    BankPayout,
+    CreditAction,
+    CreditAllocated,
+    CreditExpired,
+    CreditFrozen,
+    CreditGranted,
+    CreditRefused,
+    CreditReserved,
+    CreditReversed,
+    CreditSettled,
+    CreditTopup,
+    CreditUnfrozen,
+    CreditVoided,
+    DebtWrittenOff,
+    DisputeLost,
+    DisputeWithdrawn,
+    DisputeWon,
+    LateCost,
+    OperationsPaid,
+    PaymentFee,
+    PaymentUnmatched,
+    PlanGranted,
+    ProviderBilled,
+    RefundedOutside,
+    RefundFailed,
+    RefundHeld,
+    RefundSent,
+    RevenueRecognised,
+    RewardGranted,
+    SuspenseResolved,
+    TreasuryMoved,
+)
+from ledger.entry import Draft, Scope
+from ledger.errors import (
+    InsufficientBalance,
+    InvalidCurrency,
+    InvalidEntry,
+    LimitReached,
+    NegativeAmount,
+    NotFound,
+    TransferToSelf,
+    Unauthorised,
+)
+from ledger.pseudonyms import WorkspaceId
+
+Line: TypeAlias = tuple[Account, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where and when a movement is asked for. ``now_us`` is the chain's own time, which never goes back."""
+
+    scope: Scope
+    book: Book
+    now_us: int
+
+    @property
+    def workspace(self) -> WorkspaceId:
+        return self.scope.workspace
+
+
+def work_out(draft: Draft, book: Book, now_us: int) -> tuple[Posting, ...]:
+    """The postings of a movement of money; none for another action. Raises a ``LedgerError`` that says what is refused."""
+    action, at = draft.action, Moment(draft.scope, book, now_us)
+    if not isinstance(action, CreditAction):
+        return ()
+    _check_amounts(action)
+    if isinstance(action, CreditReversed):
+        return _reversed(action, draft.idem, at)
+    currency = chart.currency(action.currency) if isinstance(action, PaymentUnmatched | SuspenseResolved) else RC
+    lines = _lines(action, at)
+    if currency != RC and any(chart.is_guarded(account) for account, _ in lines):
+        raise InvalidCurrency(f"credit is counted in {RC}; money in {currency} has to be exchanged first")
+    return tuple(Posting(account, currency, amount) for account, amount in lines if amount)
+
+
+def _lines(action: CreditAction, at: Moment) -> list[Line]:
+    match action:
+        case CreditReserved():
+            return _reserve(action, at)
+        case CreditSettled():
+            return _settle(action, at)
+        case CreditVoided():
+            return _void(action, at)
+        case (
+            CreditTopup()
+            | PlanGranted()
+            | RevenueRecognised()
+            | CreditExpired()
+            | CreditGranted()
+            | RewardGranted()
+            | CreditAllocated()
+            | DebtWrittenOff()
+        ):
+            return _credit(action, at)
+        case RefundHeld() | RefundSent() | RefundFailed() | RefundedOutside():
+            return _refund(action, at)
+        case DisputeWithdrawn() | CreditFrozen() | CreditUnfrozen() | DisputeWon() | DisputeLost():
+            return _dispute(action, at)
+        case (
+            PaymentFee()
+            | BankPayout()
+            | TreasuryMoved()
+            | OperationsPaid()
+            | LateCost()
+            | ProviderBilled()
+            | PaymentUnmatched()
+            | SuspenseResolved()
+        ):
+            return _house(action, at)
+        case CreditRefused() | CreditReversed():
+            return []
+        case _:
+            assert_never(action)
+
+
+def _reserve(action: CreditReserved, at: Moment) -> list[Line]:
+    if at.book.hold(action.hold) is not None:
+        raise InvalidEntry(f"the hold {action.hold} was opened before")
+    owed = at.book.available(chart.debt(at.workspace), RC)
+    if owed > 0:
+        raise InsufficientBalance(f"{owed} uRC are owed", owed)
+    for limit in action.limits:
+        spent = at.book.spent(Counter(at.workspace, limit.subject, limit.period))
+        if spent + action.expected > limit.cap:
+            raise LimitReached(limit.subject, limit.period, spent, limit.cap)
+    drawn, short = _draw(action.amount, _pools(at, action.agent), at.book)
+    if short:
+        raise InsufficientBalance(f"{action.hold}: {short} of {action.amount} uRC are missing", short)
+    return [*drawn, (chart.held(at.workspace), -action.amount)]
+
+
+def _settle(action: CreditSettled, at: Moment) -> list[Line]:
+    hold = _open_hold(action.hold, at)
+    there = sum(posting.amount for posting in hold.drawn)
+    extra, short = _draw(max(0, action.price - there), _pools(at, ""), at.book)
+    charged = action.price - short
+    absorbed = sum(item.amount for item in action.absorbed)
+    owed: dict[str, int] = {action.provider: action.cost}
+    for item in action.absorbed:
+        owed[item.provider] = owed.get(item.provider, 0) + item.amount
+    return [
+        (chart.held(at.workspace), there),
+        *extra,
+        *_given_back(hold, there - charged),
+        (chart.USAGE, -charged),
+        (chart.provider_cost(action.provider), action.cost),
+        (chart.ABSORBED, absorbed),
+        *((chart.provider_accrued(provider), -amount) for provider, amount in owed.items()),
+    ]
+
+
+def _void(action: CreditVoided, at: Moment) -> list[Line]:
+    hold = _open_hold(action.hold, at)
+    there = sum(posting.amount for posting in hold.drawn)
+    lines = [(chart.held(at.workspace), there), *_given_back(hold, there)]
+    if action.estimate:
+        lines += [(chart.ABSORBED, action.estimate), (chart.provider_suspense(action.provider), -action.estimate)]
+    return lines
+
+
+def _credit(
+    action: CreditTopup
+    | PlanGranted
+    | RevenueRecognised
+    | CreditExpired
+    | CreditGranted
+    | RewardGranted
+    | CreditAllocated
+    | DebtWrittenOff,
+    at: Moment,
+) -> list[Line]:
+    workspace = at.workspace
+    match action:
+        case CreditTopup(rail=rail, paid=paid, tax=tax, discount=discount, lot=lot):
+            owed = min(paid, at.book.available(chart.debt(workspace), RC))
+            lines = [(chart.clearing(rail), paid + tax), (chart.debt(workspace), -owed)]
+            lines += [(chart.paid(workspace), owed - paid), (chart.TAX, -tax)]
+            if discount:
+                lines += [(chart.PROMOTION, discount), (chart.promo(workspace, lot), -discount)]
+            return lines
+        case PlanGranted(rail=rail, credit=credit, deferred=deferred):
+            earned = (chart.DEFERRED, -deferred)
+            return [(chart.clearing(rail), credit + deferred), (chart.plan(workspace), -credit), earned]
+        case RevenueRecognised(amount=amount):
+            return [(chart.DEFERRED, amount), (chart.SUBSCRIPTION, -amount)]
+        case CreditExpired(pool=pool):
+            account = _pool(workspace, pool)
+            left = at.book.available(account, RC)
+            return [(account, left), (chart.PROMOTION if pool.startswith("promo:") else chart.BREAKAGE, -left)]
+        case CreditGranted(lot=lot, amount=amount):
+            return [(chart.PROMOTION, amount), (chart.promo(workspace, lot), -amount)]
+        case RewardGranted(lot=lot, amount=amount):
+            return [(chart.REWARDS, amount), (chart.promo(workspace, lot), -amount)]
+        case CreditAllocated(source=source, target=target, amount=amount):
+            if source == target:
+                raise TransferToSelf(f"{source or 'the common credit'} is both source and target")
+            return [(chart.paid(workspace, source), amount), (chart.paid(workspace, target), -amount)]
+        case DebtWrittenOff(amount=amount):
+            return [(chart.BAD_DEBT, amount), (chart.debt(workspace), -amount)]
+        case _:
+            assert_never(action)
+
+
+def _refund(action: RefundHeld | RefundSent | RefundFailed | RefundedOutside, at: Moment) -> list[Line]:
+    paid = chart.paid(at.workspace)
+    match action:
+        case RefundHeld(amount=amount):
+            return [(paid, amount), (chart.refund_hold(at.workspace), -amount)]
+        case RefundSent(rail=rail, amount=amount):
+            return [(chart.refund_hold(at.workspace), amount), (chart.clearing(rail), -amount)]
+        case RefundFailed(rail=rail, amount=amount):
+            return [(chart.clearing(rail), amount), (paid, -amount)]
+        case RefundedOutside(rail=rail, amount=amount):
+            unspent = min(amount, at.book.available(paid, RC))
+            spent = (chart.debt(at.workspace), amount - unspent)
+            return [(paid, unspent), spent, (chart.clearing(rail), -amount)]
+        case _:
+            assert_never(action)
+
+
+def _dispute(
+    action: DisputeWithdrawn | CreditFrozen | CreditUnfrozen | DisputeWon | DisputeLost, at: Moment
+) -> list[Line]:
+    paid, frozen = chart.paid(at.workspace), chart.frozen(at.workspace)
+    match action:
+        case DisputeWithdrawn(rail=rail, amount=amount, fee=fee):
+            costs = (chart.DISPUTE_COSTS, fee)
+            return [(chart.disputed(rail), amount), costs, (chart.clearing(rail), -amount - fee)]
+        case CreditFrozen(amount=amount):
+            there = min(amount, at.book.available(paid, RC))
+            return [(paid, there), (frozen, -there)]
+        case CreditUnfrozen(amount=amount):
+            return [(frozen, amount), (paid, -amount)]
+        case DisputeWon(rail=rail, amount=amount):
+            return [(chart.clearing(rail), amount), (chart.disputed(rail), -amount)]
+        case DisputeLost(rail=rail, amount=amount, owed=owed):
+            there = min(amount, at.book.available(frozen, RC))
+            lost = chart.debt(at.workspace) if owed else chart.BAD_DEBT
+            return [(frozen, there), (lost, amount - there), (chart.disputed(rail), -amount)]
+        case _:
+            assert_never(action)
+
+
+def _house(
+    action: PaymentFee
+    | BankPayout
+    | TreasuryMoved
+    | OperationsPaid
+    | LateCost
+    | ProviderBilled
+    | PaymentUnmatched
+    | SuspenseResolved,
+    at: Moment,
+) -> list[Line]:
+    match action:
+        case PaymentFee(rail=rail, amount=amount):
+            return [(chart.fees(rail), amount), (chart.clearing(rail), -amount)]
+        case BankPayout(rail=rail, amount=amount):
+            return [(chart.BANK, amount), (chart.clearing(rail), -amount)]
+        case TreasuryMoved(direction=direction, amount=amount):
+            moved = amount if direction == "in" else -amount
+            return [(chart.BANK, moved), (chart.TREASURY, -moved)]
+        case OperationsPaid(amount=amount):
+            return [(chart.OPERATIONS, amount), (chart.BANK, -amount)]
+        case LateCost(provider=provider, amount=amount, absorbed=absorbed):
+            cost = chart.ABSORBED if absorbed else chart.provider_cost(provider)
+            return [(cost, amount), (chart.provider_accrued(provider), -amount)]
+        case ProviderBilled(provider=provider, accrued=accrued, suspense=suspense):
+            known, unknown = chart.provider_accrued(provider), chart.provider_suspense(provider)
+            return [(known, accrued), (unknown, suspense), (chart.BANK, -accrued - suspense)]
+        case PaymentUnmatched(rail=rail, amount=amount):
+            return [(chart.clearing(rail), amount), (chart.suspense(rail), -amount)]
+        case SuspenseResolved(rail=rail, amount=amount, target=target):
+            goes = chart.paid(at.workspace) if target == "paid" else chart.clearing(rail)
+            return [(chart.suspense(rail), amount), (goes, -amount)]
+        case _:
+            assert_never(action)
+
+
+def _reversed(action: CreditReversed, key: str, at: Moment) -> tuple[Posting, ...]:
+    if key != f"reversal/{action.entry}":
+        raise InvalidEntry(f"the key of a reversal of entry {action.entry} is reversal/{action.entry}")
+    postings = at.book.postings_of(action.entry)
+    if not postings:
+        raise NotFound(f"entry {action.entry} moved no money")
+    for pocket in pockets_of(postings):
+        if pocket.workspace != at.workspace:
+            raise Unauthorised(f"entry {action.entry} is another workspace's")
+    if action.hold:
+        hold = at.book.hold(action.hold)
+        if hold is None or hold.workspace != at.workspace or hold.state != "settled":
+            raise NotFound(f"{action.hold} is not a settled hold of this workspace")
+    return tuple(Posting(posting.account, posting.currency, -posting.amount) for posting in postings)
+
+
+def _pools(at: Moment, agent: str) -> list[Account]:
+    """What a person may spend, in the order of spending."""
+    own = [chart.paid(at.workspace, owner_of(at.scope))]
+    if agent:
+        own.append(chart.paid(at.workspace, f"agent:{agent}"))
+    return [*at.book.lots(at.workspace, at.now_us), chart.plan(at.workspace), *own, chart.paid(at.workspace)]
+
+
+def _draw(amount: int, pools: Iterable[Account], book: Book) -> tuple[list[Line], int]:
+    """Take from the pools in order; gives what is taken, and what is missing."""
+    lines: list[Line] = []
+    for account in pools:
+        if amount == 0:
+            break
+        taken = min(amount, book.available(account, RC))
+        if taken > 0:
+            lines.append((account, taken))
+            amount -= taken
+    return lines, amount
+
+
+def _given_back(hold: Hold, amount: int) -> Iterator[Line]:
+    """Of what was drawn, the last first."""
+    for posting in reversed(hold.drawn):
+        returned = min(posting.amount, amount)
+        if returned > 0:
+            yield posting.account, -returned
+            amount -= returned
+
+
+def _open_hold(name: str, at: Moment) -> Hold:
+    hold = at.book.hold(name)
+    if hold is None:
+        raise NotFound(f"there is no hold {name}")
+    if hold.workspace != at.workspace:
+        raise Unauthorised(f"the hold {name} is another workspace's")
+    if hold.state != "open":
+        raise InvalidEntry(f"the hold {name} was {hold.state} before")
+    return hold
+
+
+def _pool(workspace: WorkspaceId, pool: str) -> Account:
+    kind, _, lot = pool.partition(":")
+    match kind:
+        case "plan" if not lot:
+            return chart.plan(workspace)
+        case "paid" if not lot:
+            return chart.paid(workspace)
+        case "promo":
+            return chart.promo(workspace, lot)
+        case _:
+            raise InvalidEntry(f"credit does not expire in {pool!r}")
+
+
+def _check_amounts(action: CreditAction) -> None:
+    nested = [item for item in _values(action) if isinstance(item, tuple)]
+    amounts = [*_values(action), *(value for items in nested for item in items for value in _values(item))]
+    for amount in amounts:
+        if isinstance(amount, int) and amount < 0:
+            raise NegativeAmount(f"{action.name}: {amount} is below 0")
+        if isinstance(amount, int) and amount > AMOUNT_MAX:
+            raise InvalidEntry(f"{action.name}: {amount} is more than a posting can hold")
+
+
+def _values(record: object) -> list[object]:
+    return [getattr(record, name) for name in field_names(type(record))]
