@@ -1,12 +1,14 @@
 """What is on, off and wrong, found out without calling anybody outside of this machine."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bot.app import find_local_weights, ledger_doubts, ledger_exists, open_ledger
+from bot.app import ledger_doubts, ledger_exists, open_ledger, try_local_model
 from bot.config import Settings
+from bot.readers import without_password
 from bot.secret import Secret
 from ledger.errors import StoreError, StoreUnusable
 
@@ -35,7 +37,7 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
     return (
         _disk(settings.home),
         await _ledger(settings),
-        _local(settings),
+        await _local(settings),
         _openai(settings),
         _slack(settings),
         *(_later(subject, key) for subject, key in later),
@@ -44,6 +46,10 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
 
 def _disk(home: Path) -> Finding:
     place = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        return Finding(
+            "wrong", "Disk", f"Nothing can be put into {place}. Set CARPOOL_HOME to a folder that may be written."
+        )
     free = shutil.disk_usage(place).free
     if free < FREE_BYTES_MIN:
         return Finding("wrong", "Disk", f"{free // 1_000_000:,} MB are free at {place}: free some space.")
@@ -68,19 +74,21 @@ async def _ledger(settings: Settings) -> Finding:
     return Finding("on", "RoadChain", f"{where} has {size:,} entries. `carpool ledger verify` checks each of them.")
 
 
-def _local(settings: Settings) -> Finding:
+async def _local(settings: Settings) -> Finding:
     if not settings.local_enabled:
         return Finding("off", "Local model", "Set CARPOOL_LOCAL_ENABLED=true to offer it.")
-    weights, remedy = find_local_weights(settings)
+    weights, remedy = await try_local_model(settings)
     if weights is None:
         return Finding("wrong", "Local model", remedy)
-    return Finding("on", "Local model", f"{weights.name}, on this machine.")
+    return Finding("on", "Local model", f"{weights.name}, on this machine. It was loaded to see that it can be.")
 
 
 def _openai(settings: Settings) -> Finding:
     models = ", ".join(settings.openai_models)
     if settings.openai_base_url:
-        return Finding("on", "OpenAI", f"A compatible server at {settings.openai_base_url}, with {models}.")
+        return Finding(
+            "on", "OpenAI", f"A compatible server at {without_password(settings.openai_base_url)}, with {models}."
+        )
     if settings.openai_api_key:
         return Finding("on", "OpenAI", f"With {models}. Whether the key is accepted shows in the first answer.")
     return Finding("off", "OpenAI", "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server.")

@@ -9,7 +9,7 @@ from bot.secret import Secret, SecretUrl
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+GGUF_MAGIC = b"GGUF"
 
 
 def secret(given: str) -> Secret:
@@ -47,13 +47,24 @@ def count(least: int, most: int) -> Callable[[str], int]:
 
 
 def url(given: str) -> str:
-    """Empty, or an address: https, or http on this machine."""
+    """Empty, or an address that can be called."""
     if not given:
         return ""
-    parts = urlsplit(given)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(given)
+        callable_ = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets left open, a port above 65535: said with words of theirs
+        callable_ = False
+    if not callable_ or any(letter.isspace() for letter in given):
         raise ValueError("it should be an address such as https://example.com/v1")
     return given
+
+
+def without_password(address: str) -> str:
+    """For eyes: who calls, and with what password, left out."""
+    before, at, host = address.rpartition("@")
+    scheme, slashes, _ = before.partition("//")
+    return f"{scheme}{slashes}…@{host}" if at else address
 
 
 def level(given: str) -> str:
@@ -85,6 +96,20 @@ def file(given: str) -> Path | None:
     return path.absolute()
 
 
+def gguf(given: str) -> Path | None:
+    """None where empty; else a file of weights. Whether they can be used shows when they are loaded."""
+    path = file(given)
+    if path is not None:
+        try:
+            with path.open("rb") as opened:
+                magic = opened.read(len(GGUF_MAGIC))
+        except OSError as error:
+            raise ValueError(f"the file cannot be read ({error.strerror})") from error
+        if magic != GGUF_MAGIC:
+            raise ValueError("it should be a GGUF file, and that file is something else")
+    return path
+
+
 def forks(given: str) -> tuple[tuple[Path, float], ...]:
     """``FILE`` or ``FILE:SCALE``, several with commas between."""
     found: list[tuple[Path, float]] = []
@@ -92,7 +117,7 @@ def forks(given: str) -> tuple[tuple[Path, float], ...]:
         name, colon, scale = item.rpartition(":")
         if not colon or not _is_number(scale):
             name, scale = item, "1"
-        path = file(name)
+        path = gguf(name)
         if path is not None:
             found.append((path, float(scale)))
     return tuple(found)

@@ -536,6 +536,7 @@ WORDS = (
     b"null",
 )
 _HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_CODE = re.compile(rb"\x01[\x00-\xff]{32}|[\x02-\x1f]")
 _WORD = re.compile(b"|".join(map(re.escape, sorted(WORDS, key=len, reverse=True))))
 
 
@@ -577,17 +578,7 @@ def _climb(digest: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes
 
 def _lengthen(data: bytes) -> bytes:
     """The entry's bytes from their shorthand. There is one of each entry: the longest word first, digests whole."""
-    parts: list[bytes] = []
-    position = 0
-    while position < len(data):
-        code = data[position]
-        if code == 1:
-            parts.append(data[position + 1 : position + 33].hex().encode())
-            position += 32
-        else:
-            parts.append(WORDS[code - 2] if 2 <= code < 32 else bytes([code]))
-        position += 1
-    leaf = b"".join(parts)
+    leaf = _CODE.sub(lambda code: code[0][1:].hex().encode() if code[0][0] == 1 else WORDS[code[0][0] - 2], data)
     again: list[bytes] = []
     end = 0
     for digest in _HEX.finditer(leaf):
