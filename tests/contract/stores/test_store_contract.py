@@ -1,16 +1,10 @@
 """What each store promises the ledger: one suite, run on each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from itertools import pairwise
-from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
-from integrations.storage.postgres import PostgresStore
-from integrations.storage.sqlite import SqliteStore
 from ledger.actions import Action, MessageReceived, ReplyPrepared, SettingChanged, TurnFinished, TurnKind
 from ledger.book import Wanted
 from ledger.chain import seal
@@ -19,34 +13,10 @@ from ledger.errors import InvalidEntry, KeyReused
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Conversation, OwnerId, Sealed, Store
-from tests.postgres import TEMPLATE, Server, database_of
-
-Opens: TypeAlias = Callable[[], Awaitable[SqliteStore | PostgresStore]]
+from tests.stores import AnyStore, Opens
 
 W = WorkspaceId("w")
 LATER_US = 1 << 60
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def opened(request: pytest.FixtureRequest, tmp_path: Path, postgres: Server) -> AsyncIterator[Opens]:
-    """Opens the same ledger again and again, as several processes do."""
-    async with AsyncExitStack() as stack:
-        if request.param == "postgres":
-            url = postgres.url(await stack.enter_async_context(database_of(postgres, TEMPLATE)))
-
-        async def open_() -> SqliteStore | PostgresStore:
-            store = await (
-                PostgresStore.open(url) if request.param == "postgres" else SqliteStore.open(tmp_path / "ledger.db")
-            )
-            stack.push_async_callback(store.aclose)
-            return store
-
-        yield open_
-
-
-@pytest.fixture
-async def store(opened: Opens) -> SqliteStore | PostgresStore:
-    return await opened()
 
 
 def scope(turn: str, conversation: str = "c", actor: str = "a") -> Scope:
@@ -69,7 +39,7 @@ async def append(store: Store, *drafts: Draft) -> None:
 
 
 def owner_of(store: Store) -> OwnerId:
-    assert isinstance(store, SqliteStore | PostgresStore)
+    assert isinstance(store, AnyStore)
     return store.owner
 
 
