@@ -85,7 +85,7 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
         return _complete(console.doctor(settings))
     match arguments.ledger_command:
         case "verify":
-            return console.verify_ledger(settings)
+            return _complete(console.verify_ledger(settings))
         case "entries":
             return _complete(console.list_entries(settings, json=arguments.json))
         case _:
@@ -117,6 +117,8 @@ _FAILURES = {
     "`carpool ledger verify` says whether what was recorded is whole.",
     "busy": "Another program holds the ledger's file: stop that one. What was recorded is safe; start again after that.",
     "closed": "The ledger was closed. What was recorded is safe; start again.",
+    "unreachable": "The connection to the ledger's database was lost: see that its server runs. "
+    "What was recorded is safe; start again after that.",
 }
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,9 +29,11 @@ from ledger.entry import HOUSE, Draft
 from ledger.errors import KeyReused, StoreUnusable
 from ledger.pseudonyms import Pseudonyms
 from ledger.roadchain import RoadChain, clock_us
+from ledger.store import Store
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where they are used, and only then
     from adapters.blackroad_local import LocalAdapter
+    from integrations.storage.postgres import PostgresStore
 
 log = logging.getLogger("carpool.app")
 
@@ -62,16 +65,44 @@ class OpenHouse:
 
 
 @asynccontextmanager
-async def open_ledger(settings: Settings) -> AsyncIterator[tuple[SqliteStore, Keys]]:
+async def open_ledger(settings: Settings) -> AsyncIterator[tuple["SqliteStore | PostgresStore", Keys]]:
     """The store and the keys, made where they are missing. Raises ``StoreUnusable``, ``StoreFailed``."""
     _make_home(settings.home)
-    store = await SqliteStore.open(settings.database)
+    store = await _open_store(settings)
     try:
         if not keys_exist(settings.home) and (await store.head()).size == 0:
             await asyncio.to_thread(create_keys, settings.home)
         yield store, read_keys(settings.home)
     finally:
         await store.aclose()
+
+
+async def ledger_exists(settings: Settings) -> bool:
+    """Whether there is one; nothing is made. Raises ``StoreUnusable`` where that cannot be found out."""
+    if isinstance(settings.database, Path):
+        return settings.database.exists()
+    from integrations.storage.postgres import PostgresStore
+
+    return await PostgresStore.exists(settings.database.reveal())
+
+
+@asynccontextmanager
+async def ledger_file(settings: Settings) -> AsyncIterator[Path]:
+    """The ledger as a file, for the verifier: its own, or a copy that is there until the block ends."""
+    if isinstance(settings.database, Path):
+        yield settings.database
+        return
+    async with open_ledger(settings) as (store, _):
+        with tempfile.TemporaryDirectory(prefix="verify-", dir=settings.home) as folder:
+            path = Path(folder) / "roadchain.db"
+            if not isinstance(store, SqliteStore):
+                await store.copy(path)
+            yield path
+
+
+async def ledger_doubts(store: "SqliteStore | PostgresStore") -> tuple[str, ...]:
+    """What might lose entries in a power cut, and cannot be asserted from here."""
+    return () if isinstance(store, SqliteStore) else await store.doubts()
 
 
 @asynccontextmanager
@@ -85,6 +116,8 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         desk = Desk(store, models.catalog, lambda conversation: intake.stop(conversation))
         house = House(roadchain, desk, models.adapters, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
+        if not isinstance(store, SqliteStore):
+            store.on_turns(intake.wake)
         async with intake:
             yield OpenHouse(intake, house, pseudonyms)
 
@@ -163,7 +196,15 @@ def _local_adapter(settings: Settings) -> "LocalAdapter":
     )
 
 
-async def _found(roadchain: RoadChain, store: SqliteStore, keys: Keys, origin: str) -> None:
+async def _open_store(settings: Settings) -> "SqliteStore | PostgresStore":
+    if isinstance(settings.database, Path):
+        return await SqliteStore.open(settings.database)
+    from integrations.storage.postgres import PostgresStore
+
+    return await PostgresStore.open(settings.database.reveal())
+
+
+async def _found(roadchain: RoadChain, store: Store, keys: Keys, origin: str) -> None:
     """Write the genesis entry of a new ledger; see that an existing one is that of these keys."""
     if (await store.head()).size == 0:
         created = LedgerCreated(origin, secrets.token_hex(16), keys.public_key)

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from bot import readers
 from bot.limits import ABOUT, Limits
 from bot.lucidia.cards import OPENAI_MODELS
-from bot.secret import Secret
+from bot.secret import Secret, SecretUrl
 
 PREFIX = "CARPOOL_"
 TOML_FILE = "carpool.toml"
@@ -32,7 +32,7 @@ class Settings:
     """What is in force. An empty secret, or a path of None, means: not given."""
 
     home: Path
-    database_url: Path | None
+    database_url: Path | SecretUrl | None
     log_level: str
     origin: str
     local_enabled: bool
@@ -59,8 +59,14 @@ class Settings:
     limits: Limits
 
     @property
-    def database(self) -> Path:
+    def database(self) -> Path | SecretUrl:
+        """Where the ledger is: a SQLite file, or a PostgreSQL database."""
         return self.database_url or self.home / DATABASE_FILE
+
+    @property
+    def database_shown(self) -> str:
+        """The same, as a person may see it."""
+        return str(self.database) if isinstance(self.database, Path) else self.database.masked
 
     @property
     def logs(self) -> Path:
@@ -89,7 +95,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
     app_token = readers.secret_like("xapp-", "an app-level token")
     own = (
         Setting("home", "CARPOOL_HOME", readers.folder, str(home), "the folder of all state: ledger, keys, logs"),
-        Setting("database_url", "CARPOOL_DATABASE_URL", readers.sqlite_file, "", "the ledger, where it is not in HOME"),
+        Setting(
+            "database_url",
+            "CARPOOL_DATABASE_URL",
+            readers.database,
+            "",
+            "the ledger, where it is not in HOME: sqlite:///FILE, or postgresql://...",
+        ),
         Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
         Setting("origin", "CARPOOL_ORIGIN", readers.line, "carpool.local", "the name of a new ledger"),
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
