@@ -35,6 +35,8 @@ class Settings:
     database_url: Path | SecretUrl | None
     log_level: str
     origin: str
+    witness_url: str
+    witness_key: str
     local_enabled: bool
     local_model: Path | None
     local_lora: tuple[tuple[Path, float], ...]
@@ -103,7 +105,9 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             "the ledger, where it is not in HOME: sqlite:///FILE, or postgresql://...",
         ),
         Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
-        Setting("origin", "CARPOOL_ORIGIN", readers.line, "carpool.local", "the name of a new ledger"),
+        Setting("origin", "CARPOOL_ORIGIN", readers.origin, "carpool.local", "the name of a new ledger"),
+        Setting("witness_url", "CARPOOL_WITNESS_URL", readers.url, "", "a C2SP witness that cosigns the checkpoints"),
+        Setting("witness_key", "CARPOOL_WITNESS_KEY", readers.vkey, "", "its public key: name+id+base64"),
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
         Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.gguf, "", "a GGUF file, instead of the embedded model"),
         Setting("local_lora", "CARPOOL_LOCAL_LORA", readers.forks, "", "LoRA adapters over it: FILE[:SCALE],..."),
@@ -208,6 +212,13 @@ def load(environment: Mapping[str, str], folder: Path, home: Path) -> Loaded:
             Problem(
                 "OPENAI_BASE_URL names a server, and nothing says which models it has.",
                 "Name them in CARPOOL_OPENAI_MODELS, with commas between.",
+            )
+        )
+    if bool(values.get("witness_url")) != bool(values.get("witness_key")):
+        problems.append(
+            Problem(
+                "CARPOOL_WITNESS_URL and CARPOOL_WITNESS_KEY go together, and one of them is missing.",
+                "Set both, or neither.",
             )
         )
     if problems:

@@ -213,6 +213,10 @@ class PostgresStore:
     async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE entry.seq > $1 ORDER BY entry.seq LIMIT $2", after, count_max)
 
+    async def find(self, idem: str) -> Recorded | None:
+        found = await self._recorded("WHERE entry.idem = $1", idem)
+        return found[0] if found else None
+
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE entry.turn = $1 AND entry.turn <> '' ORDER BY entry.seq", turn)
 
