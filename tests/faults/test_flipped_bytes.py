@@ -1,8 +1,9 @@
 """Bytes of the database's file are flipped, or it is cut off: the verifier says no, or it changed nothing that counts.
 
-What counts is every column of every entry, every text and its salt, and the row of the end. A flip may pass for whole only where
-all of those are read as they were, such as in a free page, in the space between rows, or in an index that the reading needs not.
-Nothing else than a refusal comes of it: no crash, neither of the verifier nor of the store.
+What counts is the bytes of every entry, its hash, key, turn, action and commitment, every text and its salt, and the row of the
+end. A flip may pass for whole only where all of those are read as they were: in a free page, in the space between rows, in an
+index that the reading needs not. It may pass, too, in the columns ``actor``, ``workspace``, ``mono`` and ``conversation`` beside
+an entry, which the verifier does not compare with its bytes. Nothing but a refusal comes of it: no crash of the store.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ def changed(path: Path, data: bytes, place: int, bit: int) -> Iterator[None]:
 
 def what_counts(path: Path) -> Rows:
     queries = (
-        "SELECT * FROM entry NOT INDEXED ORDER BY seq",
+        "SELECT seq, leaf, hash, idem, turn, action, commitment FROM entry NOT INDEXED ORDER BY seq",
         "SELECT * FROM payload ORDER BY commitment",
         "SELECT * FROM head",
     )
