@@ -28,6 +28,10 @@ from ledger.entry import HOUSE, Draft
 from ledger.errors import KeyReused, StoreUnusable
 from ledger.pseudonyms import Pseudonyms
 from ledger.roadchain import RoadChain, clock_us
+from ledger.store import Store
+
+if TYPE_CHECKING:
+    from bot.http.explorer import Explorer
 
 if TYPE_CHECKING:
     from adapters.blackroad_local import LocalAdapter
@@ -126,6 +130,15 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def open_explorer(settings: Settings, store: Store) -> "Explorer | None":
+    """What shows the ledger over HTTP, where that is wanted."""
+    if not settings.explorer_enabled:
+        return None
+    from bot.http.explorer import Explorer
+
+    return Explorer(store, settings.limits.page_entries_max)
 
 
 def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:
