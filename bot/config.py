@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from bot import readers
 from bot.limits import ABOUT, Limits
 from bot.lucidia.cards import OPENAI_MODELS
-from bot.secret import Secret
+from bot.secret import Secret, SecretUrl
 
 PREFIX = "CARPOOL_"
 TOML_FILE = "carpool.toml"
@@ -32,9 +32,11 @@ class Settings:
     """What is in force. An empty secret, or a path of None, means: not given."""
 
     home: Path
-    database_url: Path | None
+    database_url: Path | SecretUrl | None
     log_level: str
     origin: str
+    witness_url: str
+    witness_key: str
     local_enabled: bool
     local_model: Path | None
     local_lora: tuple[tuple[Path, float], ...]
@@ -60,8 +62,14 @@ class Settings:
     limits: Limits
 
     @property
-    def database(self) -> Path:
+    def database(self) -> Path | SecretUrl:
+        """Where the ledger is: a SQLite file, or a PostgreSQL database."""
         return self.database_url or self.home / DATABASE_FILE
+
+    @property
+    def database_shown(self) -> str:
+        """The same, as a person may see it."""
+        return str(self.database) if isinstance(self.database, Path) else self.database.masked
 
     @property
     def logs(self) -> Path:
@@ -90,9 +98,17 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
     app_token = readers.secret_like("xapp-", "an app-level token")
     own = (
         Setting("home", "CARPOOL_HOME", readers.folder, str(home), "the folder of all state: ledger, keys, logs"),
-        Setting("database_url", "CARPOOL_DATABASE_URL", readers.sqlite_file, "", "the ledger, where it is not in HOME"),
+        Setting(
+            "database_url",
+            "CARPOOL_DATABASE_URL",
+            readers.database,
+            "",
+            "the ledger, where it is not in HOME: sqlite:///FILE, or postgresql://...",
+        ),
         Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
-        Setting("origin", "CARPOOL_ORIGIN", readers.line, "carpool.local", "the name of a new ledger"),
+        Setting("origin", "CARPOOL_ORIGIN", readers.origin, "carpool.local", "the name of a new ledger"),
+        Setting("witness_url", "CARPOOL_WITNESS_URL", readers.url, "", "a C2SP witness that cosigns the checkpoints"),
+        Setting("witness_key", "CARPOOL_WITNESS_KEY", readers.vkey, "", "its public key: name+id+base64"),
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
         Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.gguf, "", "a GGUF file, instead of the embedded model"),
         Setting("local_lora", "CARPOOL_LOCAL_LORA", readers.forks, "", "LoRA adapters over it: FILE[:SCALE],..."),
@@ -204,6 +220,13 @@ def load(environment: Mapping[str, str], folder: Path, home: Path) -> Loaded:
             Problem(
                 "OPENAI_BASE_URL names a server, and nothing says which models it has.",
                 "Name them in CARPOOL_OPENAI_MODELS, with commas between.",
+            )
+        )
+    if bool(values.get("witness_url")) != bool(values.get("witness_key")):
+        problems.append(
+            Problem(
+                "CARPOOL_WITNESS_URL and CARPOOL_WITNESS_KEY go together, and one of them is missing.",
+                "Set both, or neither.",
             )
         )
     if problems:

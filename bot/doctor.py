@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bot.app import open_ledger, try_local_model
+from bot.app import ledger_doubts, ledger_exists, open_ledger, try_local_model
 from bot.config import Settings
 from bot.readers import without_password
 from bot.secret import Secret
@@ -57,17 +57,21 @@ def _disk(home: Path) -> Finding:
 
 
 async def _ledger(settings: Settings) -> Finding:
-    file = settings.database
-    if not file.exists():
-        return Finding("off", "RoadChain", f"{file} is not there yet: it begins with the first conversation.")
+    where = settings.database_shown
     try:
+        if not await ledger_exists(settings):
+            return Finding("off", "RoadChain", f"{where} is not there yet: it begins with the first conversation.")
         async with open_ledger(settings) as (store, _):
             size = (await store.head()).size
+            doubts = await ledger_doubts(store)
     except StoreUnusable as error:
         return Finding("wrong", "RoadChain", f"{error}. {error.remedy}")
     except StoreError as error:
         return Finding("wrong", "RoadChain", f"{error}.")
-    return Finding("on", "RoadChain", f"{file} has {size:,} entries. `carpool ledger verify` checks each of them.")
+    if doubts:
+        sentence = f"{where} may lose in a power cut what it has taken: {' and '.join(doubts)}. Turn it on there."
+        return Finding("wrong", "RoadChain", sentence)
+    return Finding("on", "RoadChain", f"{where} has {size:,} entries. `carpool ledger verify` checks each of them.")
 
 
 async def _local(settings: Settings) -> Finding:

@@ -81,7 +81,7 @@ async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
 def _welcome(settings: Settings, model: str) -> list[str]:
     return [
         f"CarPool. Model: {model}",
-        f"What is said here is recorded in {settings.database}",
+        f"What is said here is recorded in {settings.database_shown}",
     ]
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bot.secret import Secret
+from bot.secret import Secret, SecretUrl
+from ledger.errors import LedgerError
+from ledger.note import parse_vkey
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 YES = ("1", "true", "yes", "on")
@@ -79,6 +81,23 @@ def line(given: str) -> str:
     return given
 
 
+def origin(given: str) -> str:
+    """The name of a ledger, as it stands in its checkpoints and public keys (C2SP signed-note)."""
+    if not given or not given.isascii() or not given.isprintable() or set(given) & set(" +"):
+        raise ValueError("it should be one word without a plus sign, such as carpool.example.org")
+    return given
+
+
+def vkey(given: str) -> str:
+    """Empty, or a public key as text."""
+    if given:
+        try:
+            parse_vkey(given)
+        except LedgerError as error:
+            raise ValueError("it should be a public key of the form name+id+base64") from error
+    return given
+
+
 def folder(given: str) -> Path:
     path = Path(given).expanduser()
     if path.exists() and not path.is_dir():
@@ -127,16 +146,33 @@ def names(given: str) -> tuple[str, ...]:
     return tuple(filter(None, (part.strip() for part in given.split(","))))
 
 
-def sqlite_file(given: str) -> Path | None:
-    """``sqlite:///FILE``; None where empty, which means the file in ``CARPOOL_HOME``."""
+def database(given: str) -> Path | SecretUrl | None:
+    """``sqlite:///FILE`` or ``postgresql://...``; None where empty, which means the file in ``CARPOOL_HOME``."""
     if not given:
         return None
     if given.startswith(("postgresql://", "postgres://")):
-        raise ValueError("PostgreSQL is not supported yet; leave it out, or use sqlite:///path/to/roadchain.db")
+        return _postgresql(given)
     name = given.removeprefix("sqlite:///")
     if name == given or not name:
-        raise ValueError("it should be sqlite:///path/to/roadchain.db")
+        raise ValueError(
+            "it should be sqlite:///path/to/roadchain.db, or postgresql://user:password@host:5432/database"
+        )
     return Path(name).expanduser().absolute()
+
+
+def _postgresql(given: str) -> SecretUrl:
+    # What is wrong is said without a word of it: a password that is not written as it should be may end anywhere.
+    wrong = "it should be postgresql://user:password@host:5432/database, with each of @ : / ? # in the password as %40 and so on"
+    if not given.isprintable() or " " in given:
+        raise ValueError(wrong)
+    try:
+        parts = urlsplit(given)
+        names_one = bool(parts.path.strip("/")) and (parts.port or 1) > 0
+    except ValueError:
+        raise ValueError(wrong) from None
+    if not names_one or parts.fragment or "@" in parts.path + parts.query:
+        raise ValueError(wrong)
+    return SecretUrl(given)
 
 
 def _is_number(given: str) -> bool:

@@ -217,6 +217,10 @@ class Store(Protocol):
         """See that what was erased is in no file of the store any more. May take long, and keeps writers waiting."""
         ...
 
+    async def find(self, idem: str) -> Recorded | None:
+        """The entry that stands under an idempotency key."""
+        ...
+
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
         """The journal of a turn, in order."""
         ...

@@ -163,6 +163,10 @@ class SqliteStore:
     async def scrub(self) -> None:
         await self._write(self._scrub)
 
+    async def find(self, idem: str) -> Recorded | None:
+        found = await self._recorded("WHERE idem = ?", idem)
+        return found[0] if found else None
+
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE turn = ? AND turn <> '' ORDER BY seq", turn)
 

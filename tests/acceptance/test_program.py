@@ -22,6 +22,7 @@ from tests.processes import HELLO, Home
 from tests.slack_workspace import BOT_TOKEN
 
 FORBIDDEN = (
+    "asyncpg",
     "openai",
     "anthropic",
     "google",
@@ -205,7 +206,10 @@ async def test_a_conversation_with_the_local_model_imports_no_sdk_of_a_provider(
         ({"CARPOOL_TRUN_S": "5"}, "There is no setting named CARPOOL_TRUN_S. Did you mean CARPOOL_TURN_S?"),
         ({"CARPOOL_LOCAL_MODEL": "/no/such.gguf"}, "there is no file of that name"),
         ({"SLACK_BOT_TOKEN": "xapp-1"}, "it should be a bot token, which begins with xoxb-"),
-        ({"CARPOOL_DATABASE_URL": "postgresql://x"}, "PostgreSQL is not supported yet"),
+        (
+            {"CARPOOL_DATABASE_URL": "postgresql://x:crimson@h"},
+            "it should be postgresql://user:password@host:5432/database",
+        ),
         ({"OPENAI_BASE_URL": "example.org"}, "it should be an address"),
         ({"OPENAI_BASE_URL": "https://example.org/v1"}, "Name them in CARPOOL_OPENAI_MODELS"),
         ({"OPENAI_API_KEY": "sk-crimson \u00e9"}, "OPENAI_API_KEY (from environment) is not usable"),

@@ -95,10 +95,46 @@ def test_the_ledger_may_stand_elsewhere(tmp_path: Path) -> None:
     assert settings(tmp_path, CARPOOL_DATABASE_URL=f"sqlite:///{tmp_path}/x.db").database == tmp_path / "x.db"
 
 
-@pytest.mark.parametrize("url", ["mysql://x", "sqlite://", "x.db", "postgres://x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://x",
+        "sqlite://",
+        "x.db",
+        "postgres://x",
+        "postgresql://user:crimson@host",
+        "postgresql://user:crimson@host:port/d",
+        "postgresql://user:crim/son@host/d",
+        "postgresql://user:crim?son@host/d",
+        "postgresql://user:crim#son@host/d",
+        "postgresql://user:crim son@host/d",
+        "postgresql://user:[crimson@host/d",
+    ],
+)
 def test_another_ledger_than_we_can_keep_is_refused(tmp_path: Path, url: str) -> None:
     (problem,) = loaded(tmp_path, CARPOOL_DATABASE_URL=url).problems
     assert "CARPOOL_DATABASE_URL" in problem.what
+    assert "crim" not in problem.what + problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://h/d", "postgresql://h/d"),
+        ("postgres://user@h:5433/d", "postgres://user@h:5433/d"),
+        ("postgresql://user:crimson%40@h:5433/d", "postgresql://user:…@h:5433/d"),
+        ("postgresql://h/d?user=u&password=crimson", "postgresql://h/d?…"),
+        ("postgresql:///d?host=/run/postgresql", "postgresql:///d?…"),
+    ],
+)
+def test_where_a_ledger_is_kept_is_shown_without_the_password(tmp_path: Path, url: str, shown: str) -> None:
+    result = loaded(tmp_path, CARPOOL_DATABASE_URL=url)
+    assert result.settings is not None
+    assert result.settings.database_shown == shown
+    assert isinstance(database := result.settings.database, Secret)
+    assert database.reveal() == url
+    assert {item.shown for item in result.in_force if item.setting.field == "database_url"} == {shown}
+    assert "crimson" not in repr(result)
 
 
 def test_a_secret_does_not_show_itself(tmp_path: Path) -> None:
