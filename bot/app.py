@@ -36,6 +36,7 @@ from ledger.store import Store
 
 if TYPE_CHECKING:  # imported where they are used, and only then
     from adapters.blackroad_local import LocalAdapter
+    from bot.http.explorer import Explorer
     from integrations.storage.postgres import PostgresStore
 
 log = logging.getLogger("carpool.app")
@@ -196,6 +197,15 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def open_explorer(settings: Settings, store: Store) -> "Explorer | None":
+    """What shows the ledger over HTTP, where that is wanted."""
+    if not settings.explorer_enabled:
+        return None
+    from bot.http.explorer import Explorer
+
+    return Explorer(store, settings.limits.page_entries_max)
 
 
 def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:

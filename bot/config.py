@@ -58,6 +58,7 @@ class Settings:
     discord_bot_token: Secret
     host: str
     port: int
+    explorer_enabled: bool
     limits: Limits
 
     @property
@@ -149,6 +150,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "recognised; the platform comes later"),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),
+        Setting(
+            "explorer_enabled",
+            "CARPOOL_EXPLORER_ENABLED",
+            readers.flag,
+            "false",
+            "whether `carpool web` shows the ledger to anybody who asks: entries and proofs, no texts",
+        ),
     )
     limits = tuple(
         Setting(
