@@ -22,6 +22,7 @@ from bot.keys import Keys, create_keys, keys_exist, read_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.platforms.base import Platform
+from bot.retention import Retention
 from bot.turn import House
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX
@@ -128,7 +129,7 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.wake)
-        async with checkpoints, intake:
+        async with checkpoints, Retention(roadchain, store, settings.retention_days, clock_us), intake:
             yield OpenHouse(intake, house, pseudonyms)
 
 

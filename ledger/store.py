@@ -238,6 +238,10 @@ class Store(Protocol):
 
     async def conversation(self, conversation: ConversationId) -> Conversation | None: ...
 
+    async def workspaces(self) -> tuple[WorkspaceId, ...]:
+        """Every workspace in which something was said."""
+        ...
+
     async def open_turns(self, workspace: WorkspaceId) -> int: ...
 
     async def claim(

@@ -239,6 +239,12 @@ class PostgresStore:
         row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = $1", conversation)
         return None if row is None else Conversation(conversation, row[0], row[1])
 
+    async def workspaces(self) -> tuple[WorkspaceId, ...]:
+        rows = await self._read(
+            lambda: self._readers.fetch("SELECT DISTINCT workspace FROM conversation ORDER BY 1")
+        )
+        return tuple(WorkspaceId(workspace) for (workspace,) in rows)
+
     async def open_turns(self, workspace: WorkspaceId) -> int:
         row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = $1", workspace)
         return int(row[0])

@@ -189,6 +189,12 @@ class SqliteStore:
         row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = ?", conversation)
         return None if row is None else Conversation(conversation, str(row[0]), int(row[1]))
 
+    async def workspaces(self) -> tuple[WorkspaceId, ...]:
+        rows = await self._read(
+            lambda: self._reader.execute("SELECT DISTINCT workspace FROM conversation ORDER BY 1").fetchall()
+        )
+        return tuple(WorkspaceId(workspace) for (workspace,) in rows)
+
     async def open_turns(self, workspace: WorkspaceId) -> int:
         row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = ?", workspace)
         return 0 if row is None else int(row[0])
