@@ -25,7 +25,8 @@ def count(database: sqlite3.Connection, erased: TextsErased) -> int:
 
 
 def scrub(database: sqlite3.Connection) -> None:
-    """Deleted bytes are zeros already (secure_delete); the log still holds the pages as they were before.
+    """Deleted rows are zeros already (secure_delete). Pieces of them are left where SQLite once moved a row to another page: the
+    file is written anew. The log still holds the pages as they were before: it is emptied.
 
     Raises ``StoreFailed``; nothing is lost by that, and it can be tried again.
     """

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -17,14 +18,14 @@ from bot.logs import JsonLines, LogFile
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import Toolbox
 from ledger import verify
-from ledger.actions import PayloadErased
-from ledger.entry import HOUSE, INTEGER_MAX, Draft
+from ledger.actions import MessageReceived, PayloadErased
+from ledger.entry import HOUSE, INTEGER_MAX, Draft, Scope
 from ledger.erasure import Erased, OfConversation, OfPerson, OlderThan, Texts, erase
 from ledger.errors import StoreFailed
 from ledger.merkle import root_at
 from ledger.notary import Notary
 from ledger.note import Signer
-from ledger.pseudonyms import Pseudonyms
+from ledger.pseudonyms import ActorId, ConversationId, Pseudonyms, TurnId
 from ledger.receipts import make_receipt
 from ledger.roadchain import RoadChain, clock_us
 from ledger.tiles import export
@@ -259,6 +260,31 @@ async def test_without_going_through_the_files_a_deleted_text_is_still_in_them(t
         await home.open.store.scrub()
         assert home.names("adasays") == set()
         assert home.names("bensays") == {DATABASE}
+
+
+def said_by(person: int, number: int) -> Draft:
+    scope = Scope(WORKSPACE, ActorId(f"a-{person}"), ConversationId("c"), TurnId(f"t{number}"))
+    body = (b"bensays ", b"adasays ")[person] * (1 + number * 7 % 400)
+    return Draft(MessageReceived("test", ConversationId("c"), "message", ""), scope, f"{number}", body)
+
+
+async def test_pieces_that_are_left_where_rows_were_moved_are_gone_too(tmp_path: Path) -> None:
+    """The control: with rows deleted and zeroed, and the log emptied, pieces of 500 erased texts are still in the file."""
+    salts = random.Random(7)
+    path = tmp_path / DATABASE
+    store = await SqliteStore.open(path)
+    async with RoadChain(store, salt=lambda: salts.randbytes(32)) as roadchain:
+        for first in range(0, 1_000, 10):
+            await roadchain.append(*(said_by(number % 2, number) for number in range(first, first + 10)))
+        await roadchain.append(Draft(PayloadErased("person", "a-1"), replace(HOUSE, workspace=WORKSPACE), "erased"))
+        with closing(sqlite3.connect(path)) as other:
+            assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+        assert path.read_bytes().count(b"adasays") > 0
+        assert await erase(roadchain, store, OfPerson(WORKSPACE, ActorId("a-1"))) == Erased(0, None)
+    await store.aclose()
+    content = path.read_bytes()
+    assert b"adasays" not in content
+    assert b"bensays" in content
 
 
 async def test_while_another_process_reads_it_says_so_and_the_next_one_finishes(tmp_path: Path) -> None:
