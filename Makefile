@@ -11,14 +11,14 @@ PYTEST_ARGS ?=
 LITELLM := .venv-litellm
 LITELLM_VERSION := 1.105.0
 
-.PHONY: chat test check lint format bench postgres clean
+.PHONY: chat test check lint format bench postgres fault-tools clean
 .DEFAULT_GOAL := chat
 
 chat: $(VENV)/.ready
 	@$(BIN)/carpool chat
 
 # Everything that CI runs: format, lint, types, imports, and all tests.
-test check: lint $(EMULATORS)/.ready postgres
+test check: lint $(EMULATORS)/.ready postgres fault-tools
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
@@ -62,6 +62,10 @@ $(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
 # A real server for the tests, which start it in a folder of their own.
 postgres:
 	@tests/install_postgres.sh
+
+# What the fault tests make system calls fail with, and power be lost.
+fault-tools:
+	@tests/install_fault_tools.sh
 
 $(LITELLM)/.ready: Makefile
 	@echo "Setting up LiteLLM for the comparison ..."

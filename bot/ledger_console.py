@@ -105,8 +105,7 @@ async def export_ledger(settings: Settings, folder: Path) -> int:
             return EXIT_USAGE
         store, notary, note, _ = opened
         try:
-            genesis = await _genesis_key(store)
-            exported = await export(store, note, [*notary.keys, *genesis], folder)
+            exported = await export(store, note, notary.keys, folder, await _genesis_key(store))
         except ChainBroken as error:
             complain(f"{error}. Nothing was written there: export to another folder, and keep this one as it is.")
             return EXIT_WRONG

@@ -102,15 +102,22 @@ def encode_bundle(leaves: Sequence[bytes]) -> bytes:
     return b"".join(len(leaf).to_bytes(2) + leaf for leaf in leaves)
 
 
-async def export(reader: LogReader, note: bytes, keys: Sequence[VerifierKey], folder: Path) -> Exported:
+async def export(
+    reader: LogReader,
+    note: bytes,
+    keys: Sequence[VerifierKey],
+    folder: Path,
+    former: Sequence[VerifierKey] = (),
+) -> Exported:
     """Bring a folder up to a signed checkpoint. On return all of it is on disk.
 
     Nothing is published that was not worked out again: each leaf is hashed, the root is made from the hashes, and the tree has
-    to continue the one that the folder's checkpoint covers. ``keys`` are the log's; they are written to ``vkey``. Raises
-    ``ChainBroken`` where the folder or the store contradicts the checkpoint: the folder's checkpoint then stays as it was.
+    to continue the one that the folder's checkpoint covers. ``keys`` are the log's; they are written to ``vkey``. What is in
+    the folder may be signed by a ``former`` one. Raises ``ChainBroken`` where the folder or the store contradicts the
+    checkpoint: the folder's checkpoint then stays as it was.
     """
     new = open_checkpoint(note, keys)
-    old = await asyncio.to_thread(_published, folder, keys, new)
+    old = await asyncio.to_thread(_published, folder, [*keys, *former], new)
     frontier = await frontier_at(reader, old.size) if old else Frontier(0, ())
     if old is not None and frontier.root() != old.root:
         raise ChainBroken(f"the folder's checkpoint of {old.size} entries has another root than the ledger has there")
