@@ -213,6 +213,10 @@ class Store(Protocol):
 
     async def spent(self, counter: Counter) -> int: ...
 
+    async def texts(self, erased: TextsErased) -> int:
+        """How many texts there are that this would delete."""
+        ...
+
     async def scrub(self) -> None:
         """See that what was erased is in no file of the store any more. May take long, and keeps writers waiting."""
         ...

@@ -153,11 +153,19 @@ def verify_database(path: Path, keys: Sequence[Key] = ()) -> Verified:
         if primary == sqlite3.SQLITE_NOTADB:
             raise NotALedger(f"{path} is not a SQLite database") from error
         if primary in _PASSING:
-            raise Incomplete(f"the database cannot be read just now ({error}): see its disk, then verify again") from error
+            raise Incomplete(
+                f"the database cannot be read just now ({error}): see its disk, then verify again"
+            ) from error
         raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, f"the database cannot be read: {error}") from error
 
 
-_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM)
+_PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+)
 """What says nothing of the ledger: a full disk, a lock, a permission."""
 
 
