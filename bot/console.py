@@ -1,9 +1,10 @@
 """Commands of the program that look at things: ``config``, ``doctor`` and ``ledger``. They print, and give an exit status."""
 
+import asyncio
 import sys
 from datetime import UTC, datetime
 
-from bot.app import open_ledger
+from bot.app import ledger_exists, ledger_file, open_ledger
 from bot.config import Loaded, Problem, Settings
 from bot.doctor import examine
 from ledger.entry import hash_text
@@ -46,17 +47,19 @@ async def doctor(settings: Settings) -> int:
     return EXIT_WRONG if any(finding.state == "wrong" for finding in findings) else EXIT_OK
 
 
-def verify_ledger(settings: Settings) -> int:
+async def verify_ledger(settings: Settings) -> int:
     """0 verified, 1 not (with the code and the first bad entry), 2 usage, 3 incomplete."""
     from ledger.verify import main
 
-    return main([str(settings.database)])
+    if not await _there(settings):
+        return EXIT_USAGE
+    async with ledger_file(settings) as file:
+        return await asyncio.to_thread(main, [str(file)])
 
 
 async def list_entries(settings: Settings, *, json: bool) -> int:
     """A line an entry, or JSON Lines: the canonical bytes as they were hashed, beside their hash."""
-    if not settings.database.exists():
-        complain(f"There is no ledger at {settings.database} yet: it begins with the first `carpool chat`.")
+    if not await _there(settings):
         return EXIT_USAGE
     async with open_ledger(settings) as (store, _):
         after = -1
@@ -68,13 +71,20 @@ async def list_entries(settings: Settings, *, json: bool) -> int:
 
 async def replay_ledger(settings: Settings) -> int:
     """Make the projections (open turns, conversations) anew from the entries."""
-    if not settings.database.exists():
-        complain(f"There is no ledger at {settings.database} yet.")
+    if not await _there(settings):
         return EXIT_USAGE
     async with open_ledger(settings) as (store, _):
         count = await store.replay()
     say(f"The projections were made anew from {count:,} entries.")
     return EXIT_OK
+
+
+async def _there(settings: Settings) -> bool:
+    """Whether there is a ledger; where not, that is said."""
+    there = await ledger_exists(settings)
+    if not there:
+        complain(f"There is no ledger at {settings.database_shown} yet: it begins with the first `carpool chat`.")
+    return there
 
 
 def _as_json(recorded: Recorded) -> str:

@@ -1,12 +1,14 @@
 """What is on, off and wrong, found out without calling anybody outside of this machine."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bot.app import find_local_weights, open_ledger
+from bot.app import ledger_doubts, ledger_exists, open_ledger, try_local_model
 from bot.config import Settings
+from bot.readers import without_password
 from bot.secret import Secret
 from ledger.errors import StoreError, StoreUnusable
 
@@ -35,7 +37,7 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
     return (
         _disk(settings.home),
         await _ledger(settings),
-        _local(settings),
+        await _local(settings),
         _openai(settings),
         _slack(settings),
         *(_later(subject, key) for subject, key in later),
@@ -44,6 +46,10 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
 
 def _disk(home: Path) -> Finding:
     place = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        return Finding(
+            "wrong", "Disk", f"Nothing can be put into {place}. Set CARPOOL_HOME to a folder that may be written."
+        )
     free = shutil.disk_usage(place).free
     if free < FREE_BYTES_MIN:
         return Finding("wrong", "Disk", f"{free // 1_000_000:,} MB are free at {place}: free some space.")
@@ -51,32 +57,38 @@ def _disk(home: Path) -> Finding:
 
 
 async def _ledger(settings: Settings) -> Finding:
-    file = settings.database
-    if not file.exists():
-        return Finding("off", "RoadChain", f"{file} is not there yet: it begins with the first conversation.")
+    where = settings.database_shown
     try:
+        if not await ledger_exists(settings):
+            return Finding("off", "RoadChain", f"{where} is not there yet: it begins with the first conversation.")
         async with open_ledger(settings) as (store, _):
             size = (await store.head()).size
+            doubts = await ledger_doubts(store)
     except StoreUnusable as error:
         return Finding("wrong", "RoadChain", f"{error}. {error.remedy}")
     except StoreError as error:
         return Finding("wrong", "RoadChain", f"{error}.")
-    return Finding("on", "RoadChain", f"{file} has {size:,} entries. `carpool ledger verify` checks each of them.")
+    if doubts:
+        sentence = f"{where} may lose in a power cut what it has taken: {' and '.join(doubts)}. Turn it on there."
+        return Finding("wrong", "RoadChain", sentence)
+    return Finding("on", "RoadChain", f"{where} has {size:,} entries. `carpool ledger verify` checks each of them.")
 
 
-def _local(settings: Settings) -> Finding:
+async def _local(settings: Settings) -> Finding:
     if not settings.local_enabled:
         return Finding("off", "Local model", "Set CARPOOL_LOCAL_ENABLED=true to offer it.")
-    weights, remedy = find_local_weights(settings)
+    weights, remedy = await try_local_model(settings)
     if weights is None:
         return Finding("wrong", "Local model", remedy)
-    return Finding("on", "Local model", f"{weights.name}, on this machine.")
+    return Finding("on", "Local model", f"{weights.name}, on this machine. It was loaded to see that it can be.")
 
 
 def _openai(settings: Settings) -> Finding:
     models = ", ".join(settings.openai_models)
     if settings.openai_base_url:
-        return Finding("on", "OpenAI", f"A compatible server at {settings.openai_base_url}, with {models}.")
+        return Finding(
+            "on", "OpenAI", f"A compatible server at {without_password(settings.openai_base_url)}, with {models}."
+        )
     if settings.openai_api_key:
         return Finding("on", "OpenAI", f"With {models}. Whether the key is accepted shows in the first answer.")
     return Finding("off", "OpenAI", "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server.")

@@ -49,7 +49,7 @@ def explain(trouble: Trouble, reference: TurnId, limits: Limits) -> str:
 def _sentence(trouble: Trouble, limits: Limits) -> str:
     match trouble.code:
         case "empty":
-            return "There was no text in that message. Write what you would like to know, or `help`."
+            return "There was no text in that message. Write what you would like to know, or `/help`."
         case "too_long":
             return (
                 f"That message is longer than the {limits.message_bytes_max:,} bytes I can take at once. "
@@ -61,7 +61,7 @@ def _sentence(trouble: Trouble, limits: Limits) -> str:
                 "Try again in a few minutes."
             )
         case "no_model":
-            return f"No connected model can answer this: {trouble.detail}. `model` shows what is connected."
+            return f"No connected model can answer this: {trouble.detail}. `/model` shows what is connected."
         case "interrupted":
             return (
                 f"CarPool was stopped while {trouble.model} was answering, and the answer is lost. "

@@ -121,6 +121,10 @@ class Intake:
             running.stop.set()
         return len(found)
 
+    def wake(self) -> None:
+        """Look for open turns now: whoever knows of one says so."""
+        self._wake.set()
+
     @property
     def idle(self) -> bool:
         return not self._running

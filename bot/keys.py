@@ -9,6 +9,7 @@ for as long as people hold only the old public key; ``retire_old_key`` ends that
 """
 
 import contextlib
+import errno
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -47,9 +48,18 @@ def keys_exist(home: Path) -> bool:
 
 
 def create_keys(home: Path) -> None:
-    """Make those that are missing. Durable on return; where two processes do it at once, one wins and both go on."""
-    _create(home / SIGNING_FILE, _new_pair())
-    _create(home / PSEUDONYMS_FILE, f"{secrets.token_hex(SECRET_BYTES)}\n")
+    """Make those that are missing. Durable on return; where two processes do it at once, one wins and both go on.
+
+    Raises ``StoreUnusable`` where they cannot be written; what is half written does not stay.
+    """
+    try:
+        _create(home / SIGNING_FILE, _new_pair())
+        _create(home / PSEUDONYMS_FILE, f"{secrets.token_hex(SECRET_BYTES)}\n")
+    except OSError as error:
+        raise StoreUnusable(
+            f"the keys of the ledger cannot be written into {home} ({error.strerror})",
+            "See that the folder may be written, or free some space on its disk; then start again.",
+        ) from error
 
 
 def read_keys(home: Path) -> Keys:
@@ -109,13 +119,16 @@ def _create(path: Path, content: str) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, content.encode())
-        os.fsync(descriptor)
+        try:
+            if os.write(descriptor, content.encode()) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
     finally:
-        os.close(descriptor)
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, path)
-    draft.unlink()
+        draft.unlink()
     sync_folder(path.parent)
 
 

@@ -55,7 +55,9 @@ def _chain(error: BaseException) -> list[dict[str, object]]:
 
 def start_logging(folder: Path, level: str, *, to_stderr: bool) -> None:
     """Into ``folder``/carpool.log; ``to_stderr`` besides, for a process whose output somebody collects."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The mode counts for the last folder only, and the one above holds the ledger and its keys.
+    for missing in (folder.parent, folder):
+        missing.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = LogFile(folder / "carpool.log", maxBytes=FILE_BYTES_MAX, backupCount=FILES_MAX, encoding="utf-8", delay=True)
     handlers: list[logging.Handler] = [file]
     if to_stderr:

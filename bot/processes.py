@@ -37,15 +37,19 @@ PLUG_IN = (
 )
 
 
-async def pipe(settings: Settings) -> int:
-    """``echo question | carpool chat``: 0 answered, 1 not, 2 where the question is no text."""
+def question_of_pipe(settings: Settings) -> str | None:
+    """None where it is no text: then that has been said."""
     try:
-        question = read_question(settings.limits)
+        return read_question(settings.limits)
     except UnicodeDecodeError as error:
         say_aside(
             f"The question is not UTF-8 text: the byte at position {error.start} does not fit. Nothing was asked."
         )
-        return EXIT_USAGE
+        return None
+
+
+async def pipe(settings: Settings, question: str) -> int:
+    """``echo question | carpool chat``: 0 answered, 1 not."""
     platform = TerminalPlatform(None)
     async with open_models(settings) as models, open_house(settings, models, [platform]) as house:
         return await _unless_failed(house, answer_pipe(house.intake, platform, question))
@@ -77,7 +81,7 @@ async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
 def _welcome(settings: Settings, model: str) -> list[str]:
     return [
         f"CarPool. Model: {model}",
-        f"What is said here is recorded in {settings.database}",
+        f"What is said here is recorded in {settings.database_shown}",
     ]
 
 
@@ -170,4 +174,5 @@ async def _unless_failed(house: OpenHouse, work: Awaitable[T]) -> T:
 
 
 def both_are_terminals() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    # A program may be started without either.
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))

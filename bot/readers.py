@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bot.secret import Secret
+from bot.secret import Secret, SecretUrl
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+GGUF_MAGIC = b"GGUF"
 
 
 def secret(given: str) -> Secret:
@@ -47,13 +47,24 @@ def count(least: int, most: int) -> Callable[[str], int]:
 
 
 def url(given: str) -> str:
-    """Empty, or an address: https, or http on this machine."""
+    """Empty, or an address that can be called."""
     if not given:
         return ""
-    parts = urlsplit(given)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(given)
+        callable_ = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets left open, a port above 65535: said with words of theirs
+        callable_ = False
+    if not callable_ or any(letter.isspace() for letter in given):
         raise ValueError("it should be an address such as https://example.com/v1")
     return given
+
+
+def without_password(address: str) -> str:
+    """For eyes: who calls, and with what password, left out."""
+    before, at, host = address.rpartition("@")
+    scheme, slashes, _ = before.partition("//")
+    return f"{scheme}{slashes}…@{host}" if at else address
 
 
 def level(given: str) -> str:
@@ -85,6 +96,20 @@ def file(given: str) -> Path | None:
     return path.absolute()
 
 
+def gguf(given: str) -> Path | None:
+    """None where empty; else a file of weights. Whether they can be used shows when they are loaded."""
+    path = file(given)
+    if path is not None:
+        try:
+            with path.open("rb") as opened:
+                magic = opened.read(len(GGUF_MAGIC))
+        except OSError as error:
+            raise ValueError(f"the file cannot be read ({error.strerror})") from error
+        if magic != GGUF_MAGIC:
+            raise ValueError("it should be a GGUF file, and that file is something else")
+    return path
+
+
 def forks(given: str) -> tuple[tuple[Path, float], ...]:
     """``FILE`` or ``FILE:SCALE``, several with commas between."""
     found: list[tuple[Path, float]] = []
@@ -92,7 +117,7 @@ def forks(given: str) -> tuple[tuple[Path, float], ...]:
         name, colon, scale = item.rpartition(":")
         if not colon or not _is_number(scale):
             name, scale = item, "1"
-        path = file(name)
+        path = gguf(name)
         if path is not None:
             found.append((path, float(scale)))
     return tuple(found)
@@ -102,16 +127,33 @@ def names(given: str) -> tuple[str, ...]:
     return tuple(filter(None, (part.strip() for part in given.split(","))))
 
 
-def sqlite_file(given: str) -> Path | None:
-    """``sqlite:///FILE``; None where empty, which means the file in ``CARPOOL_HOME``."""
+def database(given: str) -> Path | SecretUrl | None:
+    """``sqlite:///FILE`` or ``postgresql://...``; None where empty, which means the file in ``CARPOOL_HOME``."""
     if not given:
         return None
     if given.startswith(("postgresql://", "postgres://")):
-        raise ValueError("PostgreSQL is not supported yet; leave it out, or use sqlite:///path/to/roadchain.db")
+        return _postgresql(given)
     name = given.removeprefix("sqlite:///")
     if name == given or not name:
-        raise ValueError("it should be sqlite:///path/to/roadchain.db")
+        raise ValueError(
+            "it should be sqlite:///path/to/roadchain.db, or postgresql://user:password@host:5432/database"
+        )
     return Path(name).expanduser().absolute()
+
+
+def _postgresql(given: str) -> SecretUrl:
+    # What is wrong is said without a word of it: a password that is not written as it should be may end anywhere.
+    wrong = "it should be postgresql://user:password@host:5432/database, with each of @ : / ? # in the password as %40 and so on"
+    if not given.isprintable() or " " in given:
+        raise ValueError(wrong)
+    try:
+        parts = urlsplit(given)
+        names_one = bool(parts.path.strip("/")) and (parts.port or 1) > 0
+    except ValueError:
+        raise ValueError(wrong) from None
+    if not names_one or parts.fragment or "@" in parts.path + parts.query:
+        raise ValueError(wrong)
+    return SecretUrl(given)
 
 
 def _is_number(given: str) -> bool:

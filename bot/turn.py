@@ -103,7 +103,8 @@ async def _run_command(story: Story, run: Run) -> Story:
     name, _, arguments = story.asked.invocation.partition(" ")
     if story.command is None:
         story = await _record(story, run, (CommandRun(name), arguments.encode()))
-    result = await run_command(name, Asking(story.scope, story.seq, arguments), run.house.desk)
+    asking = Asking(story.scope, story.seq, arguments, story.asked.address.platform)
+    result = await run_command(name, asking, run.house.desk)
     changes = ((change, None) for change in result.changes)
     reply = ReplyPrepared(1, "command", "command")
     return await _record(story, run, *changes, (reply, result.text.encode()))

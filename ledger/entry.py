@@ -1,9 +1,9 @@
 """An entry: one recorded action, its canonical bytes and its hash.
 
-Canonical bytes are RFC 8785 (JCS) under a strict profile: ASCII keys, no floats, integers up to 2^53 - 1, valid UTF-8,
-and nothing but dict, list, str, int, bool and None. Inside the profile orjson writes what RFC 8785 asks for and is some
-sixty times faster than a general implementation; outside of it orjson accepts what JCS does not, so the profile is
-checked first.
+Canonical bytes are RFC 8785 (JCS) under a strict profile: ASCII keys, no floats, integers up to 2^53 - 1, valid UTF-8
+without NUL, and nothing but dict, list, str, int, bool and None. Inside the profile orjson writes what RFC 8785 asks
+for and is some sixty times faster than a general implementation; outside of it orjson accepts what JCS does not, so the
+profile is checked first.
 
 ``hash_i = SHA-256(0x00 || JCS(entry_i, with prev = hash_(i-1)))``: the chain's hash is the RFC 6962 leaf hash.
 """
@@ -180,7 +180,12 @@ def canonical(value: object) -> bytes:
 def _check(value: object) -> None:
     # Exact types: a subclass (an enum, a bool where an int is meant) may be written otherwise than it compares.
     kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if kind is bool or value is None:
+        return
+    if isinstance(value, str) and kind is str:
+        # PostgreSQL's text has no place for it, and a ledger must be the same wherever it is kept.
+        if "\0" in value:
+            raise InvalidEntry("a text with a NUL in it has no canonical form")
         return
     if kind is int:
         if not -INTEGER_MAX <= value <= INTEGER_MAX:  # type: ignore[operator]  # an int, as the line above says

@@ -4,12 +4,14 @@
         InsufficientBalance     RC001     (short) less is there than is asked for, in uRC
         InvalidEntry            RC002     outside the canonical profile, too large, or of no known action
         NotFound                RC003
+        HashMismatch            RC004     a proof, a signature, a checkpoint or a receipt does not hold
         LimitReached            RC005     (subject, period, spent, cap) a limit on spending would be passed
         InvalidCurrency         RC006
         TransferToSelf          RC007
         NegativeAmount          RC008
         KeyReused               RC009     an idempotency key came back with another request
         Unauthorised            RC010     what belongs to another workspace
+        WitnessRefused          RC010     a witness does not know this log or its key (ledger.witness)
         SystemAccountRestricted RC012     the house's accounts are moved by their own kinds of entry alone
         ChainBroken             RC011     the stored chain contradicts itself
     StoreError                            the chain is sound as far as is known; the place it is kept is not usable
@@ -116,7 +118,7 @@ class StoreUnusable(StoreError):
         self.remedy = remedy
 
 
-FailureReason = Literal["disk_full", "input_output", "busy", "closed"]
+FailureReason = Literal["disk_full", "input_output", "busy", "closed", "unreachable"]
 
 
 class StoreFailed(StoreError):

@@ -13,7 +13,7 @@ from typing import Protocol
 from ledger.errors import ChainBroken, HashMismatch, NotFound
 
 TILE_HEIGHT = 8
-TILE_WIDTH = 2**TILE_HEIGHT
+TILE_WIDTH = 1 << TILE_HEIGHT
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
@@ -194,32 +194,32 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
 
 
 class _Tiles:
-    """The nodes of the tree of ``size`` leaves, each tile read once however many of its nodes are asked for."""
+    """The nodes of the tree of ``size`` leaves, each tile read and hashed once however many of its nodes are asked for."""
 
     def __init__(self, reader: HashReader, size: int) -> None:
         self._reader = reader
         self._size = size
-        self._read: dict[tuple[int, int], tuple[bytes, ...]] = {}
+        self._rows: dict[tuple[int, int], list[Sequence[bytes]]] = {}
 
     async def node(self, height: int, index: int) -> bytes:
         level, above = divmod(height, TILE_HEIGHT)
-        first = index << above
-        tile = await self._tile(level, first // TILE_WIDTH)
-        offset = first % TILE_WIDTH
-        nodes: Sequence[bytes] = tile[offset : offset + (1 << above)]
-        while len(nodes) > 1:
-            nodes = [node_hash(nodes[n], nodes[n + 1]) for n in range(0, len(nodes), 2)]
-        return nodes[0]
+        number, offset = divmod(index, TILE_WIDTH >> above)
+        rows = self._rows.get((level, number))
+        if rows is None:
+            rows = [await self._read(level, number)]
+            self._rows[level, number] = rows
+        sha256 = hashlib.sha256
+        while len(rows) <= above:
+            below = rows[-1]
+            rows.append([sha256(b"\x01" + below[n] + below[n + 1]).digest() for n in range(0, len(below) - 1, 2)])
+        return rows[above][offset]
 
-    async def _tile(self, level: int, number: int) -> tuple[bytes, ...]:
-        tile = self._read.get((level, number))
-        if tile is None:
-            first = number * TILE_WIDTH
-            count = min(TILE_WIDTH, (self._size >> (level * TILE_HEIGHT)) - first)
-            tile = await self._reader.subtree_hashes(level, first, count)
-            if len(tile) != count:
-                raise ChainBroken(f"of {count} hashes from {first} at level {level}, {len(tile)} are there")
-            self._read[level, number] = tile
+    async def _read(self, level: int, number: int) -> tuple[bytes, ...]:
+        first = number * TILE_WIDTH
+        count = min(TILE_WIDTH, (self._size >> (level * TILE_HEIGHT)) - first)
+        tile = await self._reader.subtree_hashes(level, first, count)
+        if len(tile) != count:
+            raise ChainBroken(f"of {count} hashes from {first} at level {level}, {len(tile)} are there")
         return tile
 
 

@@ -58,6 +58,7 @@ WORDS = (
 )
 _HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _WORD = re.compile(b"|".join(re.escape(word) for word in sorted(WORDS, key=len, reverse=True)))
+_CODE = re.compile(rb"\x01[\x00-\xff]{32}|[\x02-\x1f]")
 _CODES = {word: bytes([2 + code]) for code, word in enumerate(WORDS)}
 
 
@@ -140,26 +141,18 @@ def shorten(leaf: bytes) -> bytes:
 
 def lengthen(data: bytes) -> bytes:
     """The entry's bytes again. Raises ``HashMismatch`` for what ``shorten`` would not have written."""
-    parts: list[bytes] = []
-    position = 0
-    while position < len(data):
-        code = data[position]
-        if code == 1:
-            parts.append(data[position + 1 : position + 33].hex().encode())
-            position += 32
-        elif 2 <= code < 32:
-            parts.append(WORDS[code - 2])
-        else:
-            parts.append(data[position : position + 1])
-        position += 1
-    leaf = b"".join(parts)
-    if 0 in leaf or shorten(leaf) != data:
+    leaf = _CODE.sub(_written_out, data)
+    if shorten(leaf) != data:
         raise HashMismatch("the receipt's entry is not in its one shorthand")
     return leaf
 
 
 def _code(word: re.Match[bytes]) -> bytes:
     return _CODES[word[0]]
+
+
+def _written_out(code: re.Match[bytes]) -> bytes:
+    return code[0][1:].hex().encode() if code[0][0] == 1 else WORDS[code[0][0] - 2]
 
 
 def _word_after(label: str, line: str) -> str:

@@ -1,7 +1,7 @@
 """Verify a RoadChain ledger. This file stands alone: it imports nothing of the writer, and nothing but Python itself; a
 signature is checked with the package ``cryptography``, which is imported only then.
 
-    python verify.py [--db] roadchain.db
+    python verify.py [--db] roadchain.db [--key VKEY]
     python verify.py --dir FOLDER --key VKEY       an export: C2SP tlog-tiles
     python verify.py --receipt FILE --key VKEY     a receipt: C2SP tlog-proof with the entry in its extra line
 
@@ -18,8 +18,12 @@ What it checks, entry by entry, in order:
 
 In a database also: the columns beside the bytes agree with them; each text beside the chain is the one that its entry commits
 to, ``SHA-256(salt || text)``, and its length; the recorded end of the chain is its last entry, and no text stands there that
-no entry names. In an export: every hash of every tile, the root that they come to (RFC 6962), and that the checkpoint's
-signature is over this root and size. In a receipt: the path from the entry to the root of the signed checkpoint.
+no entry names. The Merkle tree that is stored beside the chain, and the root of each checkpoint, are those of the entries;
+with a key, the last checkpoint's signature is checked. The money: each entry's postings sum to 0, no account of a workspace
+ever fell below 0, and the stored postings and balances are those of the entries.
+
+In an export: every hash of every tile, the root that they come to (RFC 6962), and that the checkpoint's signature is over this
+root and size. In a receipt: the path from the entry to the root of the signed checkpoint.
 """
 
 import base64
@@ -39,9 +43,12 @@ APPLICATION_ID = 0x526F6164
 SCHEMA_MAX = 1
 GENESIS = "GENESIS"
 INTEGER_MAX = 2**53 - 1
+TILE_HEIGHT = 8
 TILE_WIDTH = 256
 HASH_BYTES = 32
 
+INSUFFICIENT_BALANCE = "RC001"
+INVALID_ENTRY_TYPE = "RC002"
 HASH_VERIFICATION_FAILED = "RC004"
 CHAIN_INTEGRITY_VIOLATION = "RC011"
 
@@ -50,7 +57,7 @@ EXIT_NOT_VERIFIED = 1
 EXIT_USAGE = 2
 EXIT_INCOMPLETE = 3
 
-USAGE = """usage: verify.py [--db] DATABASE
+USAGE = """usage: verify.py [--db] DATABASE [--key VKEY ...]
        verify.py --dir FOLDER --key VKEY [--key VKEY ...]
        verify.py --receipt FILE --key VKEY [--key VKEY ...]
 """
@@ -124,8 +131,11 @@ class VerifiedReceipt:
     hash: str
 
 
-def verify_database(path: Path) -> Verified:
-    """Check all of it, as it was at one moment; the file is not changed. Raises ``NotVerified``, ``NotALedger``."""
+def verify_database(path: Path, keys: Sequence[Key] = ()) -> Verified:
+    """Check all of it, as it was at one moment; the file is not changed. With keys, the last checkpoint's signature too.
+
+    Raises ``NotVerified``, ``NotALedger``, and ``Incomplete`` where a signature is asked for and there is none.
+    """
     if not path.is_file():
         raise NotALedger(f"there is no file {path}")
     try:
@@ -134,7 +144,10 @@ def verify_database(path: Path) -> Verified:
         ) as database:
             database.execute("BEGIN")
             _check_kind(database, path)
-            return _verify(database)
+            verified = _verify(database)
+            if keys:
+                _check_signature_of_last(database, keys)
+            return verified
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
             raise NotALedger(f"{path} is not a SQLite database") from error
@@ -154,6 +167,7 @@ def _verify(database: sqlite3.Connection) -> Verified:
     size, texts, erased, mono = 0, 0, 0, 0
     before = b""
     keys: set[str] = set()
+    tree, book = _Tree(_checkpoints(database)), _Book(database)
     rows = database.execute(
         "SELECT entry.seq, leaf, hash, idem, turn, action, entry.commitment, salt, body"
         " FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment ORDER BY entry.seq"
@@ -176,9 +190,14 @@ def _verify(database: sqlite3.Connection) -> Verified:
         if payload is not None:
             texts, erased = (texts, erased + 1) if body is None else (texts + 1, erased)
             _check_text(seq, payload, salt, body)
+        if _NO_MONEY not in leaf:
+            book.post(seq, json.loads(leaf)["postings"])
+        tree.push(digest)
         keys.add(idem)
         before, mono, size = digest, entry["mono"], size + 1
     _check_end(database, size, before, mono, texts)
+    tree.check(database)
+    book.check()
     return Verified(size, f"ps-sha256:{before.hex()}" if size else "", texts, erased)
 
 
@@ -324,6 +343,117 @@ def _check_end(database: sqlite3.Connection, size: int, digest: bytes, mono: int
     (stored,) = database.execute("SELECT count(*) FROM payload").fetchone()
     if stored != texts:
         raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, f"{_count(stored - texts, 'text')} that no entry commits to")
+
+
+class _Tree:
+    """The Merkle tree over the entries, grown beside the reading of them."""
+
+    def __init__(self, roots: dict[int, list[bytes]]) -> None:
+        self.size = 0
+        self.stack: list[bytes] = []
+        self.subtrees: list[tuple[int, int, bytes]] = []
+        self._roots = roots
+
+    def push(self, node: bytes) -> None:
+        self.size += 1
+        rest, height = self.size, 0
+        while not rest & 1:
+            node = hashlib.sha256(b"\x01" + self.stack.pop() + node).digest()
+            rest >>= 1
+            height += 1
+            if height % TILE_HEIGHT == 0:
+                self.subtrees.append((height // TILE_HEIGHT, rest - 1, node))
+        self.stack.append(node)
+        for root in self._roots.pop(self.size, ()):
+            if root != self.root():
+                raise NotVerified(HASH_VERIFICATION_FAILED, self.size - 1, "a checkpoint was signed over other entries")
+
+    def root(self) -> bytes:
+        *rest, node = self.stack
+        for left in reversed(rest):
+            node = hashlib.sha256(b"\x01" + left + node).digest()
+        return node
+
+    def check(self, database: sqlite3.Connection) -> None:
+        if self._roots:
+            largest = max(self._roots)
+            raise NotVerified(
+                CHAIN_INTEGRITY_VIOLATION,
+                self.size,
+                f"a checkpoint was signed over {largest} entries: the rest is gone",
+            )
+        (frontier,) = database.execute("SELECT frontier FROM head").fetchone()
+        stored = database.execute("SELECT level, number, hash FROM subtree ORDER BY level, number").fetchall()
+        if frontier != b"".join(self.stack) or stored != sorted(self.subtrees):
+            raise NotVerified(HASH_VERIFICATION_FAILED, None, "the stored tree is not that of the entries")
+
+
+def _checkpoints(database: sqlite3.Connection) -> dict[int, list[bytes]]:
+    """The roots that were signed, by size: those that are kept, and those that entries tell of."""
+    roots: dict[int, list[bytes]] = {}
+    for size, root in database.execute("SELECT size, root FROM checkpoint"):
+        roots.setdefault(size, []).append(root)
+    for seq, leaf in database.execute("SELECT seq, leaf FROM entry WHERE action = 'checkpoint.signed'"):
+        try:
+            told = json.loads(leaf)
+            roots.setdefault(int(told["size"]), []).append(bytes.fromhex(told["root"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise NotVerified(HASH_VERIFICATION_FAILED, seq, "it does not say which checkpoint was signed") from error
+    return roots
+
+
+_NO_MONEY = b'"postings":[]'
+"""Inside of a string it would have its quotation marks escaped."""
+
+
+class _Book:
+    """The balances, added up beside the reading of the entries. Debits are above 0."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._balances: dict[tuple[str, str], int] = {}
+        self._count = 0
+
+    def post(self, seq: int, postings: list[dict[str, str]]) -> None:
+        sums: dict[str, int] = {}
+        rows: list[tuple[int, str, str, int]] = []
+        try:
+            for n, posting in enumerate(postings):
+                account, currency, amount = posting["account"], posting["currency"], int(posting["amount"])
+                rows.append((n, account, currency, amount))
+                sums[currency] = sums.get(currency, 0) + amount
+                self._balances[account, currency] = self._balances.get((account, currency), 0) + amount
+        except (KeyError, TypeError, ValueError) as error:
+            raise NotVerified(INVALID_ENTRY_TYPE, seq, "its postings are not readable") from error
+        if any(sums.values()):
+            raise NotVerified(INVALID_ENTRY_TYPE, seq, "its postings do not sum to 0")
+        for _, account, currency, _ in rows:
+            balance = self._balances[account, currency]
+            if (account.startswith("L:ws:") and balance > 0) or (account.startswith("A:ws:") and balance < 0):
+                raise NotVerified(INSUFFICIENT_BALANCE, seq, f"{account} falls below 0")
+        stored = self._database.execute(
+            "SELECT n, account, currency, amount FROM posting WHERE seq = ? ORDER BY n", (seq,)
+        ).fetchall()
+        if stored != rows:
+            raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "the postings beside the entry do not agree with it")
+        self._count += len(rows)
+
+    def check(self) -> None:
+        (count,) = self._database.execute("SELECT count(*) FROM posting").fetchone()
+        if count != self._count:
+            raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, "there are postings that no entry has")
+        stored = self._database.execute("SELECT account, currency, balance FROM account").fetchall()
+        if {(account, currency): balance for account, currency, balance in stored} != self._balances:
+            raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, "the stored balances are not those of the entries")
+
+
+def _check_signature_of_last(database: sqlite3.Connection, keys: Sequence[Key]) -> None:
+    row = database.execute("SELECT size, root, note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+    if row is None:
+        raise Incomplete("nothing was signed yet")
+    signed = _open_checkpoint(row[2], keys)
+    if (signed.size, signed.root) != tuple(row[:2]):
+        raise NotVerified(HASH_VERIFICATION_FAILED, None, "the last checkpoint is not the one that was signed")
 
 
 def _count(number: int, one: str, many: str = "") -> str:
@@ -536,6 +666,7 @@ WORDS = (
     b"null",
 )
 _HEX = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_CODE = re.compile(rb"\x01[\x00-\xff]{32}|[\x02-\x1f]")
 _WORD = re.compile(b"|".join(map(re.escape, sorted(WORDS, key=len, reverse=True))))
 
 
@@ -577,17 +708,7 @@ def _climb(digest: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes
 
 def _lengthen(data: bytes) -> bytes:
     """The entry's bytes from their shorthand. There is one of each entry: the longest word first, digests whole."""
-    parts: list[bytes] = []
-    position = 0
-    while position < len(data):
-        code = data[position]
-        if code == 1:
-            parts.append(data[position + 1 : position + 33].hex().encode())
-            position += 32
-        else:
-            parts.append(WORDS[code - 2] if 2 <= code < 32 else bytes([code]))
-        position += 1
-    leaf = b"".join(parts)
+    leaf = _CODE.sub(lambda code: code[0][1:].hex().encode() if code[0][0] == 1 else WORDS[code[0][0] - 2], data)
     again: list[bytes] = []
     end = 0
     for digest in _HEX.finditer(leaf):
@@ -745,20 +866,20 @@ def _arguments(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
         else:
             targets.append(("--db", word))
     ((kind, path),) = targets
-    if (kind == "--db") == bool(keys):
-        raise ValueError("a signature is checked with a key, and only then")
+    if kind != "--db" and not keys:
+        raise ValueError("a signature is checked with a key")
     return kind, Path(path), keys
 
 
 def _verify_one(kind: str, path: Path, texts: Sequence[str]) -> str:
     """What was verified, in a sentence. Raises what the functions above raise."""
+    keys = _read_keys(texts)
     if kind == "--db":
-        found = verify_database(path)
+        found = verify_database(path, keys)
         if found.size == 0:
             raise Incomplete("the ledger has no entry yet")
         erased = f", {_count(found.erased, 'text')} erased" if found.erased else ""
         return f"{_count(found.size, 'entry', 'entries')}, {_count(found.texts, 'text')}{erased}, end {found.head}"
-    keys = _read_keys(texts)
     if kind == "--dir":
         folder = verify_folder(path, keys)
         return f"{_count(folder.checkpoint.size, 'entry', 'entries')}, end {folder.head}{_signed_by(folder.checkpoint)}"

@@ -1,8 +1,13 @@
 """For every test: sockets reach loopback only, and a skipped test fails the run."""
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
 import hypothesis
 import pytest
 import pytest_socket
+
+from tests.postgres import TEMPLATE, Server, database_of, make_template, running_postgres
 
 # The same examples each time, and no clock: a slow machine is no fault of the code.
 hypothesis.settings.register_profile(
@@ -29,3 +34,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     # A skipped test is not a passed one.
     if reporter is not None and reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for all tests; each has a database of its own there."""
+    with running_postgres() as server:
+        asyncio.run(make_template(server))
+        yield server
+
+
+@pytest.fixture
+async def postgres_database(postgres: Server) -> AsyncIterator[str]:
+    """The name of a database with an empty ledger."""
+    async with database_of(postgres, TEMPLATE) as name:
+        yield name

@@ -25,11 +25,12 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, with what arguments (as typed, stripped), and the ``seq`` of the asking message."""
+    """Who asks, with what arguments (as typed, stripped), the ``seq`` of the asking message, and on which platform."""
 
     scope: Scope
     seq: int
     arguments: str
+    platform: str
 
 
 @dataclass(frozen=True, slots=True)

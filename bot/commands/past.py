@@ -14,7 +14,8 @@ ERASED_TEXT = "(erased)"
 
 async def _history(asking: Asking, desk: Desk) -> Result:
     wanted = asking.arguments or str(EXCHANGES_DEFAULT)
-    if not (wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= EXCHANGES_MAX):
+    # The length first: Python refuses to make a number of thousands of digits.
+    if not (_is_count(wanted) and len(wanted) <= len(str(EXCHANGES_MAX)) and 1 <= int(wanted) <= EXCHANGES_MAX):
         return Result(f"`/history` takes a number from 1 to {EXCHANGES_MAX}.")
     said = await desk.store.said_in(asking.scope.conversation, asking.seq, 2 * int(wanted))
     lines = [line for recorded in said if (line := _line(recorded))]

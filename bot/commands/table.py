@@ -8,6 +8,8 @@ from bot.commands.past import HISTORY
 from bot.commands.steering import MODEL, STOP
 
 PREFIXES = ("/", "!")
+ONLY_THERE = {"terminal": ("- `/quit` leaves, and what was said stays",)}
+"""What a platform does itself, and so is no command of the house."""
 _UNKNOWN = re.compile(r"/[A-Za-z][A-Za-z-]{0,30}")
 
 
@@ -15,7 +17,7 @@ async def _help(asking: Asking, desk: Desk) -> Result:
     wanted = asking.arguments.removeprefix("/").casefold()
     if (command := COMMANDS.get(wanted)) is not None:
         return Result(_line(command))
-    lines = [_line(command) for command in COMMANDS.values()]
+    lines = [*(_line(command) for command in COMMANDS.values()), *ONLY_THERE.get(asking.platform, ())]
     first = (
         f"There is no command `/{wanted}`. What there is:"
         if wanted

@@ -1,6 +1,7 @@
 """CarPool in a terminal: a conversation, or one question through a pipe."""
 
 import asyncio
+import errno
 import secrets
 import signal
 import sys
@@ -11,8 +12,8 @@ from typing import Protocol
 
 from bot.intake import Accepted
 from bot.limits import Limits
-from bot.platforms.base import Address, Incoming, PlatformName, Presence, Reply, Screen, Silent
-from bot.platforms.terminal_screen import TerminalScreen, say_aside, write_whole
+from bot.platforms.base import Address, Incoming, PlatformError, PlatformName, Presence, Reply, Screen, Silent
+from bot.platforms.terminal_screen import TerminalScreen, drop_output, say_aside, write_whole
 from ledger.actions import TurnOutcome
 from ledger.pseudonyms import ConversationId, TurnId
 
@@ -110,8 +111,10 @@ class TerminalPlatform:
         rest = reply.text[len(shown) :] if shown and reply.text.startswith(shown) else reply.text
         if reply.kind != "answer":
             self._screen.markdown(rest)
+        elif rest.strip() and rest != reply.text:
+            self._screen.markdown(rest)  # behind what a model said, this is of our own making
         elif rest.strip():
-            self._screen.line(rest.lstrip("\n") if shown else rest)
+            self._screen.line(rest)
         self._screen.settle()
         if reply.footer is not None:
             self._screen.line(reply.footer.line, dim=True)
@@ -126,18 +129,31 @@ class TerminalPlatform:
         elif reply.kind == "notice":
             say_aside(reply.text)
         else:
-            write_whole(reply.text, sys.stdout)
+            _give(reply.text)
+
+
+def _give(text: str) -> None:
+    """The answer, to standard output. Raises ``PlatformError`` where that takes nothing: then nobody got it."""
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
+        write_whole(text, sys.stdout)
+    except OSError as error:
+        drop_output()
+        say_aside(f"The answer could not be written to standard output: {error.strerror}.")
+        raise PlatformError("standard output takes nothing", None) from error
 
 
 async def answer_pipe(talk: Talk, platform: TerminalPlatform, question: str) -> int:
     """One question, one answer. Returns the exit status."""
-    outcome = await _ask(talk, platform, Session.new(), question)
+    # `echo` adds a line break, and small models answer otherwise for it.
+    outcome = await _ask(talk, platform, Session.new(), question.rstrip("\r\n"))
     return EXIT_ANSWERED if outcome in WENT_WELL else EXIT_NOT_ANSWERED
 
 
 def read_question(limits: Limits) -> str:
     """All of standard input. One byte above the limit is enough to be told of it. Raises ``UnicodeDecodeError``."""
-    given = sys.stdin.buffer.read(limits.message_bytes_max + 1)
+    given = b"" if sys.stdin is None else sys.stdin.buffer.read(limits.message_bytes_max + 1)
     if len(given) > limits.message_bytes_max:
         return given.decode(errors="replace")
     return given.decode()
@@ -166,8 +182,10 @@ async def converse(
             return EXIT_ANSWERED
         if text.strip():
             screen.think()
-            await _ask(talk, platform, session, text)
-            screen.settle()
+            try:
+                await _ask(talk, platform, session, text)
+            finally:
+                screen.settle()
 
 
 async def _ask(talk: Talk, platform: TerminalPlatform, session: Session, text: str) -> TurnOutcome:

@@ -4,8 +4,10 @@ Nothing that a model or another person wrote reaches the terminal with control c
 retitle the window, hide text, or type for the person.
 """
 
+import os
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from bot.platforms.wrapping import Wrapper
@@ -90,6 +92,13 @@ def write_whole(text: str, to: TextIO) -> None:
     """For a pipe: the text alone, but for what no terminal should be told."""
     to.write(harmless(text).rstrip("\n") + "\n")
     to.flush()
+
+
+def drop_output() -> None:
+    """Forget what standard output did not take: it would fail once more at the end of the program."""
+    if sys.stdout is not None:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_aside(text: str) -> None:

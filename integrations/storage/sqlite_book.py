@@ -41,11 +41,15 @@ def write(database: sqlite3.Connection, rows: Iterable[Row], change: BookChange)
 
 
 def write_change(database: sqlite3.Connection, change: BookChange) -> None:
+    # Opened at 0 and then moved, not both in one: the CHECK would look at the movement as if it were the balance.
     database.executemany(
-        "INSERT INTO account (account, currency, workspace, owner, balance, expires_us) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (account, currency) DO UPDATE SET balance = balance + excluded.balance,"
-        " expires_us = coalesce(excluded.expires_us, expires_us)",
-        [(row.account, row.currency, *_place(row.account), row.balance, row.expires_us) for row in change.accounts],
+        "INSERT OR IGNORE INTO account (account, currency, workspace, owner, balance) VALUES (?, ?, ?, ?, 0)",
+        [(row.account, row.currency, *_place(row.account)) for row in change.accounts],
+    )
+    database.executemany(
+        "UPDATE account SET balance = balance + ?, expires_us = coalesce(?, expires_us)"
+        " WHERE account = ? AND currency = ?",
+        [(row.balance, row.expires_us, row.account, row.currency) for row in change.accounts],
     )
     database.executemany(
         "INSERT OR REPLACE INTO hold (hold, workspace, state, drawn, expected, charged, counters)"

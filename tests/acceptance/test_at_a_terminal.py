@@ -1,12 +1,16 @@
 """`carpool chat` at a terminal."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.processes import HELLO, Home
 from tests.terminal import CTRL_C, CTRL_D, ENTER, PROMPT, STYLE, terminal
+
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
 @pytest.fixture
@@ -50,6 +54,38 @@ async def test_ctrl_c_stops_the_answer_and_not_the_program(home: Home) -> None:
         await screen.sees(PROMPT)
         screen.type(f"/quit{ENTER}")
         assert await asyncio.to_thread(process.wait, 20) == 0
+
+
+async def test_what_stands_behind_a_stopped_answer_is_no_markup(home: Home) -> None:
+    home.script = [[{"text": "One, two "}, {"pause_s": 60}, {"finish": "stop"}]]
+    async with terminal(home) as (screen, _):
+        await screen.sees(PROMPT)
+        screen.type(f"count{ENTER}")
+        await screen.sees("One, two")
+        screen.type(CTRL_C)
+        assert "_" not in await screen.sees("Stopped, as you asked.")
+        assert "_" not in await screen.sees("scripted/script ·")
+
+
+async def test_help_at_a_terminal_says_how_to_leave(home: Home) -> None:
+    async with terminal(home) as (screen, _):
+        await screen.sees(PROMPT)
+        screen.type(f"/help{ENTER}")
+        await screen.sees("/stop stops the answer")
+        await screen.sees("/quit leaves")
+
+
+async def test_where_nothing_can_be_recorded_any_more_the_terminal_is_left_in_order(home: Home) -> None:
+    async with terminal(home) as (screen, process):
+        await screen.sees(PROMPT)
+        with closing(sqlite3.connect(home.ledger)) as database:
+            database.execute("DROP TABLE head")
+        screen.type(f"hello{ENTER}")
+        await screen.sees("The ledger cannot be read or written any more")
+        assert await asyncio.to_thread(process.wait, 20) == 1
+        # The spinner hides the cursor while it turns.
+        assert screen.raw.rpartition(HIDE_CURSOR)[2].count(SHOW_CURSOR)
+    assert "Traceback" not in screen.raw
 
 
 async def test_while_the_model_thinks_something_moves(home: Home) -> None:

@@ -1,6 +1,8 @@
 """The program as a person starts it: what it prints, where, and with which exit status."""
 
+import asyncio
 import json
+import signal
 import socket
 import sqlite3
 import stat
@@ -9,11 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from adapters.base import ChatRequest, collect
+from adapters.blackroad_local import LocalAdapter
+from adapters.messages import ModelName, ProviderName, say
+from bot.agents.memory import compose
+from bot.agents.registry import CARPOOL
+from bot.payloads import decode_asked
 from tests.fakes.slack_server import running_slack_server
 from tests.processes import HELLO, Home
 from tests.slack_workspace import BOT_TOKEN
 
 FORBIDDEN = (
+    "asyncpg",
     "openai",
     "anthropic",
     "google",
@@ -36,6 +45,14 @@ async def test_a_question_through_a_pipe_gets_the_answer_alone_on_standard_outpu
     assert (done.status, done.out, done.err) == (0, "Hello there.\n", "")
 
 
+async def test_the_line_break_that_echo_adds_is_no_part_of_the_question(home: Home) -> None:
+    await home.run("chat", given=b"What is it?\n")
+    await home.run("chat", given=b"What is it?")
+    with closing(sqlite3.connect(home.ledger)) as database:
+        asked = [decode_asked(body).text for (body,) in database.execute("SELECT body FROM payload") if b"What" in body]
+    assert asked == ["What is it?", "What is it?"]
+
+
 async def test_the_embedded_model_answers_without_a_key_an_account_or_a_network(home: Home) -> None:
     home.settings = {"CARPOOL_SCRIPTED": "", "CARPOOL_LOCAL_ENABLED": "true", "CARPOOL_OUTPUT_TOKENS_MAX": "24"}
     done = await home.run("chat", given=b"Who wrote Faust?")
@@ -45,6 +62,18 @@ async def test_the_embedded_model_answers_without_a_key_an_account_or_a_network(
     (answered,) = [entry for entry in entries if entry["action"] == "model.answered"]
     assert answered["usage_known"]
     assert 0 < answered["output_tokens"] <= 24
+
+
+async def test_what_carpool_is_told_leaves_the_embedded_model_its_wits() -> None:
+    """A sentence more in the instructions, and a model this small answers the name of a country in its language."""
+    adapter = LocalAdapter(ProviderName("local"), None, (), 512, 1, temperature=0.0)
+    try:
+        for country, capital in (("France", "Paris"), ("Italy", "Rome"), ("Germany", "Berlin")):
+            question = say("user", f"What is the capital of {country}?")
+            request = ChatRequest(ModelName("m"), compose(CARPOOL, (), question, 0), 40, 60)
+            assert capital in (await collect(adapter.chat(request))).text
+    finally:
+        await adapter.aclose()
 
 
 async def test_a_command_works_through_a_pipe(home: Home) -> None:
@@ -143,6 +172,8 @@ async def test_all_state_is_under_one_folder_and_only_its_owner_reads_the_keys(h
     assert {path.name for path in home.folder.iterdir()} == {"home", "script.json"}
     for name in ("roadchain.db", "ledger.key", "pseudonyms.key"):
         assert stat.S_IMODE((state / name).stat().st_mode) == 0o600
+    for folder in (state, state / "logs"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 async def test_neither_text_nor_keys_stand_in_the_log(home: Home) -> None:
@@ -175,7 +206,10 @@ async def test_a_conversation_with_the_local_model_imports_no_sdk_of_a_provider(
         ({"CARPOOL_TRUN_S": "5"}, "There is no setting named CARPOOL_TRUN_S. Did you mean CARPOOL_TURN_S?"),
         ({"CARPOOL_LOCAL_MODEL": "/no/such.gguf"}, "there is no file of that name"),
         ({"SLACK_BOT_TOKEN": "xapp-1"}, "it should be a bot token, which begins with xoxb-"),
-        ({"CARPOOL_DATABASE_URL": "postgresql://x"}, "PostgreSQL is not supported yet"),
+        (
+            {"CARPOOL_DATABASE_URL": "postgresql://x:crimson@h"},
+            "it should be postgresql://user:password@host:5432/database",
+        ),
         ({"OPENAI_BASE_URL": "example.org"}, "it should be an address"),
         ({"OPENAI_BASE_URL": "https://example.org/v1"}, "Name them in CARPOOL_OPENAI_MODELS"),
         ({"OPENAI_API_KEY": "sk-crimson \u00e9"}, "OPENAI_API_KEY (from environment) is not usable"),
@@ -224,6 +258,61 @@ async def test_a_settings_file_that_cannot_be_read_is_named(
     done = await home.run("chat", given=b"hello")
     assert done.status == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize("content", ["", "[[]", '[[{"no": "step"}]]'])
+async def test_a_script_that_is_none_is_named_before_anything_starts(home: Home, content: str) -> None:
+    script = home.folder / "other.json"
+    script.write_text(content)
+    home.settings = {"CARPOOL_SCRIPTED": str(script)}
+    done = await home.run("chat", given=b"hello")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == f"The script {script} cannot be read: adapters/README.md gives its form.\n"
+    assert not home.ledger.exists()
+
+
+@pytest.mark.parametrize("name", ["CARPOOL_LOCAL_MODEL", "CARPOOL_LOCAL_LORA"])
+async def test_a_model_file_that_is_none_is_named_before_anything_starts(home: Home, name: str) -> None:
+    (home.folder / "model.gguf").write_bytes(b"Dear diary")
+    home.settings = {name: "model.gguf", "CARPOOL_LOCAL_ENABLED": "true"}
+    done = await home.run("chat", given=b"hello")
+    assert done.status == 2
+    assert f"{name} (from environment) is not usable: it should be a GGUF file" in done.err
+    assert not home.ledger.exists()
+
+
+async def test_the_doctor_tries_whether_the_local_model_can_be_loaded(home: Home) -> None:
+    home.settings = {"CARPOOL_LOCAL_ENABLED": "true"}
+    assert "on     Local model   SmolLM2-135M-Instruct" in (await home.run("doctor")).out
+    (home.folder / "cut.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+    home.settings = {"CARPOOL_LOCAL_ENABLED": "true", "CARPOOL_LOCAL_MODEL": "cut.gguf"}
+    done = await home.run("doctor")
+    assert done.status == 1
+    assert "wrong  Local model   llama.cpp cannot load" in done.out
+    assert "Traceback" not in done.err
+
+
+async def test_the_doctor_finds_a_state_folder_that_cannot_be_made(home: Home) -> None:
+    (home.folder / "file").write_text("x")
+    home.settings = {"CARPOOL_HOME": str(home.folder / "file" / "state")}
+    done = await home.run("doctor")
+    assert done.status == 1
+    assert "Set CARPOOL_HOME to a folder that may be written." in done.out
+
+
+async def test_a_damaged_ledger_is_not_called_safe(home: Home) -> None:
+    await home.run("chat", given=b"hello")
+    content = bytearray(home.ledger.read_bytes())
+    for page in range(4096, len(content), 4096):
+        content[page : page + 200] = bytes(range(200))
+    home.ledger.write_bytes(content)
+    for command in (("chat",), ("ledger", "entries"), ("ledger", "replay")):
+        done = await home.run(*command, given=b"hello again")
+        assert (done.status, done.out) == (1, "")
+        assert "carpool ledger verify" in done.err or "it is damaged" in done.err
+        assert "safe" not in done.err
+        assert "Traceback" not in done.err
+    assert (await home.run("ledger", "verify")).status == 1
 
 
 async def test_the_doctor_says_what_is_on_off_and_wrong(home: Home) -> None:
@@ -318,8 +407,6 @@ async def test_a_port_that_is_taken_is_named(home: Home) -> None:
 
 
 async def test_two_conversations_in_one_home_at_once_are_both_answered_where_they_were_asked(home: Home) -> None:
-    import asyncio
-
     home.script = [[{"pause_s": 0.2}, *HELLO[0]]]
     done = await asyncio.gather(*(home.run("chat", given=b"hello") for _ in range(4)))
     assert [item.out for item in done] == ["Hello there.\n"] * 4, done
@@ -335,6 +422,71 @@ async def test_a_reader_that_has_seen_enough_is_no_fault(home: Home) -> None:
     assert process.stderr is not None
     assert b"Traceback" not in await process.stderr.read()
     await process.wait()
+
+
+FULL = "import os, sys; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); from bot.__main__ import main; sys.exit(main())"
+TELLING = """
+import sys
+from bot.__main__ import main
+
+class Telling:
+    def isatty(self):
+        return False
+
+    @property
+    def buffer(self):
+        print("reading", file=sys.stderr, flush=True)
+        return sys.__stdin__.buffer
+
+sys.stdin = Telling()
+sys.exit(main())
+"""
+CLOSED = "import sys; sys.stdout = None; from bot.__main__ import main; sys.exit(main())"
+
+
+@pytest.mark.parametrize(("program", "why"), [(FULL, "No space left on device"), (CLOSED, "it is closed")])
+async def test_an_answer_that_cannot_be_written_is_not_called_given(home: Home, program: str, why: str) -> None:
+    done = await home.run("chat", given=b"hello", program=("-c", program))
+    assert (done.status, done.err) == (1, f"The answer could not be written to standard output: {why}.\n")
+    assert home.entries()[-1]["outcome"] == "undelivered"
+    assert (await home.run("chat", given=b"hello")).err == ""
+
+
+@pytest.mark.parametrize("arguments", [("config",), ("ledger", "entries"), ("ledger", "verify")])
+async def test_a_list_that_cannot_be_written_is_told_so(home: Home, arguments: tuple[str, ...]) -> None:
+    await home.run("chat", given=b"hello")
+    done = await home.run(*arguments, program=("-c", FULL))
+    assert (done.status, done.err) == (2, "Standard output cannot be written: No space left on device.\n")
+
+
+async def test_what_the_output_has_no_letters_for_is_replaced(home: Home) -> None:
+    home.script = [[{"text": "Caf\u00e9 \u2014 42"}, {"finish": "stop"}]]
+    home.settings = {"PYTHONIOENCODING": "ascii", "OPENAI_API_KEY": "sk-0123456789abcdefghij"}
+    done = await home.run("chat", given=b"hello")
+    assert (done.status, done.out, done.err) == (0, "Caf? ? 42\n", "")
+    listed = await home.run("config")
+    assert (listed.status, listed.err) == (0, "")
+    assert "?ghij" in listed.out
+
+
+async def test_without_any_input_there_is_no_question(home: Home) -> None:
+    program = "import sys; sys.stdin = None; from bot.__main__ import main; sys.exit(main())"
+    done = await home.run("chat", program=("-c", program))
+    assert (done.status, done.out) == (1, "")
+    assert "There was no text in that message." in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_an_interrupt_ends_the_wait_for_a_question(home: Home) -> None:
+    process = await home.start("chat", program=("-c", TELLING))
+    assert process.stderr is not None
+    assert await process.stderr.readline() == b"reading\n"
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(20):
+        assert await process.wait() == 130
+    assert await process.stderr.read() == b""
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("chat", "--loud"), ("ledger",)])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks.figures import Figure, machine
 from tests.benchmarks.lucidia import lucidia
+from tests.benchmarks.postgres import postgres
 from tests.benchmarks.slack import slack
 from tests.benchmarks.starting import starting
 from tests.benchmarks.store import store
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "lucidia": lucidia,
     "starting": starting,
     "store": store,
+    "postgres": postgres,
 }
 COLUMNS = ("What", "CarPool", "Beside it, in the same run", "Ratio", "Goal")
 

@@ -12,11 +12,14 @@ from typing import Any
 from bot.__main__ import main
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.terminal import TerminalPlatform
+from integrations.storage.postgres import PostgresStore
 from integrations.storage.sqlite import SqliteStore
 
 STEPS: tuple[tuple[type, str], ...] = (
     (SqliteStore, "commit"),
     (SqliteStore, "claim"),
+    (PostgresStore, "commit"),
+    (PostgresStore, "claim"),
     (TerminalPlatform, "send"),
     (TerminalPlatform, "find"),
     (SlackPlatform, "send"),

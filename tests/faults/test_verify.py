@@ -15,6 +15,12 @@ import pytest
 from adapters.scripted import answer
 from integrations.storage.sqlite import SqliteStore
 from ledger import verify
+from ledger.actions import LedgerCreated
+from ledger.credit_actions import CreditAction, CreditReserved, CreditSettled, CreditTopup
+from ledger.entry import HOUSE, Draft, Scope
+from ledger.merkle import EMPTY_FRONTIER, encode_frontier, grow
+from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
+from ledger.roadchain import RoadChain
 from ledger.verify import NotALedger, NotVerified, Verified, verify_database
 from tests.house import DATABASE, RecordingPlatform, asks, running_house
 
@@ -34,7 +40,7 @@ async def ledger(tmp_path: Path) -> Path:
 def forge(path: Path, change: Change) -> None:
     """Change the file as somebody would who has it in hand: without the triggers."""
     with closing(sqlite3.connect(path)) as database:
-        for name in ("entry_keeps", "entry_stays"):
+        for name in ("entry_keeps", "entry_stays", "posting_keeps", "posting_stays"):
             database.execute(f"DROP TRIGGER IF EXISTS {name}")
         change(database)
         database.commit()
@@ -161,7 +167,80 @@ def test_a_chain_that_was_cut_with_its_end_mended_is_whole_in_itself(ledger: Pat
         ledger,
         sql("UPDATE head SET mono = (SELECT json_extract(CAST(leaf AS TEXT), '$.mono') FROM entry WHERE seq = 7)"),
     )
+    with pytest.raises(NotVerified, match="tree"):
+        verify_database(ledger)
+    forge(ledger, mend_tree)
     assert verify_database(ledger).size == 8
+
+
+def mend_tree(database: sqlite3.Connection) -> None:
+    hashes = [digest for (digest,) in database.execute("SELECT hash FROM entry ORDER BY seq")]
+    frontier, _ = grow(EMPTY_FRONTIER, hashes)
+    database.execute("UPDATE head SET frontier = ?", (encode_frontier(frontier),))
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "reason"),
+    [
+        (sql("UPDATE head SET frontier = x'00'"), "RC004", "stored tree"),
+        (sql("INSERT INTO subtree VALUES (1, 0, x'00')"), "RC004", "stored tree"),
+        (sql("INSERT INTO checkpoint VALUES (3, x'00', x'00')"), "RC004", "signed over other entries"),
+        (sql("INSERT INTO checkpoint VALUES (99, x'00', x'00')"), "RC011", "the rest is gone"),
+        (sql("INSERT INTO posting VALUES (3, 0, 'A:bank', 'RC', 5)"), "RC011", "no entry has"),
+        (sql("INSERT INTO account VALUES ('A:bank', 'RC', '', '', 5, NULL)"), "RC011", "stored balances"),
+    ],
+)
+def test_what_stands_beside_the_chain_is_compared_with_it(ledger: Path, change: Change, code: str, reason: str) -> None:
+    forge(ledger, change)
+    with pytest.raises(NotVerified, match=reason) as caught:
+        verify_database(ledger)
+    assert caught.value.code == code
+
+
+async def book_of(folder: Path) -> Path:
+    """Genesis, a top-up, and a call that was held and settled."""
+    moves: list[CreditAction] = [
+        CreditTopup("stripe", 1_000),
+        CreditReserved("call-1", 20, 20, "p", "m"),
+        CreditSettled("call-1", 5, "p", 4),
+    ]
+    scope = Scope(WorkspaceId("w-1"), ActorId("a-1"), ConversationId("c-1"), TurnId(""))
+    store = await SqliteStore.open(folder / "book.db")
+    async with RoadChain(store) as roadchain:
+        await roadchain.append(Draft(LedgerCreated("test", "0", "0"), HOUSE, "ledger.created"))
+        for number, move in enumerate(moves):
+            await roadchain.append(Draft(move, scope, str(number)))
+    await store.aclose()
+    return folder / "book.db"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "seq"),
+    [
+        (edited(3, postings=[{"account": "A:bank", "currency": "RC", "amount": "1"}]), "RC002", 3),
+        (
+            edited(
+                3,
+                postings=[
+                    {"account": "L:ws:w-1:paid", "currency": "RC", "amount": "5000"},
+                    {"account": "R:usage", "currency": "RC", "amount": "-5000"},
+                ],
+            ),
+            "RC001",
+            3,
+        ),
+        (edited(3, postings="none"), "RC002", 3),
+        (sql("UPDATE posting SET amount = amount + 1 WHERE seq = 2 AND n = 0"), "RC011", 2),
+        (sql("UPDATE account SET balance = balance - 1 WHERE account = 'R:usage'"), "RC011", None),
+    ],
+)
+async def test_money_that_does_not_add_up_is_found(tmp_path: Path, change: Change, code: str, seq: int | None) -> None:
+    book = await book_of(tmp_path)
+    assert verify_database(book).size == 4
+    forge(book, change)
+    with pytest.raises(NotVerified) as caught:
+        verify_database(book)
+    assert (caught.value.code, caught.value.seq) == (code, seq)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database at all" * 100])

@@ -1,30 +1,22 @@
-"""What each store promises the ledger. There is one store so far; the next one is tried on the same."""
+"""What each store promises the ledger: one suite, run on each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-from integrations.storage.sqlite import SqliteStore
 from ledger.actions import Action, MessageReceived, ReplyPrepared, SettingChanged, TurnFinished, TurnKind
 from ledger.book import Wanted
 from ledger.chain import seal
-from ledger.entry import Draft, Scope
+from ledger.entry import HOUSE, Draft, Scope
+from ledger.errors import InvalidEntry, KeyReused
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Conversation, OwnerId, Sealed, Store
+from tests.stores import AnyStore, Opens
 
 W = WorkspaceId("w")
 LATER_US = 1 << 60
-
-
-@pytest.fixture(params=["sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    store = await SqliteStore.open(tmp_path / "ledger.db")
-    yield store
-    await store.aclose()
 
 
 def scope(turn: str, conversation: str = "c", actor: str = "a") -> Scope:
@@ -47,7 +39,7 @@ async def append(store: Store, *drafts: Draft) -> None:
 
 
 def owner_of(store: Store) -> OwnerId:
-    assert isinstance(store, SqliteStore)
+    assert isinstance(store, AnyStore)
     return store.owner
 
 
@@ -172,3 +164,110 @@ async def test_a_batch_that_comes_to_nothing_writes_nothing(store: Store) -> Non
     sealed: Sealed = await store.commit(Wanted(()), lambda found: seal(found, [], 1, lambda: b"0" * 32))
     assert sealed.rows == ()
     assert (await store.head()).size == 0
+
+
+async def test_a_key_that_can_stand_in_no_entry_fails_alone(store: Store) -> None:
+    async with RoadChain(store) as roadchain:
+        outcomes = await asyncio.gather(
+            roadchain.append(received("t1")),
+            roadchain.append(Draft(TurnFinished("failed"), HOUSE, "nul\0")),
+            roadchain.append(Draft(TurnFinished("failed"), HOUSE, "half a letter \ud800")),
+            roadchain.append(received("t2")),
+            return_exceptions=True,
+        )
+    assert [isinstance(outcome, InvalidEntry) for outcome in outcomes] == [False, True, True, False]
+    assert (await store.head()).size == 2
+
+
+async def test_of_a_hundred_at_once_with_one_key_one_is_recorded_and_all_have_its_receipt(opened: Opens) -> None:
+    stores = [await opened(), await opened()]
+    async with RoadChain(stores[0]) as one, RoadChain(stores[1]) as other:
+        receipts = await asyncio.gather(*((one, other)[n % 2].append(received("t1")) for n in range(100)))
+    assert len({(receipt.seq, receipt.hash) for (receipt,) in receipts}) == 1
+    assert [receipt.fresh for (receipt,) in receipts].count(True) == 1
+    assert (await stores[0].head()).size == 1
+
+
+async def test_the_same_key_with_another_request_is_refused_wherever_the_first_was_recorded(opened: Opens) -> None:
+    here, there = await opened(), await opened()
+    await append(here, received("t1"))
+    with pytest.raises(KeyReused, match="RC009"):
+        await append(there, received("t1", "elsewhere"))
+
+
+async def test_an_await_that_is_cancelled_takes_no_entry_back_and_holds_nothing_up(store: Store) -> None:
+    async with RoadChain(store) as roadchain:
+        tasks = [asyncio.create_task(roadchain.append(received(f"t{number}", f"c{number}"))) for number in range(40)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(outcome, asyncio.CancelledError) for outcome in done[:2]] == [True, False]
+        await roadchain.append(received("last", "last"))
+    assert (await store.head()).size == 41
+
+
+async def test_a_claim_whose_caller_went_away_leaves_the_store_as_it_was_promised(opened: Opens) -> None:
+    store = await opened()
+    await append(store, received("t1"))
+    claiming = asyncio.create_task(claimed(store))
+    await asyncio.sleep(0)
+    claiming.cancel()
+    await asyncio.gather(claiming, return_exceptions=True)
+    await append(store, received("t2", "other"))
+    assert (await store.head()).size == 2
+
+
+async def test_what_a_process_accepted_is_its_own_until_it_ends(opened: Opens) -> None:
+    here, there = await opened(), await opened()
+    await append(here, received("t1"))
+    assert await claimed(there) == []
+    assert await claimed(here) == ["t1"]
+    assert await claimed(there) == []
+    await here.aclose()
+    (turn,) = await there.claim(owner_of(there), ["test"], 10, LATER_US)
+    assert (turn.turn, turn.attempts) == ("t1", 2)
+
+
+async def test_what_a_process_gives_back_is_anybodys(opened: Opens) -> None:
+    here, there = await opened(), await opened()
+    await append(here, received("t1"))
+    await claimed(here)
+    await here.release(TurnId("t1"), 0)
+    assert await claimed(there) == ["t1"]
+
+
+async def test_of_claimers_at_once_each_turn_goes_to_one(opened: Opens) -> None:
+    stores = [await opened() for _ in range(4)]
+    await append(stores[0], *(received(f"t{number}", f"c{number}") for number in range(40)))
+    for number in range(40):
+        await stores[0].release(TurnId(f"t{number}"), 0)
+    taken: list[str] = []
+    while len(taken) < 40:
+        found = await asyncio.gather(*(claimed(store, 3) for store in stores))
+        taken += [turn for turns in found for turn in turns]
+    assert sorted(taken) == sorted(f"t{number}" for number in range(40))
+
+
+async def test_a_batch_that_opens_and_ends_turns_again_and_again_is_projected_in_its_order(store: Store) -> None:
+    drafts = [
+        draft
+        for number in range(30)
+        for draft in (
+            received(f"t{number}", f"c{number % 3}"),
+            then(f"t{number}", SettingChanged("model", f"a/{number}", ConversationId(f"c{number % 3}"))),
+            then(f"t{number}", TurnFinished("answered")),
+        )
+    ]
+    async with RoadChain(store) as roadchain:
+        await roadchain.append(*drafts, received("open", "c0"))
+    before = [await store.conversation(ConversationId(f"c{number}")) for number in range(3)]
+    assert before == [
+        Conversation(ConversationId("c0"), "a/27", 11),
+        Conversation(ConversationId("c1"), "a/28", 10),
+        Conversation(ConversationId("c2"), "a/29", 10),
+    ]
+    assert await claimed(store) == ["open"]
+    await store.replay()
+    assert [await store.conversation(ConversationId(f"c{number}")) for number in range(3)] == before
+    assert await store.open_turns(W) == 1

@@ -118,7 +118,9 @@ async def test_the_receipt_lists_the_turns_entries_with_their_hashes(tmp_path: P
 
 
 async def test_history_shows_what_was_said_without_commands(tmp_path: Path) -> None:
-    texts = await said(tmp_path, "one", "/help", "two", "/history", "/history 1", "/history 0", "/history x")
+    texts = await said(
+        tmp_path, "one", "/help", "two", "/history", "/history 1", "/history 0", "/history x", f"/history {'9' * 5_000}"
+    )
     assert texts[3] == "**You:** one\n\n**CarPool:** Hello.\n\n**You:** two\n\n**CarPool:** Hello."
     assert texts[4] == "**You:** two\n\n**CarPool:** Hello."
-    assert texts[5] == texts[6] == "`/history` takes a number from 1 to 100."
+    assert texts[5] == texts[6] == texts[7] == "`/history` takes a number from 1 to 100."

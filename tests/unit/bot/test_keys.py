@@ -1,5 +1,6 @@
 """Keys: made once, whole or not at all, and never guessed at."""
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,6 +48,21 @@ def test_of_many_that_make_them_at_once_one_wins_and_all_go_on(tmp_path: Path) -
 
     with ThreadPoolExecutor(8) as threads:
         assert len(set(threads.map(make, range(16)))) == 1
+
+
+def test_on_a_full_disk_no_key_is_half_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("bot.keys.os.write", full)
+    with pytest.raises(StoreUnusable, match="cannot be written") as caught:
+        create_keys(tmp_path)
+    assert "No space left on device" in str(caught.value)
+    assert "free some space" in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    create_keys(tmp_path)
+    assert keys_exist(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "zz", "00" * 31, "00" * 32, "00" * 32 + " " + "00" * 32 + " 00", "\x00\xff"])

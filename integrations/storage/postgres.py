@@ -1,0 +1,372 @@
+"""The ledger in a PostgreSQL database: any number of processes, on any number of machines, append to one chain.
+
+The algorithm is that of ``sqlite.py``: a batch is one transaction, which locks the head row before it reads, so that a
+chain cannot fork; a commit that returned is on the server's disk.
+
+One session writes and is this process's presence: it holds an advisory lock, and a lease counts for as long as its owner's
+lock is held. Whoever loses the session loses the leases and the pen at the same moment, so that a turn is taken over at
+once from a process that died, never from one that is only slow, and nothing is written by one that was given up.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import asyncpg
+
+from integrations.storage import postgres_batch, postgres_book, postgres_copy, postgres_schema
+from integrations.storage.hold_rows import decode_hold
+from integrations.storage.postgres_errors import FOREIGN, failed, unusable
+from integrations.storage.postgres_schema import Connection, Patience
+from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
+from ledger.entry import decode_entry
+from ledger.errors import StoreFailed
+from ledger.merkle import Frontier
+from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
+from ledger.store import (
+    Conversation,
+    Head,
+    OpenTurn,
+    OwnerId,
+    Recorded,
+    Seal,
+    Sealed,
+    TurnClosed,
+    TurnOpened,
+)
+
+T = TypeVar("T")
+
+log = logging.getLogger("carpool.postgres")
+
+CHANNEL = "carpool_turns"
+READERS_MAX = 4
+
+_RECORDED = """
+SELECT entry.leaf, entry.hash, payload.body
+FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment
+"""
+
+_LAST_HERE = "SELECT turn FROM turn WHERE conversation = $1 AND seq < $2 AND kind = 'message' ORDER BY seq DESC LIMIT 1"
+_LAST_ANYWHERE = "SELECT turn FROM turn WHERE actor = $1 AND seq < $2 AND kind = 'message' ORDER BY seq DESC LIMIT 1"
+
+_HOLDERS_ALIVE = """
+SELECT lpad(to_hex(classid::bigint), 8, '0') || lpad(to_hex(objid::bigint), 8, '0') FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+_CLAIM = f"""
+UPDATE turn SET lease_owner = $1, attempts = attempts + 1
+WHERE turn IN (
+    SELECT turn FROM turn AS mine
+    WHERE state = 'open' AND not_before_us <= $2 AND platform = ANY($3::text[])
+      AND (lease_owner IS NULL OR (lease_owner = $1 AND attempts = 0)
+           OR (lease_owner <> $1 AND lease_owner NOT IN ({_HOLDERS_ALIVE})))
+      AND (kind = 'command' OR NOT EXISTS (
+          SELECT 1 FROM turn AS earlier
+          WHERE earlier.conversation = mine.conversation AND earlier.seq < mine.seq
+            AND earlier.state = 'open' AND earlier.kind = 'message'))
+    ORDER BY seq LIMIT $4 FOR UPDATE SKIP LOCKED)
+RETURNING turn, workspace, actor, conversation, platform, kind, attempts, seq
+"""  # noqa: S608  # both parts are constants
+
+_KEEP_CHECKPOINT = """
+INSERT INTO checkpoint (size, root, note) VALUES ($1, $2, $3)
+ON CONFLICT (size) DO UPDATE SET root = excluded.root, note = excluded.note
+"""
+_MOVED = """
+SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND EXISTS (SELECT 1 FROM posting WHERE posting.seq = entry.seq AND n = 0)
+ORDER BY seq LIMIT $2
+"""
+
+
+class PostgresStore:
+    """Build with ``open``. Fits ``ledger.store.Store``."""
+
+    def __init__(self, owner: OwnerId, writer: Connection, readers: "asyncpg.Pool") -> None:
+        self._owner = owner
+        self._writer = writer
+        self._readers = readers
+        self._turn_to_write = asyncio.Lock()
+        self._writing: set[asyncio.Task[Any]] = set()
+        self._broken: StoreFailed | None = None
+        self._closing = False
+        self._wake: Callable[[], None] | None = None
+
+    @classmethod
+    async def open(cls, url: str, patience: Patience = Patience()) -> Self:
+        """Open the database's ledger, or begin it.
+
+        Raises ``StoreUnusable``: not reached, not permitted, not durable, foreign, of a newer schema.
+        """
+        writer = await postgres_schema.connect(url, postgres_schema.writing(patience))
+        try:
+            await postgres_schema.prepare(writer, url)
+            owner = await _come_in(writer)
+            readers = await asyncpg.create_pool(
+                url,
+                min_size=0,  # a pool that keeps some open tries for ever to, while the server is gone
+                max_size=READERS_MAX,
+                timeout=postgres_schema.CONNECT_TIMEOUT_S,
+                server_settings=postgres_schema.READING,
+                reset=_as_it_is,
+            )
+            store = cls(owner, writer, readers)
+            writer.add_termination_listener(store._lost)
+            await writer.add_listener(CHANNEL, store._heard)
+        except FOREIGN as error:
+            writer.terminate()
+            raise unusable(error, url) from error
+        except BaseException:
+            writer.terminate()
+            raise
+        return store
+
+    @classmethod
+    async def exists(cls, url: str) -> bool:
+        """Whether the database has a ledger; nothing is made. Raises ``StoreUnusable``."""
+        connection = await postgres_schema.connect(url, postgres_schema.READING)
+        try:
+            return await postgres_schema.exists(connection)
+        except FOREIGN as error:
+            raise unusable(error, url) from error
+        finally:
+            connection.terminate()
+
+    @property
+    def owner(self) -> OwnerId:
+        """This process, as the holder of leases."""
+        return self._owner
+
+    def on_turns(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` when another process has opened, ended or given back a turn, and when this store has failed."""
+        self._wake = wake
+
+    async def doubts(self) -> tuple[str, ...]:
+        """What of the server's settings might lose entries in a power cut."""
+        async with self._readers.acquire() as connection:
+            return await postgres_schema.doubts(connection)
+
+    async def copy(self, path: Path) -> None:
+        """The ledger as it is at this moment, as a SQLite file of ours, which must not be there yet."""
+        try:
+            async with self._readers.acquire() as connection:
+                await postgres_copy.copy(connection, path)
+        except FOREIGN as error:
+            raise failed(error) from error
+
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
+        return await self._write(lambda: self._commit(wanted, seal))
+
+    async def head(self) -> Head:
+        return postgres_batch.as_head(*await self._one("SELECT size, hash, mono, frontier FROM head"))
+
+    async def frontier(self) -> Frontier:
+        return (await self.head()).frontier
+
+    async def leaves(self, first: int, count: int) -> tuple[bytes, ...]:
+        return await self._column("SELECT leaf FROM entry WHERE seq >= $1 ORDER BY seq LIMIT $2", first, count)
+
+    async def subtree_hashes(self, level: int, first: int, count: int) -> tuple[bytes, ...]:
+        if level == 0:
+            return await self._column("SELECT hash FROM entry WHERE seq >= $1 ORDER BY seq LIMIT $2", first, count)
+        return await self._column(
+            "SELECT hash FROM subtree WHERE level = $1 AND number >= $2 ORDER BY number LIMIT $3", level, first, count
+        )
+
+    async def latest_checkpoint(self) -> bytes | None:
+        notes = await self._column("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
+        return notes[0] if notes else None
+
+    async def keep_checkpoint(self, size: int, root: bytes, note: bytes) -> None:
+        await self._write(lambda: self._writer.execute(_KEEP_CHECKPOINT, size, root, note))
+
+    async def balances(self) -> tuple[AccountRow, ...]:
+        rows = await self._read(lambda: self._readers.fetch(postgres_book.BALANCES))
+        return tuple(postgres_book.account_row(*row) for row in rows)
+
+    async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return _recorded(await self._read(lambda: self._readers.fetch(_MOVED, after, count_max)))
+
+    async def hold(self, hold: HoldId) -> Hold | None:
+        row = await self._one(f"{postgres_book.HOLD} WHERE hold = $1", hold)
+        return None if row is None else decode_hold(tuple(row))
+
+    async def spent(self, counter: Counter) -> int:
+        row = await self._one(
+            "SELECT amount FROM counter WHERE workspace = $1 AND subject = $2 AND period = $3",
+            counter.workspace,
+            counter.subject,
+            counter.period,
+        )
+        return 0 if row is None else int(row[0])
+
+    async def scrub(self) -> None:
+        """As far as a client can: what the server's log (until it has moved on), standbys and backups keep is the operator's
+        to see to; the README says how."""
+        await self._write(self._scrub)
+
+    async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return await self._recorded("WHERE entry.seq > $1 ORDER BY entry.seq LIMIT $2", after, count_max)
+
+    async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
+        return await self._recorded("WHERE entry.turn = $1 AND entry.turn <> '' ORDER BY entry.seq", turn)
+
+    async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
+        said = await self._recorded(
+            "JOIN turn ON turn.turn = entry.turn AND turn.kind = 'message'"
+            " WHERE entry.conversation = $1 AND entry.seq < $2 AND action IN ('message.received', 'reply.prepared')"
+            " ORDER BY entry.seq DESC LIMIT $3",
+            conversation,
+            before,
+            count_max,
+        )
+        return said[::-1]
+
+    async def last_turn(self, conversation: ConversationId, actor: ActorId, before: int) -> TurnId | None:
+        row = await self._one(_LAST_HERE, conversation, before) or await self._one(_LAST_ANYWHERE, actor, before)
+        return None if row is None else TurnId(row[0])
+
+    async def conversation(self, conversation: ConversationId) -> Conversation | None:
+        row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = $1", conversation)
+        return None if row is None else Conversation(conversation, row[0], row[1])
+
+    async def open_turns(self, workspace: WorkspaceId) -> int:
+        row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = $1", workspace)
+        return int(row[0])
+
+    async def claim(
+        self, owner: OwnerId, platforms: Sequence[str], count_max: int, now_us: int
+    ) -> tuple[OpenTurn, ...]:
+        rows = await self._write(lambda: self._writer.fetch(_CLAIM, owner, now_us, list(platforms), count_max))
+        return tuple(
+            OpenTurn(
+                TurnId(turn),
+                WorkspaceId(workspace),
+                ActorId(actor),
+                ConversationId(conversation),
+                platform,
+                kind,
+                attempts,
+            )
+            for turn, workspace, actor, conversation, platform, kind, attempts, _ in sorted(
+                rows, key=lambda row: row[-1]
+            )
+        )
+
+    async def release(self, turn: TurnId, not_before_us: int) -> None:
+        await self._write(lambda: self._release(turn, not_before_us))
+
+    async def replay(self) -> int:
+        return await self._write(lambda: postgres_batch.replay(self._writer))
+
+    async def aclose(self) -> None:
+        self._closing = True
+        await asyncio.gather(*self._writing, return_exceptions=True)
+        try:
+            async with asyncio.timeout(postgres_schema.CONNECT_TIMEOUT_S):
+                await self._readers.close()
+                if not self._writer.is_closed():
+                    await self._writer.remove_listener(CHANNEL, self._heard)
+                    await self._writer.close()
+        except FOREIGN:  # nothing of ours is open in it: a commit that returned is on disk
+            self._readers.terminate()
+            self._writer.terminate()
+
+    async def _commit(self, wanted: Wanted, seal: Seal) -> Sealed:
+        sealed = seal(await postgres_batch.find(self._writer, wanted))
+        if not sealed.rows:
+            await self._writer.execute("ROLLBACK")
+            return sealed
+        await postgres_batch.write(self._writer, sealed, self._owner)
+        told = any(isinstance(change, TurnOpened | TurnClosed) for change in sealed.changes)
+        await self._writer.execute(f"NOTIFY {CHANNEL}; COMMIT" if told else "COMMIT")
+        return sealed
+
+    async def _scrub(self) -> None:
+        """The table is written anew. The server's log still has what was written once, until it is taken over."""
+        await self._writer.execute("VACUUM (FULL) payload")
+        try:
+            await self._writer.execute("CHECKPOINT")
+        except asyncpg.InsufficientPrivilegeError:
+            log.info(
+                "the server's log keeps erased texts until its next checkpoints", extra={"cause": "no right to ask"}
+            )
+
+    async def _release(self, turn: TurnId, not_before_us: int) -> None:
+        await self._writer.execute(
+            "UPDATE turn SET lease_owner = NULL, not_before_us = $2 WHERE turn = $1 AND state = 'open'",
+            turn,
+            not_before_us,
+        )
+        await self._writer.execute(f"NOTIFY {CHANNEL}")
+
+    async def _recorded(self, where: str, *values: str | int) -> tuple[Recorded, ...]:
+        return _recorded(await self._read(lambda: self._readers.fetch(f"{_RECORDED} {where}", *values)))
+
+    async def _column(self, query: str, *values: int) -> tuple[bytes, ...]:
+        return tuple(value for (value,) in await self._read(lambda: self._readers.fetch(query, *values)))
+
+    async def _one(self, query: str, *values: str | int) -> Any:
+        return await self._read(lambda: self._readers.fetchrow(query, *values))
+
+    async def _read(self, work: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await work()
+        except FOREIGN as error:
+            raise failed(error) from error
+
+    async def _write(self, work: Callable[[], Awaitable[T]]) -> T:
+        """To the end, also where the caller is cancelled: half a conversation with the server helps nobody."""
+        task = asyncio.create_task(self._in_turn(work))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return await asyncio.shield(task)
+
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        async with self._turn_to_write:
+            if self._broken is not None:
+                raise StoreFailed(str(self._broken), self._broken.reason)
+            try:
+                return await work()
+            except FOREIGN as error:
+                self._break(failed(error))
+                raise failed(error) from error
+            except BaseException:
+                self._break(StoreFailed("PostgreSQL: the batch was left in its middle", "input_output"))
+                raise
+
+    def _break(self, failure: StoreFailed) -> None:
+        """Whether the last commit stands is not known: this store takes no more, and lets go of its leases."""
+        if self._broken is None:
+            self._broken = failure
+            self._writer.terminate()
+            if self._wake is not None:
+                self._wake()
+
+    def _lost(self, _: Connection) -> None:
+        if not self._closing:
+            self._break(StoreFailed("PostgreSQL: the session of this process has ended", "unreachable"))
+
+    def _heard(self, connection: Connection, sender: int, channel: str, payload: str) -> None:
+        if self._wake is not None and sender != self._writer.get_server_pid():
+            self._wake()
+
+
+async def _come_in(writer: Connection) -> OwnerId:
+    """Take the lock that says that this process lives, under a number that nobody else has."""
+    number = secrets.randbits(64)
+    await writer.execute("SELECT pg_advisory_lock($1)", number - (1 << 64) if number >> 63 else number)
+    return OwnerId(f"{number:016x}")
+
+
+async def _as_it_is(_: Connection) -> None:
+    """A reader leaves nothing behind that would have to be reset."""
+
+
+def _recorded(rows: Iterable[tuple[bytes, bytes, bytes | None]]) -> tuple[Recorded, ...]:
+    return tuple(Recorded(decode_entry(leaf), leaf, digest, body) for leaf, digest, body in rows)

@@ -1,0 +1,81 @@
+"""The projections' changes as a few statements, whatever the batch is.
+
+A batch of a thousand entries changes a thousand rows of several tables, in an order that matters only where two changes
+meet in one row. So changes of a kind are gathered into runs, and each run is one pipelined statement.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias, assert_never
+
+from integrations.storage.postgres_schema import Connection
+from ledger.store import Change, ConversationTouched, ModelPinned, OwnerId, TextsErased, TurnClosed, TurnOpened
+
+Values: TypeAlias = tuple[str | int | None, ...]
+Touched: TypeAlias = tuple[str, str]
+"""A table, and the key of a row in it."""
+
+_OPEN = """
+INSERT INTO turn (turn, seq, workspace, actor, conversation, platform, kind, lease_owner, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open')
+"""
+_CLOSE = "UPDATE turn SET state = $2, lease_owner = NULL WHERE turn = $1"
+_TOUCH = """
+INSERT INTO conversation (conversation, workspace, platform, first_seq, last_seq, turns) VALUES ($1, $2, $3, $4, $4, 1)
+ON CONFLICT (conversation) DO UPDATE SET last_seq = excluded.last_seq, turns = conversation.turns + 1
+"""
+_PIN = "UPDATE conversation SET pinned_model = $2 WHERE conversation = $1"
+
+NEVER_US = 2**63 - 1
+
+_ERASED = (
+    "DELETE FROM payload USING entry WHERE payload.commitment = entry.commitment"
+    " AND entry.workspace = $1 AND entry.seq < $2 AND entry.mono < $3"
+)
+_ERASE = {
+    "person": f"{_ERASED} AND entry.actor = $4",
+    "conversation": f"{_ERASED} AND entry.conversation = $4",
+    "age": f"{_ERASED} AND entry.workspace = $4",
+}
+
+
+async def apply(connection: Connection, changes: Sequence[Change], holder: OwnerId | None) -> None:
+    """``holder`` keeps the turns that are opened: a process has what it accepted for as long as it lives."""
+    for statement, rows in runs([_statement(change, holder) for change in changes]):
+        if len(rows) == 1:
+            await connection.execute(statement, *rows[0])
+        else:
+            await connection.executemany(statement, rows)
+
+
+def runs(steps: Sequence[tuple[str, Touched, Values]]) -> list[tuple[str, list[Values]]]:
+    """Gather steps with the same statement; two steps that touch the same row keep their order."""
+    gathered: list[tuple[str, list[Values]]] = []
+    latest: dict[str, int] = {}  # statement -> its newest run
+    touched: dict[Touched, int] = {}  # row -> the last run that touches it
+    for statement, row, values in steps:
+        run = latest.get(statement, -1)
+        if run < touched.get(row, 0):
+            run = -1
+        if run < 0:
+            gathered.append((statement, []))
+            run = latest[statement] = len(gathered) - 1
+        gathered[run][1].append(values)
+        touched[row] = run
+    return gathered
+
+
+def _statement(change: Change, holder: OwnerId | None) -> tuple[str, Touched, Values]:
+    match change:
+        case TurnOpened(turn, seq, workspace, actor, conversation, platform, kind):
+            return _OPEN, ("turn", turn), (turn, seq, workspace, actor, conversation, platform, kind, holder)
+        case TurnClosed(turn, outcome):
+            return _CLOSE, ("turn", turn), (turn, outcome)
+        case ConversationTouched(conversation, workspace, platform, seq):
+            return _TOUCH, ("conversation", conversation), (conversation, workspace, platform, seq)
+        case ModelPinned(conversation, model):
+            return _PIN, ("conversation", conversation), (conversation, model)
+        case TextsErased(workspace, scope, subject, before_us, seq):
+            limit = NEVER_US if before_us is None else before_us
+            return _ERASE[scope], ("payload", f"{scope} {subject}"), (workspace, seq, limit, subject)
+        case _:
+            assert_never(change)
