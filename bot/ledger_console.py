@@ -14,8 +14,8 @@ from bot.keys import Keys, retire_old_key, rotate_signing_key
 from ledger.actions import KeyAdded, KeyRemoved, LedgerCreated, ReplyPrepared
 from ledger.book import Purse
 from ledger.chain import Replay
-from ledger.erasure import OfConversation, OfPerson, OlderThan, Texts, erase
 from ledger.entry import HOUSE, Draft, decode_entry, hash_text
+from ledger.erasure import OfConversation, OfPerson, OlderThan, Texts, erase
 from ledger.errors import ChainBroken, LedgerError, StoreUnusable
 from ledger.notary import Notary
 from ledger.note import VerifierKey, log_key
@@ -203,7 +203,9 @@ async def erase_texts(settings: Settings, kind: str, platform: str, workspace: s
                 texts = OlderThan(of, clock_us() - int(names[0]) * DAY_US)
         erased = await erase(roadchain, store, texts)
     if erased.receipt is None:
-        say("There was nothing to erase. If that is a surprise: are platform, workspace and id written as the platform does?")
+        say(
+            "There was nothing to erase. If that is a surprise: are platform, workspace and id written as the platform does?"
+        )
         return EXIT_OK
     say(f"{erased.texts:,} texts are erased, from every file of the ledger; entry {erased.receipt.seq} says so.")
     say("What the platform shows, and copies of the ledger that were made before, are not.")

@@ -245,9 +245,7 @@ class PostgresStore:
         return None if row is None else Conversation(conversation, row[0], row[1])
 
     async def workspaces(self) -> tuple[WorkspaceId, ...]:
-        rows = await self._read(
-            lambda: self._readers.fetch("SELECT DISTINCT workspace FROM conversation ORDER BY 1")
-        )
+        rows = await self._read(lambda: self._readers.fetch("SELECT DISTINCT workspace FROM conversation ORDER BY 1"))
         return tuple(WorkspaceId(workspace) for (workspace,) in rows)
 
     async def open_turns(self, workspace: WorkspaceId) -> int:
