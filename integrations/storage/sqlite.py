@@ -14,7 +14,7 @@ from typing import TypeVar, assert_never
 
 from integrations.storage import sqlite_book, sqlite_schema, sqlite_texts
 from integrations.storage.presence import Presence
-from integrations.storage.sqlite_schema import transaction
+from integrations.storage.sqlite_schema import FAILURES, SqliteFailure, primary_code, transaction
 from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
 from ledger.chain import Replay
 from ledger.entry import decode_entry
@@ -340,7 +340,7 @@ class SqliteStore:
     async def _read(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise _failed(error) from error
 
     async def _write(self, work: Callable[[], T]) -> T:
@@ -348,7 +348,7 @@ class SqliteStore:
             raise StoreFailed(str(self._broken), self._broken.reason)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._write_thread, work)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             self._broken = _failed(error)
             raise self._broken from error
 
@@ -401,8 +401,6 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
             assert_never(change)
 
 
-def _failed(error: sqlite3.Error) -> StoreFailed:
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = None if code is None else code & 0xFF
-    reasons: dict[int | None, FailureReason] = {sqlite3.SQLITE_FULL: "disk_full", sqlite3.SQLITE_BUSY: "busy"}
-    return StoreFailed(f"SQLite: {error}", reasons.get(primary, "input_output"))
+def _failed(error: SqliteFailure) -> StoreFailed:
+    reasons: dict[int, FailureReason] = {sqlite3.SQLITE_FULL: "disk_full", sqlite3.SQLITE_BUSY: "busy"}
+    return StoreFailed(f"SQLite: {error}", reasons.get(primary_code(error), "input_output"))

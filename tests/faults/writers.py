@@ -4,6 +4,8 @@ A program of its own for where the faults come from outside: python -m tests.fau
 """
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -14,7 +16,7 @@ from integrations.storage.sqlite import SqliteStore
 from ledger.credit_actions import CreditTopup
 from ledger.entry import Draft
 from ledger.errors import StoreFailed, StoreUnusable
-from ledger.roadchain import RoadChain
+from ledger.roadchain import RoadChain, clock_us, new_salt
 from ledger.store import Receipt
 from tests.faults.money_model import Model
 from tests.faults.money_moves import GENESIS, Moves, scope
@@ -59,6 +61,34 @@ def killed_writer(acks: Connection, path: Path, first: int, faith: Faith) -> Non
 
 def counted_writer(acks: Connection, path: Path, first: int, count: int) -> None:
     asyncio.run(write(path, first, count, acks.send, "awaits"))
+
+
+def stopping_writer(acks: Connection, path: Path, number: int, where: Literal["before", "within"]) -> None:
+    """Stops itself once, before its transaction or within it, and says so first; acknowledges when it was woken and is done."""
+
+    def stop() -> None:
+        acks.send("stops")
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def clock() -> int:
+        now_us = clock_us()
+        if where == "before":
+            stop()
+        return now_us  # that of before it was stopped
+
+    def salt() -> bytes:
+        if where == "within":  # the store is sealing: it holds the lock, and has read the head
+            stop()
+        return new_salt()
+
+    async def run() -> None:
+        store = await SqliteStore.open(path)
+        async with RoadChain(store, clock, salt) as roadchain:
+            await roadchain.append(*group(number))
+            acks.send(number)
+        await store.aclose()
+
+    asyncio.run(run())
 
 
 def money_writer(acks: Connection, path: Path, model: Model, moves: Moves) -> None:
