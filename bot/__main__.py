@@ -105,6 +105,12 @@ def _of_ledger(arguments: argparse.Namespace, settings: Settings) -> Coroutine[A
             return console.print_receipt(settings, arguments.turn)
         case "prove":
             return console.print_proof(settings, arguments.seq)
+        case "journal":
+            return console.print_journal(settings, arguments.form)
+        case "erase":
+            return console.erase_texts(
+                settings, arguments.kind, arguments.platform, arguments.workspace, arguments.names
+            )
         case "vkey":
             return console.print_vkey(settings)
         case "rotate-key":
@@ -181,10 +187,32 @@ def _parser() -> argparse.ArgumentParser:
     receipt.add_argument("turn", metavar="TURN")
     prove = of_ledger.add_parser("prove", help="print the receipt of one entry")
     prove.add_argument("seq", metavar="SEQ", type=int)
+    journal = of_ledger.add_parser("journal", help="print the book for hledger or beancount")
+    journal.add_argument("form", choices=["hledger", "beancount"])
+    _add_erase(of_ledger.add_parser("erase", help="erase texts; what is recorded of them stays, and still verifies"))
     of_ledger.add_parser("vkey", help="print the public key of the ledger")
     of_ledger.add_parser("rotate-key", help="put a new signing key into use, beside the one before")
     of_ledger.add_parser("retire-key", help="let the key before the one in use sign no more")
     return parser
+
+
+def _add_erase(erase: argparse.ArgumentParser) -> None:
+    kinds = erase.add_subparsers(dest="kind", required=True, metavar="WHAT")
+    person = kinds.add_parser("person", help="all that a person said, and what was answered to it")
+    conversation = kinds.add_parser("conversation", help="all that was said in a conversation")
+    older = kinds.add_parser("older-than", help="all that was said in a workspace before so many days")
+    for kind in (person, conversation, older):
+        kind.add_argument("platform", choices=["slack", "terminal"])
+        kind.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
+    person.add_argument("names", metavar="PERSON", nargs=1, help="the id on the platform; in the terminal: owner")
+    conversation.add_argument("names", metavar="CHANNEL [THREAD]", nargs="+", help="in the terminal: terminal")
+    older.add_argument("names", metavar="DAYS", nargs=1, type=_days)
+
+
+def _days(given: str) -> str:
+    if not (given.isascii() and given.isdigit() and len(given) < 6):
+        raise argparse.ArgumentTypeError("it should be a whole number of days")
+    return given
 
 
 def _add_verify(verify: argparse.ArgumentParser) -> None:

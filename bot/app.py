@@ -22,6 +22,7 @@ from bot.keys import Keys, create_keys, keys_exist, read_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.platforms.base import Platform
+from bot.retention import Retention
 from bot.turn import House
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX
@@ -36,6 +37,7 @@ from ledger.store import Store
 
 if TYPE_CHECKING:  # imported where they are used, and only then
     from adapters.blackroad_local import LocalAdapter
+    from bot.http.explorer import Explorer
     from integrations.storage.postgres import PostgresStore
 
 log = logging.getLogger("carpool.app")
@@ -127,7 +129,7 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.wake)
-        async with checkpoints, intake:
+        async with checkpoints, Retention(roadchain, store, settings.retention_days, clock_us), intake:
             yield OpenHouse(intake, house, pseudonyms)
 
 
@@ -196,6 +198,15 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def open_explorer(settings: Settings, store: Store) -> "Explorer | None":
+    """What shows the ledger over HTTP, where that is wanted."""
+    if not settings.explorer_enabled:
+        return None
+    from bot.http.explorer import Explorer
+
+    return Explorer(store, settings.limits.page_entries_max)
 
 
 def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:

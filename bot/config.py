@@ -35,6 +35,7 @@ class Settings:
     database_url: Path | SecretUrl | None
     log_level: str
     origin: str
+    retention_days: int
     witness_url: str
     witness_key: str
     local_enabled: bool
@@ -58,6 +59,7 @@ class Settings:
     discord_bot_token: Secret
     host: str
     port: int
+    explorer_enabled: bool
     limits: Limits
 
     @property
@@ -106,6 +108,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         ),
         Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
         Setting("origin", "CARPOOL_ORIGIN", readers.origin, "carpool.local", "the name of a new ledger"),
+        Setting(
+            "retention_days",
+            "CARPOOL_RETENTION_DAYS",
+            readers.count(0, 36_500),
+            "0",
+            "after how many days texts are erased; 0: never",
+        ),
         Setting("witness_url", "CARPOOL_WITNESS_URL", readers.url, "", "a C2SP witness that cosigns the checkpoints"),
         Setting("witness_key", "CARPOOL_WITNESS_KEY", readers.vkey, "", "its public key: name+id+base64"),
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
@@ -149,6 +158,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "recognised; the platform comes later"),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),
+        Setting(
+            "explorer_enabled",
+            "CARPOOL_EXPLORER_ENABLED",
+            readers.flag,
+            "false",
+            "whether `carpool web` shows the ledger to anybody who asks: entries and proofs, no texts",
+        ),
     )
     limits = tuple(
         Setting(

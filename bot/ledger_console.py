@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,16 +15,18 @@ from ledger.actions import KeyAdded, KeyRemoved, LedgerCreated, ReplyPrepared
 from ledger.book import Purse
 from ledger.chain import Replay
 from ledger.entry import HOUSE, Draft, decode_entry, hash_text
+from ledger.erasure import OfConversation, OfPerson, OlderThan, Texts, erase
 from ledger.errors import ChainBroken, LedgerError, StoreUnusable
 from ledger.notary import Notary
 from ledger.note import VerifierKey, log_key
-from ledger.pseudonyms import TurnId
+from ledger.pseudonyms import Pseudonyms, TurnId
 from ledger.receipts import make_receipt
-from ledger.roadchain import RoadChain
+from ledger.roadchain import RoadChain, clock_us
 from ledger.store import Recorded, Store
 
 PAGE_ENTRIES = 1000
 EXIT_INCOMPLETE = 3
+DAY_US = 86_400_000_000
 
 
 async def verify_ledger(settings: Settings, arguments: list[str]) -> int:
@@ -105,8 +107,7 @@ async def export_ledger(settings: Settings, folder: Path) -> int:
             return EXIT_USAGE
         store, notary, note, _ = opened
         try:
-            genesis = await _genesis_key(store)
-            exported = await export(store, note, [*notary.keys, *genesis], folder)
+            exported = await export(store, note, notary.keys, folder, await _genesis_key(store))
         except ChainBroken as error:
             complain(f"{error}. Nothing was written there: export to another folder, and keep this one as it is.")
             return EXIT_WRONG
@@ -169,6 +170,45 @@ async def print_vkey(settings: Settings) -> int:
             complain("The ledger has no entry yet.")
             return EXIT_INCOMPLETE
         say(log_key(first[0].name, bytes.fromhex(keys.public_key)).text())
+    return EXIT_OK
+
+
+async def print_journal(settings: Settings, form: str) -> int:
+    """The book on standard output, as ``hledger`` or ``beancount`` reads it."""
+    from ledger.journals import beancount_journal, hledger_journal
+
+    if not await _there(settings):
+        return EXIT_USAGE
+    async with open_ledger(settings) as (store, _):
+        async for piece in beancount_journal(store) if form == "beancount" else hledger_journal(store):
+            sys.stdout.write(piece)
+    return EXIT_OK
+
+
+async def erase_texts(settings: Settings, kind: str, platform: str, workspace: str, names: Sequence[str]) -> int:
+    """Erase the texts of a ``person`` (their id on the platform), of a ``conversation`` (channel, thread), or those that are
+    ``older-than`` a number of days."""
+    if not await _there(settings):
+        return EXIT_USAGE
+    async with open_ledger(settings) as (store, keys), RoadChain(store) as roadchain:
+        known = Pseudonyms(keys.pseudonyms)
+        of = known.workspace(platform, workspace)
+        texts: Texts
+        match kind:
+            case "person":
+                texts = OfPerson(of, known.actor(platform, workspace, names[0]))
+            case "conversation":
+                texts = OfConversation(of, known.conversation(platform, workspace, names[0], "".join(names[1:])))
+            case _:
+                texts = OlderThan(of, clock_us() - int(names[0]) * DAY_US)
+        erased = await erase(roadchain, store, texts)
+    if erased.receipt is None:
+        say(
+            "There was nothing to erase. If that is a surprise: are platform, workspace and id written as the platform does?"
+        )
+        return EXIT_OK
+    say(f"{erased.texts:,} texts are erased, from every file of the ledger; entry {erased.receipt.seq} says so.")
+    say("What the platform shows, and copies of the ledger that were made before, are not.")
     return EXIT_OK
 
 

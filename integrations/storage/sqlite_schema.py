@@ -133,6 +133,8 @@ def _remedy(error: SqliteFailure) -> str:
     match primary_code(error):
         case sqlite3.SQLITE_FULL:
             return "The disk is full: free some space, then start again."
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN:
+            return "See that the disk is not full and the folder may be written, then start again."
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return "It is not a SQLite database, or it is damaged: move it away and restore your last copy of it."
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
