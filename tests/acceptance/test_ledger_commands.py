@@ -103,7 +103,7 @@ async def test_where_there_is_no_ledger_that_is_said(home: Home, arguments: tupl
 async def test_what_a_person_said_is_erased_from_every_file_and_the_receipt_still_verifies(
     home: Home, tmp_path: Path
 ) -> None:
-    home.script = [[{"text": "an indigo answer"}, {"finished": "stop"}]]
+    home.script = [[{"text": "an indigo answer"}, {"finish": "stop"}]]
     assert (await home.run("chat", given=b"a crimson question")).status == 0
     turn = re.search(r"reply\.prepared +(t-\w+)", (await home.run("ledger", "entries")).out)
     assert turn
