@@ -219,7 +219,7 @@ class PostgresStore:
         return await self._recorded("WHERE entry.seq > $1 ORDER BY entry.seq LIMIT $2", after, count_max)
 
     async def find(self, idem: str) -> Recorded | None:
-        found = await self._recorded("WHERE entry.idem = $1", idem)
+        found = await self._recorded("WHERE entry.idem = $1", idem) if postgres_batch.may_stand(idem) else ()
         return found[0] if found else None
 
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:

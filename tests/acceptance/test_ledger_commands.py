@@ -98,3 +98,44 @@ async def test_where_there_is_no_ledger_that_is_said(home: Home, arguments: tupl
     done = await home.run("ledger", *arguments)
     assert done.status == 2
     assert "There is no ledger" in done.err
+
+
+async def test_what_a_person_said_is_erased_from_every_file_and_the_receipt_still_verifies(
+    home: Home, tmp_path: Path
+) -> None:
+    home.script = [[{"text": "an indigo answer"}, {"finish": "stop"}]]
+    assert (await home.run("chat", given=b"a crimson question")).status == 0
+    turn = re.search(r"reply\.prepared +(t-\w+)", (await home.run("ledger", "entries")).out)
+    assert turn
+    file = tmp_path / "receipt"
+    file.write_text((await home.run("ledger", "receipt", turn[1])).out)
+    assert any(b"crimson" in path.read_bytes() for path in home.folder.rglob("*.db"))
+    erased = await home.run("ledger", "erase", "person", "terminal", "local", "owner")
+    assert (erased.status, erased.out[:20]) == (0, "3 texts are erased, ")
+    state = [path for path in (home.folder / "home").rglob("*") if path.is_file()]
+    assert not [path for path in state if b"crimson" in path.read_bytes() or b"indigo" in path.read_bytes()]
+    key = (await home.run("ledger", "vkey")).out.strip()
+    assert (await home.run("ledger", "verify", "--receipt", str(file), "--key", key)).status == 0
+    assert "3 texts erased" in (await home.run("ledger", "verify")).out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("person", "terminal", "local", "somebody-else"),
+        ("conversation", "terminal", "local", "another-channel"),
+        ("older-than", "terminal", "local", "1"),
+    ],
+)
+async def test_nobody_elses_texts_are_erased(home: Home, arguments: tuple[str, ...]) -> None:
+    await talk(home)
+    done = await home.run("ledger", "erase", *arguments)
+    assert (done.status, done.out[:29]) == (0, "There was nothing to erase. I")
+
+
+@pytest.mark.parametrize("form", ["hledger", "beancount"])
+async def test_a_book_without_money_is_a_journal_too(home: Home, form: str) -> None:
+    await talk(home)
+    done = await home.run("ledger", "journal", form)
+    assert (done.status, done.err) == (0, "")
+    assert "RoadChain" in done.out
