@@ -87,21 +87,12 @@ async def test_a_writer_that_is_paused_within_its_commit_keeps_the_others_waitin
         assert (await store.head()).size == 1
         await store.aclose()
         late.signal(signal.SIGCONT)
-        assert late.acknowledged() == "stops"  # two texts, two salts
-        await stopped_again(late)
         assert (late.rest(), late.ended()) == ([1], 0)
     again = await SqliteStore.open(path)
     async with RoadChain(again) as roadchain:
         await roadchain.append(*group(2))
     await again.aclose()
     assert audit(path, [1, 2]) == {1, 2}
-
-
-async def stopped_again(process: Child) -> None:
-    async with asyncio.timeout(WAIT_MAX_S):
-        while psutil.Process(process.process.pid).status() != psutil.STATUS_STOPPED:
-            await asyncio.sleep(0.001)
-    process.signal(signal.SIGCONT)
 
 
 class Early(SqliteStore):

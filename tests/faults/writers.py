@@ -4,9 +4,9 @@ A program of its own for where the faults come from outside: python -m tests.fau
 """
 
 import asyncio
-import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -66,9 +66,13 @@ def counted_writer(acks: Connection, path: Path, first: int, count: int) -> None
 def stopping_writer(acks: Connection, path: Path, number: int, where: Literal["before", "within"]) -> None:
     """Stops itself once, before its transaction or within it, and says so first; acknowledges when it was woken and is done."""
 
+    stops = iter(["stops"])
+
     def stop() -> None:
-        acks.send("stops")
-        os.kill(os.getpid(), signal.SIGSTOP)
+        for word in stops:
+            acks.send(word)
+            # To this thread: it stops before it returns, where a signal to the process may stop another thread first.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     def clock() -> int:
         now_us = clock_us()
