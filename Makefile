@@ -11,14 +11,14 @@ PYTEST_ARGS ?=
 LITELLM := .venv-litellm
 LITELLM_VERSION := 1.105.0
 
-.PHONY: chat test check lint format bench postgres verifiers clean
+.PHONY: chat test check lint format bench postgres fault-tools verifiers clean
 .DEFAULT_GOAL := chat
 
 chat: $(VENV)/.ready
 	@$(BIN)/carpool chat
 
 # Everything that CI runs: format, lint, types, imports, and all tests.
-test check: lint $(EMULATORS)/.ready postgres verifiers
+test check: lint $(EMULATORS)/.ready postgres fault-tools verifiers
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
@@ -68,6 +68,10 @@ postgres:
 # Go with its checksum database's library, and hledger: they verify the ledger in the tests.
 verifiers:
 	@tests/verifiers/install.sh
+
+# What the fault tests make system calls fail with, and power be lost.
+fault-tools:
+	@tests/install_fault_tools.sh
 
 $(LITELLM)/.ready: Makefile
 	@echo "Setting up LiteLLM for the comparison ..."

@@ -5,6 +5,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 from bot.config import Settings, colour_is_unwanted, load_here
@@ -79,23 +80,56 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _look(arguments: argparse.Namespace, settings: Settings) -> int:
-    from bot import console
-
     if arguments.command == "doctor":
+        from bot import console
+
         return _complete(console.doctor(settings))
+    return _complete(_of_ledger(arguments, settings))
+
+
+def _of_ledger(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+    from bot import ledger_console as console
+
     match arguments.ledger_command:
         case "verify":
-            return _complete(console.verify_ledger(settings))
+            return console.verify_ledger(settings, _for_verifier(arguments))
         case "entries":
-            return _complete(console.list_entries(settings, json=arguments.json))
+            return console.list_entries(settings, json=arguments.json)
+        case "replay":
+            return console.replay_ledger(settings)
+        case "balances":
+            return console.show_balances(settings, replay=arguments.replay)
+        case "export":
+            return console.export_ledger(settings, Path(arguments.folder))
+        case "receipt":
+            return console.print_receipt(settings, arguments.turn)
+        case "prove":
+            return console.print_proof(settings, arguments.seq)
+        case "journal":
+            return console.print_journal(settings, arguments.form)
+        case "erase":
+            return console.erase_texts(
+                settings, arguments.kind, arguments.platform, arguments.workspace, arguments.names
+            )
+        case "vkey":
+            return console.print_vkey(settings)
+        case "rotate-key":
+            return console.rotate_key(settings)
         case _:
-            return _complete(console.replay_ledger(settings))
+            return console.retire_key(settings)
+
+
+def _for_verifier(arguments: argparse.Namespace) -> list[str]:
+    """Its own arguments: it is a program of its own."""
+    given = {"--db": arguments.db, "--dir": arguments.dir, "--receipt": arguments.receipt}
+    targets = [word for name, value in given.items() if value for word in (name, value)]
+    return [*targets, *(word for key in arguments.key for word in ("--key", key))]
 
 
 def _complete(work: Coroutine[Any, Any, int]) -> int:
     """Run to the end. What makes the ledger or a model unusable is told in a sentence, with what to do."""
     from adapters.errors import NotConfigured
-    from ledger.errors import StoreFailed, StoreUnusable
+    from ledger.errors import LedgerError, StoreFailed, StoreUnusable
 
     try:
         return asyncio.run(work)
@@ -104,6 +138,8 @@ def _complete(work: Coroutine[Any, Any, int]) -> int:
         return EXIT_USAGE
     except StoreUnusable as error:
         sys.stderr.write(f"{str(error).rstrip('.')}. {error.remedy}\n")
+    except LedgerError as error:
+        sys.stderr.write(f"{error}\n")
     except StoreFailed as error:
         sys.stderr.write(f"{_FAILURES[error.reason]}\n")
     return EXIT_WRONG
@@ -116,6 +152,7 @@ _FAILURES = {
     "input_output": "The ledger cannot be read or written any more: check the disk and the log in CARPOOL_HOME. "
     "`carpool ledger verify` says whether what was recorded is whole.",
     "busy": "Another program holds the ledger's file: stop that one. What was recorded is safe; start again after that.",
+    "changed": "The ledger is not what was signed before (RC011), so nothing more is recorded: restore the copy that was.",
     "closed": "The ledger was closed. What was recorded is safe; start again.",
     "unreachable": "The connection to the ledger's database was lost: see that its server runs. "
     "What was recorded is safe; start again after that.",
@@ -136,11 +173,56 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("doctor", help="say what is on, off and wrong")
     ledger = commands.add_parser("ledger", help="look at RoadChain")
     of_ledger = ledger.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND")
-    of_ledger.add_parser("verify", help="check every entry: 0 verified, 1 not, 2 usage, 3 incomplete")
+    _add_verify(of_ledger.add_parser("verify", help="check every entry: 0 verified, 1 not, 2 usage, 3 incomplete"))
     entries = of_ledger.add_parser("entries", help="list the entries, a line each")
     entries.add_argument("--json", action="store_true", help="as JSON Lines")
     of_ledger.add_parser("replay", help="make the projections anew from the entries")
+    balances = of_ledger.add_parser("balances", help="list the accounts with their balances")
+    balances.add_argument("--replay", action="store_true", help="add them up from the entries, and compare")
+    export = of_ledger.add_parser(
+        "export", help="write the log as C2SP tiles, with its public key, for others to verify"
+    )
+    export.add_argument("folder", metavar="FOLDER")
+    receipt = of_ledger.add_parser("receipt", help="print the receipt of a turn's answer, to be verified offline")
+    receipt.add_argument("turn", metavar="TURN")
+    prove = of_ledger.add_parser("prove", help="print the receipt of one entry")
+    prove.add_argument("seq", metavar="SEQ", type=int)
+    journal = of_ledger.add_parser("journal", help="print the book for hledger or beancount")
+    journal.add_argument("form", choices=["hledger", "beancount"])
+    _add_erase(of_ledger.add_parser("erase", help="erase texts; what is recorded of them stays, and still verifies"))
+    of_ledger.add_parser("vkey", help="print the public key of the ledger")
+    of_ledger.add_parser("rotate-key", help="put a new signing key into use, beside the one before")
+    of_ledger.add_parser("retire-key", help="let the key before the one in use sign no more")
     return parser
+
+
+def _add_erase(erase: argparse.ArgumentParser) -> None:
+    kinds = erase.add_subparsers(dest="kind", required=True, metavar="WHAT")
+    person = kinds.add_parser("person", help="all that a person said, and what was answered to it")
+    conversation = kinds.add_parser("conversation", help="all that was said in a conversation")
+    older = kinds.add_parser("older-than", help="all that was said in a workspace before so many days")
+    for kind in (person, conversation, older):
+        kind.add_argument("platform", choices=["slack", "terminal"])
+        kind.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
+    person.add_argument("names", metavar="PERSON", nargs=1, help="the id on the platform; in the terminal: owner")
+    conversation.add_argument("names", metavar="CHANNEL [THREAD]", nargs="+", help="in the terminal: terminal")
+    older.add_argument("names", metavar="DAYS", nargs=1, type=_days)
+
+
+def _days(given: str) -> str:
+    if not (given.isascii() and given.isdigit() and len(given) < 6):
+        raise argparse.ArgumentTypeError("it should be a whole number of days")
+    return given
+
+
+def _add_verify(verify: argparse.ArgumentParser) -> None:
+    what = verify.add_mutually_exclusive_group()
+    what.add_argument("--db", metavar="FILE", help="a database, instead of the ledger in CARPOOL_HOME")
+    what.add_argument("--dir", metavar="FOLDER", help="an export")
+    what.add_argument("--receipt", metavar="FILE", help="a receipt")
+    verify.add_argument(
+        "--key", metavar="VKEY", action="append", default=[], help="a public key, or a file that holds it"
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import logging
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.base import BaseAdapter
 from adapters.errors import AdapterError, NotConfigured
 from adapters.messages import ProviderName
+from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.config import Settings
 from bot.intake import Intake
@@ -21,23 +22,28 @@ from bot.keys import Keys, create_keys, keys_exist, read_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.platforms.base import Platform
+from bot.retention import Retention
 from bot.turn import House
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX
 from ledger.actions import LedgerCreated
 from ledger.entry import HOUSE, Draft
-from ledger.errors import KeyReused, StoreUnusable
+from ledger.errors import ChainBroken, KeyReused, StoreUnusable
+from ledger.notary import CHECKPOINT_FILE, Notary
+from ledger.note import Signer, parse_vkey
 from ledger.pseudonyms import Pseudonyms
 from ledger.roadchain import RoadChain, clock_us
 from ledger.store import Store
 
 if TYPE_CHECKING:  # imported where they are used, and only then
     from adapters.blackroad_local import LocalAdapter
+    from bot.http.explorer import Explorer
     from integrations.storage.postgres import PostgresStore
 
 log = logging.getLogger("carpool.app")
 
 GENESIS_KEY = "ledger.created"
+SIGNING_LOCK = "signing.lock"
 EMBEDDED_TEMPERATURE = 0.0
 """The likeliest token each time. Of 14 simple questions, asked eight times each, 96 of 112 were answered so; at the 0.2 of
 the model's card 81 and 88 in two runs. With llama.cpp's own 0.8 a model this small loses its thread."""
@@ -108,18 +114,51 @@ async def ledger_doubts(store: "SqliteStore | PostgresStore") -> tuple[str, ...]
 @asynccontextmanager
 async def open_house(settings: Settings, models: Models, platforms: Sequence[Platform]) -> AsyncIterator[OpenHouse]:
     """Everything of a process that answers people. Raises ``StoreUnusable``, ``StoreFailed``."""
-    async with open_ledger(settings) as (store, keys), RoadChain(store) as roadchain:
+    async with AsyncExitStack() as stack:
+        store, keys = await stack.enter_async_context(open_ledger(settings))
+        roadchain = await stack.enter_async_context(RoadChain(store))
+        notary = await open_notary(settings, store, keys)
         await _found(roadchain, store, keys, settings.origin)
         pseudonyms = Pseudonyms(keys.pseudonyms)
         by_name = {str(platform.name): platform for platform in platforms}
         # The intake is given the house, and a command of the house stops what the intake runs.
-        desk = Desk(store, models.catalog, lambda conversation: intake.stop(conversation))
+        witness = await stack.enter_async_context(_witness(settings))
+        checkpoints = Checkpoints(notary, roadchain, store, settings.home / SIGNING_LOCK, witness)
+        desk = Desk(store, models.catalog, lambda conversation: intake.stop(conversation), checkpoints.receipt)
         house = House(roadchain, desk, models.adapters, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.wake)
-        async with intake:
+        async with checkpoints, Retention(roadchain, store, settings.retention_days, clock_us), intake:
             yield OpenHouse(intake, house, pseudonyms)
+
+
+async def open_notary(settings: Settings, store: Store, keys: Keys) -> Notary:
+    """Who signs the ledger. Raises ``StoreUnusable`` where it is not the one, or not all of the one, that was signed before."""
+    origin = await _origin(store, settings)
+    try:
+        signers = [Signer(origin, seed) for seed in keys.signing_seeds]
+        return await Notary.open(store, signers, settings.home / CHECKPOINT_FILE)
+    except ChainBroken as error:
+        raise StoreUnusable(str(error), "Nothing was changed. `carpool ledger verify` says more.") from error
+
+
+async def _origin(store: Store, settings: Settings) -> str:
+    """The name of the ledger: of the genesis entry where there is one."""
+    first = await store.entries(-1, 1)
+    genesis = first[0].entry.action if first else None
+    return genesis.origin if isinstance(genesis, LedgerCreated) else settings.origin
+
+
+@asynccontextmanager
+async def _witness(settings: Settings) -> AsyncIterator[Witness | None]:
+    if not settings.witness_url:
+        yield None
+        return
+    from integrations.witness import HttpWitness
+
+    async with HttpWitness(settings.witness_url) as transport:
+        yield Witness(transport, parse_vkey(settings.witness_key))
 
 
 @asynccontextmanager
@@ -159,6 +198,15 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def open_explorer(settings: Settings, store: Store) -> "Explorer | None":
+    """What shows the ledger over HTTP, where that is wanted."""
+    if not settings.explorer_enabled:
+        return None
+    from bot.http.explorer import Explorer
+
+    return Explorer(store, settings.limits.page_entries_max)
 
 
 def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:
@@ -213,11 +261,20 @@ async def _found(roadchain: RoadChain, store: Store, keys: Keys, origin: str) ->
             await roadchain.append(Draft(created, HOUSE, GENESIS_KEY))
     (first,) = await store.entries(-1, 1)
     genesis = first.entry.action
-    if not isinstance(genesis, LedgerCreated) or genesis.public_key != keys.public_key:
+    if not isinstance(genesis, LedgerCreated) or not await _is_its_key(store, genesis, keys.public_key):
         raise StoreUnusable(
             "the ledger was begun with another key than the one in CARPOOL_HOME",
             "Restore ledger.key and pseudonyms.key that belong to it, or name another ledger in CARPOOL_DATABASE_URL.",
         )
+
+
+async def _is_its_key(store: Store, genesis: LedgerCreated, public_key: str) -> bool:
+    return genesis.public_key == public_key or await store.find(key_added(public_key)) is not None
+
+
+def key_added(public_key: str) -> str:
+    """The idempotency key of the entry that puts a signing key into use."""
+    return f"key.added/{public_key}"
 
 
 def _make_home(home: Path) -> None:

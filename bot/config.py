@@ -35,6 +35,9 @@ class Settings:
     database_url: Path | SecretUrl | None
     log_level: str
     origin: str
+    retention_days: int
+    witness_url: str
+    witness_key: str
     local_enabled: bool
     local_model: Path | None
     local_lora: tuple[tuple[Path, float], ...]
@@ -56,6 +59,7 @@ class Settings:
     discord_bot_token: Secret
     host: str
     port: int
+    explorer_enabled: bool
     limits: Limits
 
     @property
@@ -103,7 +107,16 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             "the ledger, where it is not in HOME: sqlite:///FILE, or postgresql://...",
         ),
         Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
-        Setting("origin", "CARPOOL_ORIGIN", readers.line, "carpool.local", "the name of a new ledger"),
+        Setting("origin", "CARPOOL_ORIGIN", readers.origin, "carpool.local", "the name of a new ledger"),
+        Setting(
+            "retention_days",
+            "CARPOOL_RETENTION_DAYS",
+            readers.count(0, 36_500),
+            "0",
+            "after how many days texts are erased; 0: never",
+        ),
+        Setting("witness_url", "CARPOOL_WITNESS_URL", readers.url, "", "a C2SP witness that cosigns the checkpoints"),
+        Setting("witness_key", "CARPOOL_WITNESS_KEY", readers.vkey, "", "its public key: name+id+base64"),
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
         Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.gguf, "", "a GGUF file, instead of the embedded model"),
         Setting("local_lora", "CARPOOL_LOCAL_LORA", readers.forks, "", "LoRA adapters over it: FILE[:SCALE],..."),
@@ -145,6 +158,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "recognised; the platform comes later"),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),
+        Setting(
+            "explorer_enabled",
+            "CARPOOL_EXPLORER_ENABLED",
+            readers.flag,
+            "false",
+            "whether `carpool web` shows the ledger to anybody who asks: entries and proofs, no texts",
+        ),
     )
     limits = tuple(
         Setting(
@@ -208,6 +228,13 @@ def load(environment: Mapping[str, str], folder: Path, home: Path) -> Loaded:
             Problem(
                 "OPENAI_BASE_URL names a server, and nothing says which models it has.",
                 "Name them in CARPOOL_OPENAI_MODELS, with commas between.",
+            )
+        )
+    if bool(values.get("witness_url")) != bool(values.get("witness_key")):
+        problems.append(
+            Problem(
+                "CARPOOL_WITNESS_URL and CARPOOL_WITNESS_KEY go together, and one of them is missing.",
+                "Set both, or neither.",
             )
         )
     if problems:

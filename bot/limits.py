@@ -1,4 +1,4 @@
-"""Every limit of a turn: a name, a unit in the name, a default. What a person reads when one is met is in ``bot.errors``."""
+"""Every limit: a name, a unit in the name, a default. What a person reads when one is met is in ``bot.errors``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ class Limits:
     queue_length_max: int = 1000
     reply_attempts_max: int = 5
     shutdown_s: int = 10
+    page_entries_max: int = 256
 
 
 ABOUT: Mapping[str, str] = {
@@ -31,5 +32,6 @@ ABOUT: Mapping[str, str] = {
     "queue_length_max": "how many messages of a workspace may wait",
     "reply_attempts_max": "how often a reply is tried that the platform does not take",
     "shutdown_s": "how long answers under way are waited for when the program ends",
+    "page_entries_max": "how many entries a page of the explorer has",
 }
 """What each is, for whoever sets it."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
-from bot.app import OpenHouse, embedded_is_best, open_house, open_models
+from bot.app import OpenHouse, embedded_is_best, open_explorer, open_house, open_ledger, open_models
 from bot.commands.past import questions
 from bot.config import Settings
 from bot.platforms.base import PlatformError
@@ -88,6 +88,8 @@ def _welcome(settings: Settings, model: str) -> list[str]:
 async def web(settings: Settings, *, socket: bool) -> int:
     """``carpool web``: Slack over HTTP, or over Socket Mode; the health of the process over HTTP in either case."""
     missing = _missing_for_slack(settings, socket)
+    if missing and settings.explorer_enabled and not settings.slack_bot_token:
+        return await _explore(settings)
     if missing:
         say_aside(missing)
         return EXIT_USAGE
@@ -113,6 +115,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
             settings.slack_signing_secret.reveal(),
             settings.limits.body_bytes_max,
             lambda: not house.intake.failed.is_set(),
+            open_explorer(settings, house.house.desk.store),
         )
         try:
             if socket:
@@ -122,9 +125,29 @@ async def web(settings: Settings, *, socket: bool) -> int:
             say_aside(f"{error}. See that SLACK_APP_TOKEN is right and that Socket Mode is on in the app's settings.")
             return EXIT_NOT_ANSWERED
         except OSError as error:
-            say_aside(f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): set PORT to another.")
+            say_aside(_not_listened_on(settings, error))
             return EXIT_NOT_ANSWERED
     return EXIT_ANSWERED
+
+
+async def _explore(settings: Settings) -> int:
+    """``carpool web`` without Slack: the ledger to be read. Whatever writes it may run beside."""
+    from bot.http.ingress import serve, web_app
+
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    async with open_ledger(settings) as (store, _):
+        app = web_app(None, "", settings.limits.body_bytes_max, lambda: True, open_explorer(settings, store))
+        try:
+            await serve(app, settings.host, settings.port, stop, _tell_port)
+        except OSError as error:
+            say_aside(_not_listened_on(settings, error))
+            return EXIT_NOT_ANSWERED
+    return EXIT_ANSWERED
+
+
+def _not_listened_on(settings: Settings, error: OSError) -> str:
+    return f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): set PORT to another."
 
 
 def _missing_for_slack(settings: Settings, socket: bool) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.secret import Secret, SecretUrl
+from ledger.errors import LedgerError
+from ledger.note import parse_vkey
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 YES = ("1", "true", "yes", "on")
@@ -76,6 +78,23 @@ def level(given: str) -> str:
 def line(given: str) -> str:
     if not given or not given.isprintable():
         raise ValueError("it should be one line of text")
+    return given
+
+
+def origin(given: str) -> str:
+    """The name of a ledger, as it stands in its checkpoints and public keys (C2SP signed-note)."""
+    if not given or not given.isascii() or not given.isprintable() or set(given) & set(" +"):
+        raise ValueError("it should be one word without a plus sign, such as carpool.example.org")
+    return given
+
+
+def vkey(given: str) -> str:
+    """Empty, or a public key as text."""
+    if given:
+        try:
+            parse_vkey(given)
+        except LedgerError as error:
+            raise ValueError("it should be a public key of the form name+id+base64") from error
     return given
 
 

@@ -54,9 +54,13 @@ class Pocket:
     owner: str
 
 
+def is_part(text: str) -> bool:
+    return _PART.fullmatch(text) is not None
+
+
 def part(text: str) -> str:
     """The name of a rail, a provider, a lot, as a part of an account's name. Raises ``InvalidEntry``."""
-    if not _PART.fullmatch(text):
+    if not is_part(text):
         raise InvalidEntry(f"{text!r} cannot be a part of an account's name")
     return text
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NewType, TypeAlias
 
-from ledger.accounts import Account, Currency, Pocket, Posting, held, is_guarded, natural, pocket_of, promo
+from ledger.accounts import Account, Currency, Pocket, Posting, held, is_guarded, is_part, natural, pocket_of, promo
 from ledger.actions import Action
 from ledger.credit_actions import (
     CreditAllocated,
@@ -70,7 +70,8 @@ class AccountRow:
 class Wanted:
     """What a batch touches, and so what its store loads: accounts by pocket, holds, counters, postings of earlier entries.
 
-    A store also loads the pockets of the postings that it finds, and the counters of the holds.
+    A store also loads the pockets of the postings that it finds, and the counters of the holds. Of a pocket it may leave out
+    what is empty, but not ``lots``, nor what the holds drew: credit that comes back to an emptied lot comes back to its end.
     """
 
     keys: tuple[str, ...]
@@ -78,6 +79,7 @@ class Wanted:
     holds: frozenset[HoldId] = frozenset()
     counters: frozenset[Counter] = frozenset()
     entries: frozenset[int] = frozenset()
+    lots: frozenset[Account] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,10 @@ class Book:
         match entry.action:
             case CreditTopup(discount=amount, lot=lot, expires_us=expires_us) if amount:
                 self._open_lot(promo(entry.workspace, lot), expires_us)
-            case CreditGranted(lot=lot, expires_us=expires_us) | RewardGranted(lot=lot, expires_us=expires_us):
+            case (
+                CreditGranted(lot=lot, amount=amount, expires_us=expires_us)
+                | RewardGranted(lot=lot, amount=amount, expires_us=expires_us)
+            ) if amount:
                 self._open_lot(promo(entry.workspace, lot), expires_us)
             case CreditReserved() as reserved:
                 self._open_hold(entry, reserved)
@@ -206,8 +211,10 @@ class Book:
     def _open_lot(self, account: Account, expires_us: int | None) -> None:
         pocket = pocket_of(account)
         if pocket is not None:
-            self._set(self._lots.setdefault(pocket.workspace, {}), account, expires_us)
-            self._set(self._opened, account, expires_us)
+            lots = self._lots.setdefault(pocket.workspace, {})
+            until_us = lots.get(account) if expires_us is None else expires_us
+            self._set(lots, account, until_us)
+            self._set(self._opened, account, until_us)
 
     def _remember_lot(self, account: Account, expires_us: int | None) -> None:
         pocket = pocket_of(account)
@@ -249,6 +256,7 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
     holds: set[HoldId] = set()
     counters: set[Counter] = set()
     entries: set[int] = set()
+    lots: set[Account] = set()
     for draft in drafts:
         keys.append(draft.idem)
         if not is_money(draft.action):
@@ -267,9 +275,12 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
             case CreditReversed(entry=seq, hold=hold):
                 entries.add(seq)
                 holds.add(HoldId(hold))
+            case CreditTopup(lot=lot) | CreditGranted(lot=lot) | RewardGranted(lot=lot) if is_part(lot):
+                lots.add(promo(scope.workspace, lot))
             case _:
                 pass
-    return Wanted(tuple(keys), frozenset(pockets), frozenset(holds), frozenset(counters), frozenset(entries))
+    touched = (frozenset(pockets), frozenset(holds), frozenset(counters), frozenset(entries), frozenset(lots))
+    return Wanted(tuple(keys), *touched)
 
 
 def pockets_of(postings: Iterable[Posting]) -> frozenset[Pocket]:

@@ -102,6 +102,8 @@ class CreditExpired:
 
 @dataclass(frozen=True, slots=True)
 class CreditGranted:
+    """Into the promotional lot ``lot``. A later grant into the same one moves its end only where it names another."""
+
     name: ClassVar[str] = "credit.grant"
     type: ClassVar[EntryType] = "credit_grant"
     lot: str
@@ -163,7 +165,8 @@ class CreditSettled:
 
 @dataclass(frozen=True, slots=True)
 class CreditVoided:
-    """The hold is returned whole. ``estimate`` is what the provider may have billed for an answer that nobody has."""
+    """The hold is returned whole, also one whose settle was reversed. ``estimate`` is what the provider may have billed for an
+    answer that nobody has."""
 
     name: ClassVar[str] = "credit.void"
     hold: str
@@ -293,7 +296,8 @@ class SuspenseResolved:
 @dataclass(frozen=True, slots=True)
 class CreditReversed:
     """The exact negative of entry ``entry``. Its key is ``reversal/<entry>``, so that nothing is reversed twice. ``hold`` names
-    the hold where a settle is reversed: then the limits forget what it took."""
+    the hold where a settle is reversed: then the limits forget what it took, and what it drew is held again until it is voided.
+    A reserve is not reversed but voided, and a void is final."""
 
     name: ClassVar[str] = "credit.reversal"
     type: ClassVar[EntryType] = "adjustment"

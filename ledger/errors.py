@@ -118,7 +118,7 @@ class StoreUnusable(StoreError):
         self.remedy = remedy
 
 
-FailureReason = Literal["disk_full", "input_output", "busy", "closed", "unreachable"]
+FailureReason = Literal["disk_full", "input_output", "busy", "closed", "unreachable", "changed"]
 
 
 class StoreFailed(StoreError):

@@ -46,6 +46,7 @@ class RoadChain:
         self._wake = asyncio.Event()
         self._closing = False
         self._failure: StoreFailed | None = None
+        self._committed: Callable[[int], None] = _nobody
         self._writer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "RoadChain":
@@ -62,6 +63,14 @@ class RoadChain:
     def failure(self) -> StoreFailed | None:
         """Why nothing can be recorded any more, or None. Only a restart, from what is on disk, heals it."""
         return self._failure
+
+    def watch(self, committed: Callable[[int], None]) -> None:
+        """Have the ledger's size told after each commit of this writer."""
+        self._committed = committed
+
+    def stop_taking(self, failure: StoreFailed) -> None:
+        """Nothing more is recorded: what stands is not to be trusted. Only a restart heals it."""
+        self._poison(failure, ())
 
     async def append(self, *group: Draft) -> tuple[Receipt, ...]:
         """Record these together or not at all. **On return they are on disk.**
@@ -113,6 +122,7 @@ class RoadChain:
         touched = wanted(draft for group in groups for draft in group)
         now_us = self._clock()
         sealed = await self._store.commit(touched, lambda found: seal(found, groups, now_us, self._salt))
+        self._committed(sealed.head.size)
         for waiting, outcome in zip(batch, sealed.outcomes, strict=True):
             if waiting.outcome.done():  # its caller was cancelled; the entry stands all the same
                 continue
@@ -127,3 +137,7 @@ class RoadChain:
             if not waiting.outcome.done():
                 waiting.outcome.set_exception(StoreFailed(str(failure), failure.reason))
         self._queue.clear()
+
+
+def _nobody(size: int) -> None:
+    """Nobody watches."""

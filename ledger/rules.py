@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 from ledger import accounts as chart
 from ledger.accounts import AMOUNT_MAX, RC, Account, Posting
 from ledger.actions import field_names
-from ledger.book import Book, Counter, Hold, owner_of, pockets_of
+from ledger.book import Book, Counter, Hold, HoldState, owner_of, pockets_of
 from ledger.credit_actions import (
     BankPayout,
     CreditAction,
@@ -145,7 +145,7 @@ def _reserve(action: CreditReserved, at: Moment) -> list[Line]:
 
 
 def _settle(action: CreditSettled, at: Moment) -> list[Line]:
-    hold = _open_hold(action.hold, at)
+    hold = _holding(action.hold, at, "open")
     there = sum(posting.amount for posting in hold.drawn)
     extra, short = _draw(max(0, action.price - there), _pools(at, ""), at.book)
     charged = action.price - short
@@ -165,7 +165,7 @@ def _settle(action: CreditSettled, at: Moment) -> list[Line]:
 
 
 def _void(action: CreditVoided, at: Moment) -> list[Line]:
-    hold = _open_hold(action.hold, at)
+    hold = _holding(action.hold, at, "open", "reversed")
     there = sum(posting.amount for posting in hold.drawn)
     lines = [(chart.held(at.workspace), there), *_given_back(hold, there)]
     if action.estimate:
@@ -301,11 +301,22 @@ def _reversed(action: CreditReversed, key: str, at: Moment) -> tuple[Posting, ..
     for pocket in pockets_of(postings):
         if pocket.workspace != at.workspace:
             raise Unauthorised(f"entry {action.entry} is another workspace's")
+    there, charged = 0, 0
     if action.hold:
         hold = at.book.hold(action.hold)
         if hold is None or hold.workspace != at.workspace or hold.state != "settled":
             raise NotFound(f"{action.hold} is not a settled hold of this workspace")
+        there, charged = sum(posting.amount for posting in hold.drawn), hold.charged
+    # Otherwise credit would be held that no hold knows of, or a hold would give back what is held for another.
+    if _moved(postings, chart.held(at.workspace)) != there or _moved(postings, chart.USAGE) != -charged:
+        raise InvalidEntry(
+            f"entry {action.entry} moved what was held: only a settle is reversed, and its hold is named"
+        )
     return tuple(Posting(posting.account, posting.currency, -posting.amount) for posting in postings)
+
+
+def _moved(postings: Iterable[Posting], account: Account) -> int:
+    return sum(posting.amount for posting in postings if posting.account == account)
 
 
 def _pools(at: Moment, agent: str) -> list[Account]:
@@ -338,13 +349,13 @@ def _given_back(hold: Hold, amount: int) -> Iterator[Line]:
             amount -= returned
 
 
-def _open_hold(name: str, at: Moment) -> Hold:
+def _holding(name: str, at: Moment, *states: HoldState) -> Hold:
     hold = at.book.hold(name)
     if hold is None:
         raise NotFound(f"there is no hold {name}")
     if hold.workspace != at.workspace:
         raise Unauthorised(f"the hold {name} is another workspace's")
-    if hold.state != "open":
+    if hold.state not in states:
         raise InvalidEntry(f"the hold {name} was {hold.state} before")
     return hold
 

@@ -213,8 +213,16 @@ class Store(Protocol):
 
     async def spent(self, counter: Counter) -> int: ...
 
+    async def texts(self, erased: TextsErased) -> int:
+        """How many texts there are that this would delete."""
+        ...
+
     async def scrub(self) -> None:
         """See that what was erased is in no file of the store any more. May take long, and keeps writers waiting."""
+        ...
+
+    async def find(self, idem: str) -> Recorded | None:
+        """The entry that stands under an idempotency key."""
         ...
 
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
@@ -233,6 +241,10 @@ class Store(Protocol):
         ...
 
     async def conversation(self, conversation: ConversationId) -> Conversation | None: ...
+
+    async def workspaces(self) -> tuple[WorkspaceId, ...]:
+        """Every workspace in which something was said."""
+        ...
 
     async def open_turns(self, workspace: WorkspaceId) -> int: ...
 

@@ -149,9 +149,24 @@ def verify_database(path: Path, keys: Sequence[Key] = ()) -> Verified:
                 _check_signature_of_last(database, keys)
             return verified
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+        primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if primary == sqlite3.SQLITE_NOTADB:
             raise NotALedger(f"{path} is not a SQLite database") from error
+        if primary in _PASSING:
+            raise Incomplete(
+                f"the database cannot be read just now ({error}): see its disk, then verify again"
+            ) from error
         raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, f"the database cannot be read: {error}") from error
+
+
+_PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+)
+"""What says nothing of the ledger: a full disk, a lock, a permission."""
 
 
 def _check_kind(database: sqlite3.Connection, path: Path) -> None:

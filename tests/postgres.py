@@ -145,7 +145,7 @@ class Server:
 @contextlib.contextmanager
 def running_postgres(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A server of its own, stopped and removed at the end, however that comes about."""
-    with tempfile.TemporaryDirectory(prefix="carpool-postgres-") as name:
+    with tempfile.TemporaryDirectory(prefix="carpool-postgres-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         somebody = _somebody()
         if somebody is not None:
@@ -171,7 +171,7 @@ def running_postgres(settings: Mapping[str, str] | None = None) -> Iterator[Serv
             [
                 "/bin/sh",
                 "-c",
-                f'read _; "{programs()}/pg_ctl" stop -w -m immediate -D "{server.data}"; rm -rf "{folder}"/*',
+                f'read _; "{programs()}/pg_ctl" stop -w -m immediate -D "{server.data}"; rm -rf "{folder}"',
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -64,7 +64,7 @@ async def running_slack(
         ):
             bolt = bolt_app(platform, open_.intake.accept)
             clock = {} if clock_s is None else {"clock_s": clock_s}
-            app = web_app(bolt, SECRET, limits.body_bytes_max, lambda: not open_.intake.failed.is_set(), **clock)
+            app = web_app(bolt, SECRET, limits.body_bytes_max, lambda: not open_.intake.failed.is_set(), None, **clock)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))
             try:
                 yield SlackUnderTest(open_, platform, f"http://127.0.0.1:{await started}", session)

@@ -11,16 +11,20 @@ from bot.lucidia.catalog import Catalog
 from ledger.actions import Action
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId
-from ledger.store import Store
+from ledger.store import Recorded, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What commands and turns read from. ``stop`` stops what is being answered in a conversation: how many turns."""
+    """What commands and turns read from. ``stop`` stops what is being answered in a conversation: how many turns.
+
+    ``receipt`` makes the receipt of an entry, or gives None where no checkpoint can cover it just now.
+    """
 
     store: Store
     catalog: Catalog
     stop: Callable[[ConversationId], int]
+    receipt: Callable[[Recorded], Awaitable[bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)

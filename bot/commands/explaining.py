@@ -1,7 +1,7 @@
 """Commands that explain the last answer: why this model, and what is recorded of it."""
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
-from ledger.actions import Candidate, ModelAnswered, ModelCalled, RouteChosen
+from ledger.actions import Candidate, ModelAnswered, ModelCalled, ReplyPrepared, RouteChosen
 from ledger.entry import hash_text
 from ledger.money import Money, rc_text
 from ledger.store import Recorded
@@ -53,6 +53,8 @@ async def _receipt(asking: Asking, desk: Desk) -> Result:
     if not entries:
         return Result(NOTHING_YET)
     turn = entries[0].entry.turn
+    reply = [recorded for recorded in entries if isinstance(recorded.entry.action, ReplyPrepared)][-1:]
+    receipt = await desk.receipt((reply or list(entries))[-1])
     lines = [
         f"{recorded.entry.seq:>8}  {recorded.entry.action.name:<17} {recorded.hash.hex()[:32]}…" for recorded in entries
     ]
@@ -67,11 +69,28 @@ async def _receipt(asking: Asking, desk: Desk) -> Result:
                 "",
                 f"The last hash in full: `{hash_text(entries[-1].hash)}`",
                 "",
-                "*Recorded*: each entry is on disk and chained to the one before it. "
-                "`carpool ledger verify` checks the whole chain.",
+                *_standing(turn, receipt),
             ]
         )
     )
+
+
+def _standing(turn: str, receipt: bytes | None) -> list[str]:
+    """How much can be proven: *recorded* on disk, *receipted* under a signed checkpoint, which anybody can verify."""
+    if receipt is None:
+        return [
+            "*Recorded*: each entry is on disk and chained to the one before it. A signed checkpoint does not cover it yet: "
+            "ask for the receipt again in a moment."
+        ]
+    return [
+        "*Recorded*: each entry is on disk and chained to the one before it. *Receipted*: a signed checkpoint covers it. This "
+        f"is the receipt; keep it as a file, {turn}.receipt say, and anybody who has the public key can verify it offline: "
+        f"`python verify.py --receipt {turn}.receipt --key VKEY`.",
+        "",
+        "```",
+        receipt.decode().rstrip("\n"),
+        "```",
+    ]
 
 
 WHY = Command("why", "why", "says why this model gave the last answer", _why, no_arguments)

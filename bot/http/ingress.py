@@ -1,4 +1,4 @@
-"""The way in over HTTP: Slack's events and commands, and the health of the process.
+"""The way in over HTTP: Slack's events and commands, the ledger to be read, and the health of the process.
 
 Each request that is not taken gets a status and a sentence, as JSON. A signature is checked before anything is parsed.
 """
@@ -11,6 +11,9 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
+
+from bot.http.answers import NOT_KEPT, NotTaken
+from bot.http.explorer import Explorer
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -29,23 +32,15 @@ STAMP_DIGITS_MAX = 12
 BACKLOG = 512
 
 
-class NotTaken(Exception):
-    """``sentence`` is for whoever sent the request."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
-
-
 def web_app(
     slack: "AsyncApp | None",
     signing_secret: str,
     body_bytes_max: int,
     healthy: Callable[[], bool],
+    explorer: Explorer | None = None,
     clock_s: Callable[[], float] = time.time,
 ) -> "Starlette":
-    """``slack`` None leaves its way out. ``clock_s`` tells the age of signatures, in seconds since 1970."""
+    """``slack`` and ``explorer`` None leave their ways out. ``clock_s`` tells the age of signatures, in seconds since 1970."""
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.responses import JSONResponse
@@ -57,15 +52,18 @@ def web_app(
 
     async def not_taken(request: "Request", error: Exception) -> "Response":
         if isinstance(error, NotTaken):
-            return JSONResponse({"error": error.sentence}, error.status)
+            return JSONResponse({"error": error.sentence}, error.status, {"Cache-Control": NOT_KEPT})
         if isinstance(error, HTTPException):
-            return JSONResponse({"error": _of_route(error)}, error.status_code, error.headers)
+            headers = {**(error.headers or {}), "Cache-Control": NOT_KEPT}
+            return JSONResponse({"error": _of_route(error)}, error.status_code, headers)
         log.error("a request failed", exc_info=error)
         return JSONResponse({"error": "Something went wrong here. Send it again."}, 500)
 
     routes = [Route("/health", health, methods=["GET"])]
     if slack is not None:
         routes.append(Route("/slack/events", _slack(slack, signing_secret, body_bytes_max, clock_s), methods=["POST"]))
+    if explorer is not None:
+        routes += explorer.routes()
     return Starlette(routes=routes, exception_handlers={NotTaken: not_taken, HTTPException: not_taken, 500: not_taken})
 
 
@@ -158,6 +156,9 @@ async def serve(app: "Starlette", host: str, port: int, stop: asyncio.Event, on_
     import uvicorn
 
     listener = socket.create_server((host, port), backlog=BACKLOG)
+    # Taken over by each connection. asyncio does it only where a socket names its protocol; without it an answer over a
+    # connection that is kept waits some 40 ms for the client's acknowledgement of its head.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False)
     )

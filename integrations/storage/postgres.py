@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 
-from integrations.storage import postgres_batch, postgres_book, postgres_copy, postgres_schema
+from integrations.storage import postgres_batch, postgres_book, postgres_changes, postgres_copy, postgres_schema
 from integrations.storage.hold_rows import decode_hold
 from integrations.storage.postgres_errors import FOREIGN, failed, unusable
 from integrations.storage.postgres_schema import Connection, Patience
@@ -34,6 +34,7 @@ from ledger.store import (
     Recorded,
     Seal,
     Sealed,
+    TextsErased,
     TurnClosed,
     TurnOpened,
 )
@@ -205,6 +206,10 @@ class PostgresStore:
         )
         return 0 if row is None else int(row[0])
 
+    async def texts(self, erased: TextsErased) -> int:
+        query, values = postgres_changes.texts_found(erased)
+        return int(await self._read(lambda: self._readers.fetchval(query, *values)))
+
     async def scrub(self) -> None:
         """As far as a client can: what the server's log (until it has moved on), standbys and backups keep is the operator's
         to see to; the README says how."""
@@ -212,6 +217,10 @@ class PostgresStore:
 
     async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE entry.seq > $1 ORDER BY entry.seq LIMIT $2", after, count_max)
+
+    async def find(self, idem: str) -> Recorded | None:
+        found = await self._recorded("WHERE entry.idem = $1", idem) if postgres_batch.may_stand(idem) else ()
+        return found[0] if found else None
 
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE entry.turn = $1 AND entry.turn <> '' ORDER BY entry.seq", turn)
@@ -234,6 +243,10 @@ class PostgresStore:
     async def conversation(self, conversation: ConversationId) -> Conversation | None:
         row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = $1", conversation)
         return None if row is None else Conversation(conversation, row[0], row[1])
+
+    async def workspaces(self) -> tuple[WorkspaceId, ...]:
+        rows = await self._read(lambda: self._readers.fetch("SELECT DISTINCT workspace FROM conversation ORDER BY 1"))
+        return tuple(WorkspaceId(workspace) for (workspace,) in rows)
 
     async def open_turns(self, workspace: WorkspaceId) -> int:
         row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = $1", workspace)

@@ -46,7 +46,7 @@ _PROJECTIONS = ("turn", "conversation", "account", "hold", "counter", "subtree")
 async def find(writer: Connection, wanted: Wanted) -> Found:
     """Begin the transaction, wait for the head, and read what the batch needs. Nobody else appends until it has ended."""
     await writer.execute(_LOCK_HEAD)
-    rows = await writer.fetch(_FIND, [key for key in wanted.keys if _may_stand(key)])
+    rows = await writer.fetch(_FIND, [key for key in wanted.keys if may_stand(key)])
     known = {row[4]: Known(*row[5:]) for row in rows if row[4] is not None}
     return Found(as_head(*rows[0][:4]), known, await postgres_book.load(writer, wanted))
 
@@ -90,7 +90,7 @@ async def _write_subtrees(writer: Connection, subtrees: Sequence[Subtree]) -> No
         await writer.executemany(_SUBTREE, [(subtree.level, subtree.index, subtree.hash) for subtree in subtrees])
 
 
-def _may_stand(key: str) -> bool:
+def may_stand(key: str) -> bool:
     """Whether PostgreSQL can hold the key. What it cannot hold stands nowhere, and no entry is made of it."""
     try:
         return b"\0" not in key.encode()

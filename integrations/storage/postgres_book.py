@@ -16,6 +16,7 @@ _ACCOUNTS = """
 SELECT account, currency, balance, expires_us
 FROM unnest($1::text[], $2::text[]) AS pocket (workspace, owner) JOIN account USING (workspace, owner)
 WHERE workspace <> '' AND balance <> 0
+UNION SELECT account, currency, balance, expires_us FROM account WHERE workspace <> '' AND account = ANY($3::text[])
 """
 _COUNTERS = """
 SELECT workspace, subject, period, amount
@@ -54,8 +55,13 @@ async def load(connection: Connection, wanted: Wanted) -> Standing:
         holds = tuple(decode_hold(tuple(row)) for row in rows)
     counters = wanted.counters.union(*(hold.counters for hold in holds))
     pockets = wanted.pockets.union(*(pockets_of(several) for several in postings.values()))
+    drawn = (posting.account for hold in holds for posting in hold.drawn)
+    posted = (posting.account for several in postings.values() for posting in several)
     return Standing(
-        await _accounts(connection, pockets), holds, await _counters(connection, counters), tuple(postings.items())
+        await _accounts(connection, pockets, wanted.lots.union(drawn, posted)),
+        holds,
+        await _counters(connection, counters),
+        tuple(postings.items()),
     )
 
 
@@ -87,9 +93,13 @@ def account_row(account: str, currency: str, balance: int, expires_us: int | Non
     return AccountRow(Account(account), Currency(currency), balance, expires_us)
 
 
-async def _accounts(connection: Connection, pockets: Iterable[Pocket]) -> tuple[AccountRow, ...]:
+async def _accounts(
+    connection: Connection, pockets: Iterable[Pocket], named: Iterable[Account]
+) -> tuple[AccountRow, ...]:
+    """What is in the pockets, without what is empty; and the named ones, empty or not."""
     asked = list(pockets)
-    rows = await connection.fetch(_ACCOUNTS, [pocket.workspace for pocket in asked], [pocket.owner for pocket in asked])
+    workspaces, owners = [pocket.workspace for pocket in asked], [pocket.owner for pocket in asked]
+    rows = await connection.fetch(_ACCOUNTS, workspaces, owners, list(named))
     return tuple(account_row(*row) for row in rows)
 
 

@@ -27,14 +27,11 @@ _PIN = "UPDATE conversation SET pinned_model = $2 WHERE conversation = $1"
 
 NEVER_US = 2**63 - 1
 
-_ERASED = (
-    "DELETE FROM payload USING entry WHERE payload.commitment = entry.commitment"
-    " AND entry.workspace = $1 AND entry.seq < $2 AND entry.mono < $3"
-)
-_ERASE = {
-    "person": f"{_ERASED} AND entry.actor = $4",
-    "conversation": f"{_ERASED} AND entry.conversation = $4",
-    "age": f"{_ERASED} AND entry.workspace = $4",
+_WHOSE = {"person": "actor", "conversation": "conversation", "age": "workspace"}
+_FOUND = {
+    scope: "WHERE payload.commitment = entry.commitment"
+    f" AND entry.workspace = $1 AND entry.seq < $2 AND entry.mono < $3 AND entry.{column} = $4"
+    for scope, column in _WHOSE.items()
 }
 
 
@@ -45,6 +42,17 @@ async def apply(connection: Connection, changes: Sequence[Change], holder: Owner
             await connection.execute(statement, *rows[0])
         else:
             await connection.executemany(statement, rows)
+
+
+def texts_found(erased: TextsErased) -> tuple[str, Values]:
+    """The query that counts what this would delete, and its values."""
+    query = f"SELECT count(*) FROM payload, entry {_FOUND[erased.scope]}"  # noqa: S608  # names of ours
+    return query, _erased_values(erased)
+
+
+def _erased_values(erased: TextsErased) -> Values:
+    limit = NEVER_US if erased.before_us is None else erased.before_us
+    return erased.workspace, erased.seq, limit, erased.subject
 
 
 def runs(steps: Sequence[tuple[str, Touched, Values]]) -> list[tuple[str, list[Values]]]:
@@ -74,8 +82,8 @@ def _statement(change: Change, holder: OwnerId | None) -> tuple[str, Touched, Va
             return _TOUCH, ("conversation", conversation), (conversation, workspace, platform, seq)
         case ModelPinned(conversation, model):
             return _PIN, ("conversation", conversation), (conversation, model)
-        case TextsErased(workspace, scope, subject, before_us, seq):
-            limit = NEVER_US if before_us is None else before_us
-            return _ERASE[scope], ("payload", f"{scope} {subject}"), (workspace, seq, limit, subject)
+        case TextsErased(scope=scope, subject=subject):
+            statement = f"DELETE FROM payload USING entry {_FOUND[scope]}"  # noqa: S608  # names of ours
+            return statement, ("payload", f"{scope} {subject}"), _erased_values(change)
         case _:
             assert_never(change)

@@ -17,7 +17,7 @@ class Presence:
     """Held from construction to ``release``."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self.owner = OwnerId(f"{os.getpid()}-{secrets.token_hex(4)}")
         self._lock = FileLock(self._path(self.owner))

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from integrations.storage import sqlite_book, sqlite_schema
+from integrations.storage import sqlite_book, sqlite_schema, sqlite_texts
 from integrations.storage.presence import Presence
-from integrations.storage.sqlite_schema import transaction
+from integrations.storage.sqlite_schema import FAILURES, SqliteFailure, primary_code, transaction
 from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
 from ledger.chain import Replay
 from ledger.entry import decode_entry
@@ -66,15 +66,6 @@ RETURNING turn, workspace, actor, conversation, platform, kind, attempts, seq
 
 _SUBTREE = "INSERT INTO subtree (level, number, hash) VALUES (?, ?, ?)"
 _SET_HEAD = "UPDATE head SET size = ?, hash = ?, mono = ?, frontier = ?"
-
-NEVER_US = 2**63 - 1
-
-_ERASED = "SELECT commitment FROM entry WHERE commitment IS NOT NULL AND workspace = ? AND seq < ? AND mono < ?"
-_ERASE = {
-    "person": f"DELETE FROM payload WHERE commitment IN ({_ERASED} AND actor = ?)",  # noqa: S608  # names of ours
-    "conversation": f"DELETE FROM payload WHERE commitment IN ({_ERASED} AND conversation = ?)",  # noqa: S608
-    "age": f"DELETE FROM payload WHERE commitment IN ({_ERASED} AND workspace = ?)",  # noqa: S608
-}
 
 
 class SqliteStore:
@@ -160,8 +151,15 @@ class SqliteStore:
     async def spent(self, counter: Counter) -> int:
         return await self._read(lambda: sqlite_book.read_counter(self._reader, counter))
 
+    async def texts(self, erased: TextsErased) -> int:
+        return await self._read(lambda: sqlite_texts.count(self._reader, erased))
+
     async def scrub(self) -> None:
-        await self._write(self._scrub)
+        await self._write(lambda: sqlite_texts.scrub(self._writer))
+
+    async def find(self, idem: str) -> Recorded | None:
+        found = await self._recorded("WHERE idem = ?", idem)
+        return found[0] if found else None
 
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE turn = ? AND turn <> '' ORDER BY seq", turn)
@@ -184,6 +182,12 @@ class SqliteStore:
     async def conversation(self, conversation: ConversationId) -> Conversation | None:
         row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = ?", conversation)
         return None if row is None else Conversation(conversation, str(row[0]), int(row[1]))
+
+    async def workspaces(self) -> tuple[WorkspaceId, ...]:
+        rows = await self._read(
+            lambda: self._reader.execute("SELECT DISTINCT workspace FROM conversation ORDER BY 1").fetchall()
+        )
+        return tuple(WorkspaceId(workspace) for (workspace,) in rows)
 
     async def open_turns(self, workspace: WorkspaceId) -> int:
         row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = ?", workspace)
@@ -264,13 +268,6 @@ class SqliteStore:
                 "INSERT OR REPLACE INTO checkpoint (size, root, note) VALUES (?, ?, ?)", (size, root, note)
             )
 
-    def _scrub(self) -> None:
-        """Deleted bytes are zeros already (secure_delete); the log still holds the pages as they were before."""
-        self._writer.execute("VACUUM")
-        busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
-            raise StoreFailed("another process reads the ledger just now: erase again in a moment", "busy")
-
     def _hold(self, database: sqlite3.Connection, changes: Sequence[Change]) -> None:
         """A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal."""
         database.executemany(
@@ -343,7 +340,7 @@ class SqliteStore:
     async def _read(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise _failed(error) from error
 
     async def _write(self, work: Callable[[], T]) -> T:
@@ -351,7 +348,7 @@ class SqliteStore:
             raise StoreFailed(str(self._broken), self._broken.reason)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._write_thread, work)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             self._broken = _failed(error)
             raise self._broken from error
 
@@ -398,17 +395,12 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
             )
         case ModelPinned(conversation, model):
             database.execute("UPDATE conversation SET pinned_model = ? WHERE conversation = ?", (model, conversation))
-        case TextsErased(workspace, scope, subject, before_us, seq):
-            database.execute(
-                _ERASE[scope],
-                (workspace, seq, NEVER_US if before_us is None else before_us, subject),
-            )
+        case TextsErased():
+            sqlite_texts.erase(database, change)
         case _:
             assert_never(change)
 
 
-def _failed(error: sqlite3.Error) -> StoreFailed:
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = None if code is None else code & 0xFF
-    reasons: dict[int | None, FailureReason] = {sqlite3.SQLITE_FULL: "disk_full", sqlite3.SQLITE_BUSY: "busy"}
-    return StoreFailed(f"SQLite: {error}", reasons.get(primary, "input_output"))
+def _failed(error: SqliteFailure) -> StoreFailed:
+    reasons: dict[int, FailureReason] = {sqlite3.SQLITE_FULL: "disk_full", sqlite3.SQLITE_BUSY: "busy"}
+    return StoreFailed(f"SQLite: {error}", reasons.get(primary_code(error), "input_output"))

@@ -10,6 +10,7 @@ from ledger.book import NOTHING_STANDS, AccountRow, BookChange, Counter, Hold, H
 from ledger.store import Row
 
 _HOLD = "SELECT hold, workspace, state, drawn, expected, charged, counters FROM hold"
+_ACCOUNT = "SELECT account, currency, balance, expires_us FROM account"
 
 
 def load(database: sqlite3.Connection, wanted: Wanted) -> Standing:
@@ -20,8 +21,10 @@ def load(database: sqlite3.Connection, wanted: Wanted) -> Standing:
     holds = tuple(found)
     counters = wanted.counters.union(*(hold.counters for hold in holds))
     pockets = wanted.pockets.union(*(pockets_of(several) for several in postings.values()))
+    drawn = (posting.account for hold in holds for posting in hold.drawn)
+    posted = (posting.account for several in postings.values() for posting in several)
     return Standing(
-        _accounts(database, pockets),
+        _accounts(database, pockets, wanted.lots.union(drawn, posted)),
         holds,
         tuple((counter, read_counter(database, counter)) for counter in counters),
         tuple(postings.items()),
@@ -80,12 +83,15 @@ def read_balances(database: sqlite3.Connection) -> tuple[AccountRow, ...]:
     return tuple(AccountRow(Account(account), Currency(currency), *rest) for account, currency, *rest in rows)
 
 
-def _accounts(database: sqlite3.Connection, pockets: Iterable[Pocket]) -> tuple[AccountRow, ...]:
+def _accounts(
+    database: sqlite3.Connection, pockets: Iterable[Pocket], named: Iterable[Account]
+) -> tuple[AccountRow, ...]:
+    """What is in the pockets, without what is empty; and the named ones, empty or not."""
     rows = database.execute(
-        "SELECT account, currency, balance, expires_us FROM account"
-        " WHERE workspace <> '' AND balance <> 0"
-        " AND (workspace, owner) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
-        (json.dumps([(pocket.workspace, pocket.owner) for pocket in pockets]),),
+        f"{_ACCOUNT} WHERE workspace <> '' AND balance <> 0"  # noqa: S608  # text of ours
+        " AND (workspace, owner) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))"
+        f" UNION {_ACCOUNT} WHERE workspace <> '' AND account IN (SELECT value FROM json_each(?))",
+        (json.dumps([(pocket.workspace, pocket.owner) for pocket in pockets]), json.dumps(list(named))),
     )
     return tuple(AccountRow(Account(account), Currency(currency), *rest) for account, currency, *rest in rows)
 

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ledger.errors import StoreUnusable
 
 APPLICATION_ID = 0x526F6164  # "Road", so that a file says whose it is
 BUSY_TIMEOUT_S = 10.0
 BUSY_PAUSE_S = 0.01
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite's module raises. The second: of a damaged file not even the error's message need be UTF-8."""
+
+SqliteFailure: TypeAlias = sqlite3.Error | UnicodeDecodeError
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -47,9 +51,9 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
         try:
             _prepare(database, path)
             return
-        except sqlite3.DatabaseError as error:
+        except FAILURES as error:
             # SQLite's own timeout does not cover the change to WAL, which another process may be making just now.
-            if _primary(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > give_up_s:
+            if primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > give_up_s:
                 raise StoreUnusable(f"{path} cannot be used: {error}", _remedy(error)) from error
             time.sleep(BUSY_PAUSE_S)
 
@@ -117,16 +121,20 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
-def _primary(error: sqlite3.DatabaseError) -> int:
-    """The error's code without what SQLite adds to tell its kinds apart."""
+def primary_code(error: SqliteFailure) -> int:
+    """The error's code without what SQLite adds to tell its kinds apart; 0 where it has none."""
+    if isinstance(error, UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT
     code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code
 
 
-def _remedy(error: sqlite3.DatabaseError) -> str:
-    match _primary(error):
+def _remedy(error: SqliteFailure) -> str:
+    match primary_code(error):
         case sqlite3.SQLITE_FULL:
             return "The disk is full: free some space, then start again."
+        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN:
+            return "See that the disk is not full and the folder may be written, then start again."
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             return "It is not a SQLite database, or it is damaged: move it away and restore your last copy of it."
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:

@@ -31,7 +31,6 @@ FORBIDDEN = (
     "discord",
     "stripe",
     "xllamacpp",
-    "cryptography",
 )
 
 
@@ -195,7 +194,6 @@ async def test_a_conversation_with_the_local_model_imports_no_sdk_of_a_provider(
     assert first.status == 0
     home.settings = {"CARPOOL_SCRIPTED": "", "CARPOOL_LOCAL_ENABLED": "true", "CARPOOL_OUTPUT_TOKENS_MAX": "4"}
     second = await home.run("chat", given=b"hello", program=program)
-    # Keys are made once in the life of a ledger, so cryptography was loaded the first time only.
     assert not set(second.err.split()) & set(FORBIDDEN)
 
 

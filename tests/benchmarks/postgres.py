@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 
 from integrations.storage.postgres import PostgresStore
-from ledger.actions import TurnFinished
+from ledger.actions import ReplySent
 from ledger.chain import seal
 from ledger.entry import HOUSE, Draft
 from ledger.roadchain import RoadChain, new_salt
@@ -24,12 +24,12 @@ CALLERS = 32
 RUN_S = 4.0
 PROCESS_CALLERS = 1000
 
-_ENTRY = "INSERT INTO entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+_ENTRY = "INSERT INTO entry VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 _PAYLOAD = "INSERT INTO payload VALUES ($1, $2, $3)"
 
 
 def draft(key: str) -> Draft:
-    return Draft(TurnFinished("answered"), HOUSE, key, b"text")
+    return Draft(ReplySent(1, False), HOUSE, key, b"text")
 
 
 async def postgres(folder: Path) -> list[Figure]:
@@ -97,7 +97,8 @@ def _with_a_lock(connection: asyncpg.Connection) -> Callable[[str], Awaitable[No
             entry, payload = row.entry, row.entry.payload
             assert payload is not None
             values = (entry.seq, row.leaf, row.hash, entry.idem, entry.turn, row.conversation, entry.action.name)
-            await connection.execute(_ENTRY, *values, payload.digest)
+            beside = (entry.actor, entry.workspace, entry.mono, payload.digest)
+            await connection.execute(_ENTRY, *values, *beside)
             await connection.execute(_PAYLOAD, payload.digest, row.salt, row.body)
 
     return append

@@ -171,6 +171,7 @@ async def test_the_owner_of_a_database_needs_no_other_right(postgres: Server, em
             await roadchain.append(received("t1"), draft("1", b"text"))
             assert len(await store.claim(store.owner, ["test"], 10, 1 << 60)) == 1
             assert await store.replay() == 2
+            await store.scrub()
     finally:
         await postgres.drop(empty)
         await postgres.execute("DROP ROLE plain")

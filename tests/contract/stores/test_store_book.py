@@ -28,7 +28,7 @@ from ledger.errors import InsufficientBalance, LedgerError, LimitReached
 from ledger.merkle import EMPTY_FRONTIER, grow
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
-from ledger.store import Store
+from ledger.store import Store, TextsErased
 from tests.postgres import Server
 from tests.stores import Opens, opening
 
@@ -182,8 +182,11 @@ async def test_a_text_that_is_erased_is_gone_and_its_entry_stands(
         ):
             await roadchain.append(draft)
         hashes = [item.hash for item in await store.entries(-1, 10)]
+        found = TextsErased(WorkspaceId("w1"), erased.scope, erased.subject, erased.before_us, 5)
+        assert await store.texts(found) == 5 - len(left)
         await roadchain.append(money("erase", erased))
         await roadchain.append(said("t5", "w1", "a1", "c1"))
+        assert await store.texts(found) == 0
     recorded = await store.entries(-1, 10)
     assert [item.entry.turn for item in recorded if item.body is not None] == [*left, "t5"]
     assert [item.hash for item in recorded][:5] == hashes

@@ -176,6 +176,7 @@ async def test_a_key_that_can_stand_in_no_entry_fails_alone(store: Store) -> Non
             return_exceptions=True,
         )
     assert [isinstance(outcome, InvalidEntry) for outcome in outcomes] == [False, True, True, False]
+    assert await store.find("nul\0") is None
     assert (await store.head()).size == 2
 
 

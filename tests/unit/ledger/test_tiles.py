@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.errors import ChainBroken, HashMismatch
+from ledger.errors import ChainBroken, HashMismatch, NotFound
 from ledger.merkle import EMPTY_FRONTIER, grow
 from ledger.note import Signer
-from ledger.tiles import Exported, export, tile_path
+from ledger.tiles import Exported, export, parse_tile_path, read_tile, tile_path
 from tests.fakes.memory_log import MemoryLog
 
 SIGNER = Signer("carpool.local", b"s" * 32)
@@ -52,6 +52,34 @@ def names(folder: Path) -> list[str]:
 def test_a_tile_has_the_path_of_the_specification(index: int, width: int, path: str) -> None:
     assert tile_path(0, index, width) == path
     assert tile_path(None, index, width) == path.replace("/0/", "/entries/", 1)
+    assert parse_tile_path(path) == (0, index, width)
+    assert parse_tile_path(path.replace("/0/", "/entries/", 1)) == (None, index, width)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tile/0/0",
+        "tile/00/000",
+        "tile/64/000",
+        "tile/0/x000/001",
+        "tile/0/001/000",
+        "tile/0/x001",
+        "tile/0/000.p/0",
+        "tile/0/000.p/256",
+        "tile/0/000.p/07",
+        "tile/0/000.p",
+        "tile/0/000/",
+        "tile/0/-01",
+        "tile/0/٠٠١",
+        "tile/entries/../../roadchain.db",
+        "tile/data/000",
+        "tile/0/" + "x001/" * 40 + "000",
+    ],
+)
+def test_a_path_in_another_spelling_is_no_tile(path: str) -> None:
+    with pytest.raises(NotFound):
+        parse_tile_path(path)
 
 
 async def test_a_log_of_600_entries_is_three_tiles_and_three_bundles(tmp_path: Path) -> None:
@@ -104,6 +132,32 @@ async def test_the_tiles_above_are_right_beyond_65536_entries(tmp_path: Path) ->
     partial = {name: len(data) // 32 for name, data in found.items() if ".p/" in name and "entries" not in name}
     assert partial == {"tile/0/273.p/112": 112, "tile/1/001.p/17": 17, "tile/2/000.p/1": 1}
     assert grow(EMPTY_FRONTIER, chunks(found["tile/1/000"]))[0].root() == found["tile/2/000.p/1"]
+
+
+async def test_each_file_of_an_export_is_what_is_read_under_its_path(tmp_path: Path) -> None:
+    tree = log(66_000)
+    await exported(tree, tmp_path)
+    found = {name: data for name, data in files(tmp_path).items() if name.startswith("tile/")}
+    assert {name: (await read_tile(tree, name, 66_000)).data for name in found} == found
+    assert (await read_tile(tree, "tile/0/000.p/17", 66_000)).data == found["tile/0/000"][: 17 * 32]
+
+
+@pytest.mark.parametrize(
+    "path", ["tile/0/002.p/89", "tile/0/002", "tile/entries/003.p/1", "tile/1/000.p/3", "tile/2/000.p/1", "tile/63/000"]
+)
+async def test_a_tile_that_the_tree_does_not_fill_is_not_there(path: str) -> None:
+    tree = log(600)
+    with pytest.raises(NotFound):
+        await read_tile(tree, path, 600)
+    assert not tree.reads
+
+
+async def test_a_tile_that_contradicts_itself_is_not_read() -> None:
+    for damage, path in ((swap_leaf, "tile/0/000"), (swap_leaf, "tile/entries/000"), (lose_root, "tile/1/000.p/2")):
+        tree = log(600)
+        damage(tree)
+        with pytest.raises(ChainBroken):
+            await read_tile(tree, path, 600)
 
 
 def chunks(data: bytes) -> list[bytes]:

@@ -1,0 +1,256 @@
+"""A book that is kept the simple way, to hold the real one against: one dict of balances, all of it tried on a copy.
+
+Written from the chart of accounts and the table of entry kinds, and sharing no code with ``ledger.book`` or ``ledger.rules``.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ledger import credit_actions as kinds
+from ledger.actions import LedgerCreated
+from ledger.entry import Draft
+
+Purse = tuple[str, str]
+
+
+class Refused(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass
+class ModelHold:
+    workspace: str
+    drawn: list[tuple[str, int]]
+    expected: int
+    counters: Sequence[tuple[str, str, str]]
+    state: str = "open"
+    charged: int = 0
+    total: int = 0
+
+
+@dataclass
+class Model:
+    """``balances`` with debits above 0. ``moves`` has, by its place in the chain, what each entry posted."""
+
+    balances: dict[Purse, int] = field(default_factory=dict)
+    lots: dict[str, int | None] = field(default_factory=dict)
+    holds: dict[str, ModelHold] = field(default_factory=dict)
+    moves: list[list[tuple[str, str, int]]] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    now_us: int = 0
+
+    def record(self, group: Sequence[Draft], now_us: int) -> str | None:
+        """The code with which the group is refused, or None where all of it stands."""
+        holds = {name: copy.copy(hold) for name, hold in self.holds.items()}
+        now_us = max(self.now_us, now_us)
+        trial = Model(dict(self.balances), dict(self.lots), holds, list(self.moves), list(self.drafts), now_us)
+        try:
+            for draft in group:
+                trial._record(draft)
+        except Refused as refused:
+            return refused.code
+        self.__dict__.update(trial.__dict__)
+        return None
+
+    def worth(self, account: str, currency: str = "RC") -> int:
+        """As its owner reads it: what is in a purse, or owed, is above 0."""
+        balance = self.balances.get((account, currency), 0)
+        return balance if account[0] in "AX" else -balance
+
+    def spent(self, counter: tuple[str, str, str]) -> int:
+        """Counted anew from the holds, each time."""
+        total = 0
+        for hold in self.holds.values():
+            if counter in hold.counters:
+                total += {"open": hold.expected, "settled": hold.charged}.get(hold.state, 0)
+        return total
+
+    def open_holds(self) -> list[tuple[str, str]]:
+        return [(name, hold.workspace) for name, hold in self.holds.items() if hold.state in ("open", "reversed")]
+
+    def held(self, workspace: str) -> int:
+        """What the holds say is held: a hold whose settle was reversed holds again until it is voided."""
+        return sum(
+            hold.total
+            for hold in self.holds.values()
+            if hold.workspace == workspace and hold.state in ("open", "reversed")
+        )
+
+    def _record(self, draft: Draft) -> None:
+        posted: list[tuple[str, str, int]] = []
+        self._posted = posted
+        self._act(draft)
+        for account, currency, amount in posted:
+            self.balances[account, currency] = self.balances.get((account, currency), 0) + amount
+        for account, currency, _ in posted:
+            if ":ws:" in account and self.worth(account, currency) < 0:
+                raise Refused("RC001")
+        self.moves.append(posted)
+        self.drafts.append(draft)
+
+    def _move(self, debit: str, credit: str, amount: int, currency: str = "RC") -> None:
+        if amount:
+            self._posted.append((debit, currency, amount))
+            self._posted.append((credit, currency, -amount))
+
+    def _act(self, draft: Draft) -> None:
+        w, action = draft.scope.workspace, draft.action
+        paid, debt, frozen = f"L:ws:{w}:paid", f"A:ws:{w}:debt", f"L:ws:{w}:frozen"
+        refund = f"L:ws:{w}:refund_hold"
+        if any(
+            isinstance(value := getattr(action, name, 0), int) and value < 0 for name in ("amount", "paid", "price")
+        ):
+            raise Refused("RC008")
+        match action:
+            case kinds.CreditTopup(rail=rail, paid=amount, tax=tax, discount=discount, lot=lot, expires_us=until):
+                owed = min(amount, self.worth(debt))
+                self._move(f"A:{rail}:clearing", debt, owed)
+                self._move(f"A:{rail}:clearing", paid, amount - owed)
+                self._move(f"A:{rail}:clearing", "L:tax", tax)
+                if discount:
+                    self._lot("X:promo", w, lot, discount, until)
+            case kinds.CreditGranted(lot=lot, amount=amount, expires_us=until):
+                self._lot("X:promo", w, lot, amount, until)
+            case kinds.RewardGranted(lot=lot, amount=amount, expires_us=until):
+                self._lot("X:rewards", w, lot, amount, until)
+            case kinds.PlanGranted(rail=rail, credit=credit, deferred=deferred):
+                self._move(f"A:{rail}:clearing", f"L:ws:{w}:plan", credit)
+                self._move(f"A:{rail}:clearing", "L:deferred", deferred)
+            case kinds.RevenueRecognised(amount=amount):
+                self._move("L:deferred", "R:subscription", amount)
+            case kinds.CreditExpired(pool=pool):
+                account = f"L:ws:{w}:{pool}"
+                self._move(account, "X:promo" if pool.startswith("promo") else "R:breakage", self.worth(account))
+            case kinds.CreditAllocated(source=source, target=target, amount=amount):
+                if source == target:
+                    raise Refused("RC007")
+                self._move(f"{paid}:{source}".rstrip(":"), f"{paid}:{target}".rstrip(":"), amount)
+            case kinds.RefundHeld(amount=amount):
+                self._move(paid, refund, amount)
+            case kinds.RefundSent(rail=rail, amount=amount):
+                self._move(refund, f"A:{rail}:clearing", amount)
+            case kinds.RefundFailed(rail=rail, amount=amount):
+                self._move(f"A:{rail}:clearing", paid, amount)
+            case kinds.RefundedOutside(rail=rail, amount=amount):
+                unspent = min(amount, self.worth(paid))
+                self._move(paid, f"A:{rail}:clearing", unspent)
+                self._move(debt, f"A:{rail}:clearing", amount - unspent)
+            case kinds.DisputeWithdrawn(rail=rail, amount=amount, fee=fee):
+                self._move(f"A:{rail}:disputed", f"A:{rail}:clearing", amount)
+                self._move("X:dispute", f"A:{rail}:clearing", fee)
+            case kinds.CreditFrozen(amount=amount):
+                self._move(paid, frozen, min(amount, self.worth(paid)))
+            case kinds.CreditUnfrozen(amount=amount):
+                self._move(frozen, paid, amount)
+            case kinds.DisputeWon(rail=rail, amount=amount):
+                self._move(f"A:{rail}:clearing", f"A:{rail}:disputed", amount)
+            case kinds.DisputeLost(rail=rail, amount=amount, owed=owed):
+                there = min(amount, self.worth(frozen))
+                self._move(frozen, f"A:{rail}:disputed", there)
+                self._move(debt if owed else "X:baddebt", f"A:{rail}:disputed", amount - there)
+            case kinds.DebtWrittenOff(amount=amount):
+                self._move("X:baddebt", debt, amount)
+            case kinds.PaymentUnmatched(rail=rail, amount=amount, currency=currency):
+                self._move(f"A:{rail}:clearing", f"L:suspense:{rail}", amount, currency)
+            case kinds.SuspenseResolved(rail=rail, amount=amount, currency=currency, target=target):
+                if target == "paid" and currency != "RC":
+                    raise Refused("RC006")
+                into = paid if target == "paid" else f"A:{rail}:clearing"
+                self._move(f"L:suspense:{rail}", into, amount, currency)
+            case kinds.CreditReserved() | kinds.CreditSettled() | kinds.CreditVoided():
+                self._call(draft, action)
+            case kinds.CreditReversed():
+                self._reverse(w, action)
+            case LedgerCreated():
+                pass
+            case _:
+                raise AssertionError(f"the model does not know {action.name}")
+
+    def _lot(self, expense: str, w: str, lot: str, amount: int, until: int | None) -> None:
+        account = f"L:ws:{w}:promo:{lot}"
+        self._move(expense, account, amount)
+        if amount and (until is not None or account not in self.lots):
+            self.lots[account] = until  # a later grant without an end does not take the first one's away
+
+    def _pools(self, draft: Draft, agent: str) -> list[str]:
+        w = draft.scope.workspace
+        lots = [
+            (until is None, until or 0, account)
+            for account, until in self.lots.items()
+            if account.startswith(f"L:ws:{w}:promo:") and (until is None or until > self.now_us)
+        ]
+        own = [f"L:ws:{w}:paid:user:{draft.scope.actor}"] + ([f"L:ws:{w}:paid:agent:{agent}"] if agent else [])
+        return [account for *_, account in sorted(lots)] + [f"L:ws:{w}:plan", *own, f"L:ws:{w}:paid"]
+
+    def _draw(self, pools: Sequence[str], amount: int) -> list[tuple[str, int]]:
+        drawn: list[tuple[str, int]] = []
+        for account in pools:
+            taken = min(amount, self.worth(account))
+            if taken > 0:
+                drawn.append((account, taken))
+                amount -= taken
+        return drawn
+
+    def _call(self, draft: Draft, action: kinds.CreditReserved | kinds.CreditSettled | kinds.CreditVoided) -> None:
+        w = draft.scope.workspace
+        held = f"L:ws:{w}:held"
+        if isinstance(action, kinds.CreditReserved):
+            if action.hold in self.holds:
+                raise Refused("RC002")
+            if self.worth(f"A:ws:{w}:debt") > 0:
+                raise Refused("RC001")
+            counters = [(str(w), limit.subject, limit.period) for limit in action.limits]
+            for counter, limit in zip(counters, action.limits, strict=True):
+                if self.spent(counter) + action.expected > limit.cap:
+                    raise Refused("RC005")
+            drawn = self._draw(self._pools(draft, action.agent), action.amount)
+            if sum(amount for _, amount in drawn) < action.amount:
+                raise Refused("RC001")
+            for account, amount in drawn:
+                self._move(account, held, amount)
+            self.holds[action.hold] = ModelHold(w, drawn, action.expected, counters, total=action.amount)
+            return
+        hold = self.holds.get(action.hold)
+        if hold is None:
+            raise Refused("RC003")
+        if hold.workspace != w:
+            raise Refused("RC010")
+        if hold.state not in (("open", "reversed") if isinstance(action, kinds.CreditVoided) else ("open",)):
+            raise Refused("RC002")
+        if isinstance(action, kinds.CreditVoided):
+            returned, hold.state = hold.total, "voided"
+            self._move("X:absorbed", f"L:provider:{action.provider}:suspense", action.estimate)
+        else:
+            extra = self._draw(self._pools(draft, ""), max(0, action.price - hold.total))
+            hold.charged = min(action.price, hold.total + sum(amount for _, amount in extra))
+            for account, amount in extra:
+                self._move(account, "R:usage", amount)
+            self._move(held, "R:usage", min(hold.total, hold.charged))
+            returned, hold.state = hold.total - min(hold.total, hold.charged), "settled"
+            self._move(f"X:provider:{action.provider}", f"L:provider:{action.provider}:accrued", action.cost)
+            for item in action.absorbed:
+                self._move("X:absorbed", f"L:provider:{item.provider}:accrued", item.amount)
+        for account, amount in reversed(hold.drawn):
+            back = min(amount, returned)
+            self._move(held, account, back)
+            returned -= back
+
+    def _reverse(self, w: str, action: kinds.CreditReversed) -> None:
+        posted = self.moves[action.entry] if action.entry < len(self.moves) else []
+        if not posted:
+            raise Refused("RC003")
+        if any(":ws:" in account and account.split(":")[2] != w for account, _, _ in posted):
+            raise Refused("RC010")
+        hold = self.holds.get(action.hold)
+        if action.hold and (hold is None or hold.workspace != w or hold.state != "settled"):
+            raise Refused("RC003")
+        freed = sum(amount for account, _, amount in posted if account.endswith(":held"))
+        used = -sum(amount for account, _, amount in posted if account == "R:usage")
+        if (freed, used) != ((hold.total, hold.charged) if hold else (0, 0)):
+            raise Refused("RC002")  # of what moves what is held only a settle is reversed, and its hold is named
+        if hold:
+            hold.state, hold.charged = "reversed", 0
+        self._posted += [(account, currency, -amount) for account, currency, amount in posted]
