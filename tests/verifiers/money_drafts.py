@@ -16,6 +16,7 @@ from ledger.credit_actions import (
     CreditSettled,
     CreditTopup,
     CreditUnfrozen,
+    CreditVoided,
     DebtWrittenOff,
     DisputeLost,
     DisputeWithdrawn,
@@ -65,10 +66,14 @@ def tour(workspace: int, number: int) -> Tour:
 
 
 def reversals(made: Tour, receipts: Sequence[Receipt]) -> list[Draft]:
-    """Take the last three back: the settle of the hold, what was held, and the grant that it was drawn from."""
-    grant, reserve, settle = (receipt.seq for receipt in receipts[-3:])
-    actions = (CreditReversed(settle, f"tour/{made.name}"), CreditReversed(reserve), CreditReversed(grant))
-    return [Draft(action, made.scope, f"reversal/{action.entry}") for action in actions]
+    """Take the last three back: the settle, then its hold, which is open again, and the grant that it was drawn from."""
+    grant, _, settle = (receipt.seq for receipt in receipts[-3:])
+    hold = f"tour/{made.name}"
+    return [
+        Draft(CreditReversed(settle, hold), made.scope, f"reversal/{settle}"),
+        Draft(CreditVoided(hold), made.scope, f"{hold}/void"),
+        Draft(CreditReversed(grant), made.scope, f"reversal/{grant}"),
+    ]
 
 
 def _paid_in(scope: Scope, workspace: int, name: str) -> Iterator[CreditAction]:
