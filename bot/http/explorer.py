@@ -90,8 +90,8 @@ class Explorer:
         seq = _number("The entry", request.path_params["seq"])
         now = await self._size()
         leaf = await self._leaf(seq, now)
-        size = given.get("size") if "size" in given else await self._signed_or(now, seq + 1)
-        if size is None or size <= seq:
+        size = given["size"] if "size" in given else await self._signed_or(now, seq + 1)
+        if size <= seq:
             raise NotTaken(400, f"A tree of {size} entries does not hold entry {seq}: size has to be above {seq}.")
         if size > now:
             raise _beyond(now, f"tree of {size} entries")
