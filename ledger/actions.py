@@ -268,7 +268,9 @@ def field_names(kind: type) -> tuple[str, ...]:
 
 
 def _encode(value: object) -> Field:
-    if value is None or isinstance(value, (str, int)):  # a bool is an int; written as a union it would be made at each call
+    if value is None or isinstance(
+        value, (str, int)
+    ):  # a bool is an int; written as a union it would be made at each call
         return value
     if isinstance(value, tuple):
         return [{name: _encode(getattr(item, name)) for name in field_names(type(item))} for item in value]
