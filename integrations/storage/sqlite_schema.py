@@ -13,6 +13,8 @@ from ledger.errors import StoreUnusable
 APPLICATION_ID = 0x526F6164  # "Road", so that a file says whose it is
 BUSY_TIMEOUT_S = 10.0
 BUSY_PAUSE_S = 0.01
+LOG_PAGES = 8000
+"""How long the write-ahead log grows (32 MB) before its pages are copied to the database: each waits for the disk twice more."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -60,6 +62,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA foreign_keys = ON")
     database.execute("PRAGMA secure_delete = ON")
     database.execute("PRAGMA synchronous = FULL")
+    database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     (journal,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
     (synchronous,) = database.execute("PRAGMA synchronous").fetchone()
     if (journal, synchronous) != ("wal", 2):
