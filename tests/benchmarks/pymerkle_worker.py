@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from pymerkle import SqliteTree  # type: ignore[import-not-found]  # in another environment
+from pymerkle import SqliteTree
 
 LIMIT_S = 120.0
 LEAF_BYTES = 450
