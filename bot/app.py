@@ -117,6 +117,7 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
     async with AsyncExitStack() as stack:
         store, keys = await stack.enter_async_context(open_ledger(settings))
         roadchain = await stack.enter_async_context(RoadChain(store))
+        await _check_key(store, keys)
         notary = await open_notary(settings, store, keys)
         await _found(roadchain, store, keys, settings.origin)
         pseudonyms = Pseudonyms(keys.pseudonyms)
@@ -253,15 +254,20 @@ async def _open_store(settings: Settings) -> "SqliteStore | PostgresStore":
 
 
 async def _found(roadchain: RoadChain, store: Store, keys: Keys, origin: str) -> None:
-    """Write the genesis entry of a new ledger; see that an existing one is that of these keys."""
+    """Write the genesis entry of a new ledger."""
     if (await store.head()).size == 0:
         created = LedgerCreated(origin, secrets.token_hex(16), keys.public_key)
         # Two processes that start at once both try; one of them writes it.
         with contextlib.suppress(KeyReused):
             await roadchain.append(Draft(created, HOUSE, GENESIS_KEY))
-    (first,) = await store.entries(-1, 1)
-    genesis = first.entry.action
-    if not isinstance(genesis, LedgerCreated) or not await _is_its_key(store, genesis, keys.public_key):
+        await _check_key(store, keys)
+
+
+async def _check_key(store: Store, keys: Keys) -> None:
+    """See that a ledger is that of these keys."""
+    first = await store.entries(-1, 1)
+    genesis = first[0].entry.action if first else None
+    if first and not (isinstance(genesis, LedgerCreated) and await _is_its_key(store, genesis, keys.public_key)):
         raise StoreUnusable(
             "the ledger was begun with another key than the one in CARPOOL_HOME",
             "Restore ledger.key and pseudonyms.key that belong to it, or name another ledger in CARPOOL_DATABASE_URL.",

@@ -245,7 +245,7 @@ Field: TypeAlias = None | bool | int | str | list[dict[str, "Field"]]
 
 def encode_action(action: Action) -> dict[str, Field]:
     """The action's own fields, as they stand in an entry."""
-    return {name: _encode(getattr(action, name)) for name in field_names(type(action))}
+    return {name: _encode(getattr(action, name)) for name in _FIELDS[type(action)]}
 
 
 def decode_action(name: str, data: Mapping[str, object]) -> Action:
@@ -268,8 +268,10 @@ def field_names(kind: type) -> tuple[str, ...]:
 
 
 def _encode(value: object) -> Field:
+    if value is None or isinstance(
+        value, (str, int)
+    ):  # a bool is an int; written as a union it would be made at each call
+        return value
     if isinstance(value, tuple):
         return [{name: _encode(getattr(item, name)) for name in field_names(type(item))} for item in value]
-    if value is None or isinstance(value, bool | int | str):
-        return value
     raise InvalidEntry(f"a field of type {type(value).__name__} has no canonical form")

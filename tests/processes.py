@@ -24,6 +24,11 @@ STEPS_MAX = 40
 AT_ONCE = 4
 
 
+def kept_environment() -> dict[str, str]:
+    """What another program gets of this one's environment."""
+    return {name: value for name, value in os.environ.items() if name in KEPT}
+
+
 @dataclass(frozen=True)
 class Done:
     status: int
@@ -43,7 +48,6 @@ class Home:
         self.folder.mkdir(parents=True, exist_ok=True)
         script = self.folder / "script.json"
         script.write_text(json.dumps(self.script), encoding="utf-8")
-        kept = {name: value for name, value in os.environ.items() if name in KEPT}
         own = {
             "CARPOOL_HOME": str(self.folder / "home"),
             "CARPOOL_SCRIPTED": str(script),
@@ -51,7 +55,7 @@ class Home:
             "PYTHONPATH": str(PROJECT),
             "PYTHONWARNINGS": "error",
         }
-        return {**kept, **own, **self.settings}
+        return {**kept_environment(), **own, **self.settings}
 
     async def start(self, *arguments: str, program: Sequence[str] = CARPOOL) -> Process:
         return await asyncio.create_subprocess_exec(

@@ -18,6 +18,9 @@ FAILURES = (sqlite3.Error, UnicodeDecodeError)
 
 SqliteFailure: TypeAlias = sqlite3.Error | UnicodeDecodeError
 
+LOG_PAGES = 8000
+"""How long the write-ahead log grows (32 MB) before its pages are copied to the database: each waits for the disk twice more."""
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in autocommit, usable from the one thread that will own it."""
@@ -64,6 +67,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA foreign_keys = ON")
     database.execute("PRAGMA secure_delete = ON")
     database.execute("PRAGMA synchronous = FULL")
+    database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     (journal,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
     (synchronous,) = database.execute("PRAGMA synchronous").fetchone()
     if (journal, synchronous) != ("wal", 2):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks.figures import Figure, machine
+from tests.benchmarks.ledger import ledger
 from tests.benchmarks.lucidia import lucidia
 from tests.benchmarks.postgres import postgres
 from tests.benchmarks.slack import slack
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "starting": starting,
     "store": store,
     "postgres": postgres,
+    "ledger": ledger,
 }
 COLUMNS = ("What", "CarPool", "Beside it, in the same run", "Ratio", "Goal")
 

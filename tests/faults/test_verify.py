@@ -19,9 +19,11 @@ from ledger.actions import LedgerCreated
 from ledger.credit_actions import CreditAction, CreditReserved, CreditSettled, CreditTopup
 from ledger.entry import HOUSE, Draft, Scope
 from ledger.merkle import EMPTY_FRONTIER, encode_frontier, grow
+from ledger.notary import Notary
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.verify import NotALedger, NotVerified, Verified, verify_database
+from tests.benchmarks.logs import GENESIS, SIGNER, turn
 from tests.house import DATABASE, RecordingPlatform, asks, running_house
 
 Change = Callable[[sqlite3.Connection], object]
@@ -149,6 +151,44 @@ def test_a_flipped_bit_anywhere_in_an_entry_is_found(ledger: Path) -> None:
             forge(copy, sql(f"UPDATE entry SET leaf = x'{flipped.hex()}' WHERE seq = {seq}"))
             with pytest.raises(NotVerified):
                 verify_database(copy)
+
+
+async def signed_twice(folder: Path) -> Path:
+    """700 entries, with a checkpoint in the middle of the second tile, and one in the third."""
+    store = await SqliteStore.open(folder / "roadchain.db")
+    notary = await Notary.open(store, [SIGNER], folder / "checkpoint")
+    async with RoadChain(store) as roadchain:
+        for size, more in ((300, 300), (700, 400)):
+            await roadchain.append(*drafts_to(size)[-more:])
+            await notary.sign()
+    await store.aclose()
+    return folder / "roadchain.db"
+
+
+def drafts_to(size: int) -> list[Draft]:
+    return [GENESIS, *(draft for number in range(size // 7 + 1) for draft in turn(number))][:size]
+
+
+async def test_a_whole_ledger_is_verified_without_looking_at_each_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await signed_twice(tmp_path)
+    entry_by_entry = verify._verify
+    monkeypatch.setattr(verify, "_verify", pytest.fail)
+    verified = verify_database(path, [verify.read_key(SIGNER.verifier().text())])
+    with closing(sqlite3.connect(path)) as database:
+        assert verified == entry_by_entry(database)
+
+
+@pytest.mark.parametrize(("size", "entry"), [(300, 299), (700, 699)])
+async def test_a_checkpoint_over_other_entries_is_found_wherever_it_was_signed(
+    tmp_path: Path, size: int, entry: int
+) -> None:
+    path = await signed_twice(tmp_path)
+    forge(path, lambda database: database.execute("UPDATE checkpoint SET root = zeroblob(32) WHERE size = ?", (size,)))
+    with pytest.raises(NotVerified, match="a checkpoint was signed over other entries") as found:
+        verify_database(path)
+    assert found.value.seq == entry
 
 
 def test_an_erased_text_leaves_the_chain_verified(ledger: Path) -> None:
