@@ -85,7 +85,8 @@ def _standing(turn: str, receipt: bytes | None) -> list[str]:
     return [
         "*Recorded*: each entry is on disk and chained to the one before it. *Receipted*: a signed checkpoint covers it. This "
         f"is the receipt; keep it as a file, {turn}.receipt say, and anybody who has the public key can verify it offline: "
-        f"`python verify.py --receipt {turn}.receipt --key VKEY`. (`carpool ledger receipt {turn}` prints it with its lines whole.)",
+        f"`python verify.py --receipt {turn}.receipt --key VKEY`. (`carpool ledger receipt {turn}` prints it with its "
+        "lines whole.)",
         "",
         "```",
         receipt.decode().rstrip("\n"),
