@@ -19,7 +19,7 @@ FAILURES = (sqlite3.Error, UnicodeDecodeError)
 SqliteFailure: TypeAlias = sqlite3.Error | UnicodeDecodeError
 
 LOG_PAGES = 8000
-"""How long the write-ahead log grows (32 MB) before its pages are copied to the database: each waits for the disk twice more."""
+"""How long the write-ahead log grows (32 MB) before its pages are copied to the database. Whether it helps is not settled."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
