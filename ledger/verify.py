@@ -33,7 +33,7 @@ import re
 import sqlite3
 import sys
 from binascii import hexlify
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,7 +227,8 @@ def _verify_at_once(database: sqlite3.Connection) -> Verified | None:
     """What ``_verify`` checks, as comparisons of whole lists, a tile at a time. None where something is not in order."""
     try:
         texts = _texts(database)
-        chain, tree, book = _Chain(None), _Tree(_checkpoints(database)), _Book(database)
+        signed = _kept_checkpoints(database)
+        chain, tree, book = _Chain(None), _Tree(dict(signed)), _Book(database)
         size, named, there = 0, 0, 0
         rows = database.execute(_COLUMNS)
         while tile := rows.fetchmany(TILE_WIDTH):
@@ -246,6 +247,10 @@ def _verify_at_once(database: sqlite3.Connection) -> Verified | None:
                 or found != told
                 or seqs != tuple(range(size, size + len(tile)))
             ):
+                return None
+            # Of a checkpoint that is kept too, the root is checked when the tree has its size; any other is for the other way.
+            telling = [(seq, leaves[seq - size]) for seq in seqs if actions[seq - size] == b"checkpoint.signed"]
+            if any(root not in signed.get(count, ()) for count, root in _told_checkpoints(telling)):
                 return None
             for seq, leaf in enumerate(leaves, size):
                 if _NO_MONEY not in leaf:
@@ -492,16 +497,27 @@ def _folded(stack: Sequence[bytes]) -> bytes:
 
 def _checkpoints(database: sqlite3.Connection) -> dict[int, list[bytes]]:
     """The roots that were signed, by size: those that are kept, and those that entries tell of."""
+    roots = _kept_checkpoints(database)
+    entries = database.execute("SELECT seq, leaf FROM entry WHERE action = 'checkpoint.signed'")
+    for size, root in _told_checkpoints(entries):
+        roots.setdefault(size, []).append(root)
+    return roots
+
+
+def _kept_checkpoints(database: sqlite3.Connection) -> dict[int, list[bytes]]:
     roots: dict[int, list[bytes]] = {}
     for size, root in database.execute("SELECT size, root FROM checkpoint"):
         roots.setdefault(size, []).append(root)
-    for seq, leaf in database.execute("SELECT seq, leaf FROM entry WHERE action = 'checkpoint.signed'"):
+    return roots
+
+
+def _told_checkpoints(entries: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    for seq, leaf in entries:
         try:
             told = json.loads(leaf)
-            roots.setdefault(int(told["size"]), []).append(bytes.fromhex(told["root"]))
+            yield int(told["size"]), bytes.fromhex(told["root"])
         except (ValueError, KeyError, TypeError) as error:
             raise NotVerified(HASH_VERIFICATION_FAILED, seq, "it does not say which checkpoint was signed") from error
-    return roots
 
 
 _NO_MONEY = b'"postings":[]'

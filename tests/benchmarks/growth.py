@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-WIDTH, HEIGHT = 760, 460
-LEFT, RIGHT, TOP, BOTTOM = 84, 196, 44, 56
+WIDTH, HEIGHT = 800, 460
+LEFT, RIGHT, TOP, BOTTOM = 84, 236, 44, 56
 LABEL_GAP = 16
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
