@@ -13,6 +13,7 @@ from typing import Protocol
 from bot.intake import Accepted
 from bot.limits import Limits
 from bot.platforms.base import Address, Incoming, PlatformError, PlatformName, Presence, Reply, Screen, Silent
+from bot.platforms.terminal_keys import silent_keys
 from bot.platforms.terminal_screen import TerminalScreen, drop_output, say_aside, write_whole
 from ledger.actions import TurnOutcome
 from ledger.pseudonyms import ConversationId, TurnId
@@ -192,7 +193,7 @@ async def _ask(talk: Talk, platform: TerminalPlatform, session: Session, text: s
     event_identity = f"{session.id}/{secrets.token_hex(8)}"
     accepted = await talk.accept(Incoming(session.address, event_identity, text))
     platform.expect(accepted.turn)
-    with _interrupts(lambda: talk.stop(accepted.conversation)):
+    with silent_keys(), _interrupts(lambda: talk.stop(accepted.conversation)):
         return await talk.ended(accepted.turn)
 
 
