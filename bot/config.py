@@ -48,6 +48,7 @@ class Settings:
     openai_api_key: Secret
     openai_base_url: str
     openai_models: tuple[str, ...]
+    catalogue: Path | None
     anthropic_api_key: Secret
     gemini_api_key: Secret
     xai_api_key: Secret
@@ -146,6 +147,9 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.names,
             "",
             "which of its models are offered, with commas between",
+        ),
+        Setting(
+            "catalogue", "CARPOOL_CATALOGUE", readers.file, "", "a TOML file of models: more of them, or other prices"
         ),
         Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
         Setting("gemini_api_key", "GEMINI_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
