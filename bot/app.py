@@ -22,6 +22,8 @@ from bot.intake import Intake
 from bot.keys import Keys, create_keys, keys_exist, read_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
+from bot.lucidia.policy import Policy
+from bot.lucidia.watch import Watch
 from bot.platforms.base import Platform
 from bot.retention import Retention
 from bot.turn import House
@@ -30,6 +32,7 @@ from integrations.tools.base import EMPTY_TOOLBOX
 from ledger.actions import LedgerCreated
 from ledger.entry import HOUSE, Draft
 from ledger.errors import ChainBroken, KeyReused, StoreUnusable
+from ledger.money import Money
 from ledger.notary import CHECKPOINT_FILE, Notary
 from ledger.note import Signer, parse_vkey
 from ledger.pseudonyms import Pseudonyms
@@ -128,7 +131,14 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         # The intake is given the house, and a command of the house stops what the intake runs.
         witness = await stack.enter_async_context(_witness(settings))
         checkpoints = Checkpoints(notary, roadchain, store, settings.home / SIGNING_LOCK, witness)
-        desk = Desk(store, models.catalog, lambda conversation: intake.stop(conversation), checkpoints.receipt)
+        desk = Desk(
+            store,
+            models.catalog,
+            lambda conversation: intake.stop(conversation),
+            checkpoints.receipt,
+            Watch(store, clock_us),
+            _policy(settings),
+        )
         house = House(roadchain, desk, models.adapters, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
@@ -204,6 +214,11 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def _policy(settings: Settings) -> Policy:
+    budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
+    return Policy(settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget)
 
 
 def open_shelf(settings: Settings) -> cards.Shelf:

@@ -14,6 +14,8 @@ from bot.commands.base import Desk
 from bot.intake import Intake
 from bot.limits import Limits
 from bot.lucidia.catalog import Catalog, ModelCard, Rates, Tier
+from bot.lucidia.policy import Policy
+from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Incoming, Platform, PlatformName, Presence, Reply, Screen
 from bot.turn import House
 from integrations.storage.sqlite import SqliteStore
@@ -41,10 +43,11 @@ def card(
     reasons: bool = False,
     languages: tuple[str, ...] = (),
     knows_until: str = "",
+    model: str = "m",
 ) -> ModelCard:
     return ModelCard(
         ProviderName(name),
-        ModelName("m"),
+        ModelName(model),
         100_000,
         4_096,
         images,
@@ -159,6 +162,7 @@ async def running_house(
     cards: Sequence[ModelCard] | None = None,
     limits: Limits = Limits(),
     toolbox: Toolbox = EMPTY_TOOLBOX,
+    policy: Policy = Policy(),
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
 ) -> AsyncIterator[Open]:
     """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
@@ -171,7 +175,10 @@ async def running_house(
         stack.push_async_callback(store.aclose)
         roadchain = await stack.enter_async_context(RoadChain(store))
         await roadchain.append(GENESIS)
-        desk = Desk(store, Catalog.of(cards), lambda conversation: intake.stop(conversation), _no_receipt)
+        watch = Watch(store, clock_us)
+        desk = Desk(
+            store, Catalog.of(cards), lambda conversation: intake.stop(conversation), _no_receipt, watch, policy
+        )
         by_provider = {ProviderName(name): adapter for name, adapter in adapters.items()}
         house = House(roadchain, desk, by_provider, {platform.name: platform}, toolbox, limits)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)
