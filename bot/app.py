@@ -201,13 +201,26 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
 
 
-def open_explorer(settings: Settings, store: Store) -> "Explorer | None":
-    """What shows the ledger over HTTP, where that is wanted."""
+@asynccontextmanager
+async def open_explorer(settings: Settings, store: Store) -> "AsyncIterator[Explorer | None]":
+    """What shows the ledger over HTTP, where that is wanted. In PostgreSQL it reads as a role that sees no text.
+
+    Raises ``StoreUnusable``.
+    """
     if not settings.explorer_enabled:
-        return None
+        yield None
+        return
     from bot.http.explorer import Explorer
 
-    return Explorer(store, settings.limits.page_entries_max)
+    if isinstance(settings.database, Path):
+        yield Explorer(store, settings.limits.page_entries_max)
+        return
+    from integrations.storage.postgres_published import PublishedLog
+
+    async with PublishedLog.opened(settings.database.reveal()) as published:
+        if published is None:
+            log.warning("the explorer reads as CarPool's own user: the server has no role carpool_explorer for it")
+        yield Explorer(published or store, settings.limits.page_entries_max)
 
 
 def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:
