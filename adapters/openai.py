@@ -28,7 +28,8 @@ class OpenAIAdapter(BaseAdapter):
 
     ``output_limit`` names the field that carries ``max_output_tokens``. Where it is None, OpenAI gets
     ``max_completion_tokens``, since its reasoning models refuse the other, and any other server ``max_tokens``, since
-    many know nothing else. The SDK's own retries are off: the turn journals each attempt.
+    many know nothing else. ``organization`` and ``project`` say who is billed, where the key belongs to several. The SDK's
+    own retries are off: the turn journals each attempt.
     """
 
     def __init__(
@@ -37,12 +38,16 @@ class OpenAIAdapter(BaseAdapter):
         api_key: str | None,
         base_url: str | None = None,
         output_limit: OutputLimit | None = None,
+        *,
+        organization: str = "",
+        project: str = "",
     ) -> None:
         self.provider = provider
         self._api_key = api_key or None
         self._base_url = (base_url or OPENAI_URL).rstrip("/")
         self._is_openai = self._base_url == OPENAI_URL
         self._output_limit = output_limit or ("max_completion_tokens" if self._is_openai else "max_tokens")
+        self._billed = {"OpenAI-Organization": organization, "OpenAI-Project": project}
         self._opening = asyncio.Lock()
         self._opened: tuple[AsyncOpenAI, AsyncCompletions] | None = None
 
@@ -106,7 +111,13 @@ class OpenAIAdapter(BaseAdapter):
             sdk = importlib.import_module("openai")
         except ImportError as error:
             raise NotConfigured("The package openai is not installed: run `make` again.") from error
-        client: AsyncOpenAI = sdk.AsyncOpenAI(api_key=self._api_key or NO_KEY, base_url=self._base_url, max_retries=0)
+        client: AsyncOpenAI = sdk.AsyncOpenAI(
+            api_key=self._api_key or NO_KEY,
+            base_url=self._base_url,
+            max_retries=0,
+            # Left to itself, the SDK reads them from the environment, and would tell them to another provider.
+            default_headers={name: value or sdk.Omit() for name, value in self._billed.items()},
+        )
         return client, client.chat.completions
 
 

@@ -181,7 +181,13 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 
         # A server of one's own may ask for no key; the SDK wants one all the same.
         key = settings.openai_api_key.reveal() or "none"
-        adapters[cards.OPENAI] = OpenAIAdapter(cards.OPENAI, key, settings.openai_base_url or None)
+        adapters[cards.OPENAI] = OpenAIAdapter(
+            cards.OPENAI,
+            key,
+            settings.openai_base_url or None,
+            organization=settings.openai_org_id,
+            project=settings.openai_project_id,
+        )
         card = cards.compatible_card if settings.openai_base_url else cards.openai_card
         listed += [card(model) for model in settings.openai_models]
     if settings.local_enabled:
