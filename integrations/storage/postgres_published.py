@@ -71,7 +71,7 @@ class PublishedLog:
 
     async def _rows(self, query: str, *values: int) -> list[Any]:
         try:
-            return await self._readers.fetch(query, *values)
+            return list(await self._readers.fetch(query, *values))
         except FOREIGN as error:
             raise failed(error) from error
 
