@@ -84,6 +84,10 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
         from bot import console
 
         return _complete(console.doctor(settings))
+    if arguments.command == "models":
+        from bot import models_console
+
+        return _complete(models_console.list_models(settings))
     return _complete(_of_ledger(arguments, settings))
 
 
@@ -170,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     web = commands.add_parser("web", help="answer in Slack")
     web.add_argument("--socket", action="store_true", help="over Socket Mode, without a public address")
     commands.add_parser("config", help="print the settings in force and where each came from")
+    commands.add_parser("models", help="list the models that are known: prices, and what is missing to use them")
     commands.add_parser("doctor", help="say what is on, off and wrong")
     ledger = commands.add_parser("ledger", help="look at RoadChain")
     of_ledger = ledger.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,8 @@ the model's card 81 and 88 in two runs. With llama.cpp's own 0.8 a model this sm
 EMBEDDED_DRY_MULTIPLIER = 0.8
 EMBEDDED_OUTPUT_TOKENS_MAX = 400
 """A model this small repeats itself where it should end; what it says after some 300 words is of no use to anybody."""
+
+EMBEDDED_LANGUAGES = ("en",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +169,9 @@ async def _witness(settings: Settings) -> AsyncIterator[Witness | None]:
 async def open_models(settings: Settings) -> AsyncIterator[Models]:
     """Every adapter that is set up. None of them connects, imports an SDK or reads weights before its first call.
 
-    Raises ``NotConfigured`` where a script in place of a model is none.
+    Raises ``NotConfigured`` where a script in place of a model is none, or the operator's catalogue is wrong.
     """
+    shelf = open_shelf(settings)
     adapters: dict[ProviderName, BaseAdapter] = {}
     listed: list[ModelCard] = []
     warm_up = _nothing
@@ -188,8 +192,8 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
             organization=settings.openai_org_id,
             project=settings.openai_project_id,
         )
-        card = cards.compatible_card if settings.openai_base_url else cards.openai_card
-        listed += [card(model) for model in settings.openai_models]
+        card = shelf.compatible_card if settings.openai_base_url else shelf.card
+        listed += [card(cards.OPENAI, model) for model in settings.openai_models]
     if settings.local_enabled:
         from adapters.blackroad_local import EMBEDDED_MODEL
 
@@ -199,12 +203,21 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         output_tokens_max = (
             EMBEDDED_OUTPUT_TOKENS_MAX if settings.local_model is None else settings.local_context_tokens
         )
-        listed.append(cards.local_card(model, settings.local_context_tokens, output_tokens_max))
+        languages = EMBEDDED_LANGUAGES if settings.local_model is None else ()
+        listed.append(cards.local_card(model, settings.local_context_tokens, output_tokens_max, languages))
         warm_up = local.warm_up
     try:
         yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def open_shelf(settings: Settings) -> cards.Shelf:
+    """The catalogue: every model that is known, connected or not. Raises ``NotConfigured``."""
+    try:
+        return cards.read_shelf(settings.catalogue, datetime.now(UTC).date())
+    except ValueError as error:
+        raise NotConfigured(f"{error}. bot/lucidia/models.toml shows the form; or unset CARPOOL_CATALOGUE.") from error
 
 
 @asynccontextmanager

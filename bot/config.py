@@ -50,6 +50,7 @@ class Settings:
     openai_org_id: str
     openai_project_id: str
     openai_models: tuple[str, ...]
+    catalogue: Path | None
     anthropic_api_key: Secret
     gemini_api_key: Secret
     google_api_key: Secret
@@ -156,6 +157,9 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.names,
             "",
             "which of its models are offered, with commas between",
+        ),
+        Setting(
+            "catalogue", "CARPOOL_CATALOGUE", readers.file, "", "a TOML file of models: more of them, or other prices"
         ),
         Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
         Setting("gemini_api_key", "GEMINI_API_KEY", readers.secret, "", "recognised; its adapter comes later"),

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from bot.app import OpenHouse, embedded_is_best, open_explorer, open_house, open_ledger, open_models
 from bot.commands.past import questions
+from bot.commands.table import completions
 from bot.config import Settings
 from bot.platforms.base import PlatformError
 from bot.platforms.terminal import (
@@ -72,7 +73,10 @@ async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
         warming = asyncio.create_task(models.warm_up())
         try:
             before = await _asked_before(house, session)
-            return await _unless_failed(house, converse(house.intake, platform, screen, session, before))
+            talking = converse(
+                house.intake, platform, screen, session, before, lambda line: completions(line, models.catalog)
+            )
+            return await _unless_failed(house, talking)
         finally:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)

@@ -13,7 +13,7 @@ from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.base import Desk
 from bot.intake import Intake
 from bot.limits import Limits
-from bot.lucidia.catalog import Catalog, ModelCard, Rates
+from bot.lucidia.catalog import Catalog, ModelCard, Rates, Tier
 from bot.platforms.base import Address, Incoming, Platform, PlatformName, Presence, Reply, Screen
 from bot.turn import House
 from integrations.storage.sqlite import SqliteStore
@@ -31,7 +31,16 @@ ME = Address(PlatformName("test"), "team", "channel", "thread", "person")
 
 
 def card(
-    name: str, quality: int = 50, *, images: bool = False, tools: bool = True, rates: Rates | None = None
+    name: str,
+    quality: int = 50,
+    *,
+    images: bool = False,
+    tools: bool = True,
+    rates: Rates | None = None,
+    tiers: tuple[Tier, ...] = (),
+    reasons: bool = False,
+    languages: tuple[str, ...] = (),
+    knows_until: str = "",
 ) -> ModelCard:
     return ModelCard(
         ProviderName(name),
@@ -43,6 +52,10 @@ def card(
         tools,
         quality=quality,
         rates=rates or Rates(0, 0),
+        tiers=tiers,
+        reasons=reasons,
+        languages=languages,
+        knows_until=knows_until,
     )
 
 

@@ -1,7 +1,7 @@
 """Commands that steer: which model answers here, and stop."""
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments, one_word
-from bot.lucidia.catalog import Catalog
+from bot.lucidia.catalog import Catalog, price_text
 from ledger.actions import MessageReceived, SettingChanged
 
 AUTOMATIC = "auto"
@@ -25,9 +25,13 @@ async def _model(asking: Asking, desk: Desk) -> Result:
 def _listed(catalog: Catalog, pinned: str) -> str:
     if not catalog.cards:
         return "No model is connected. `carpool doctor` says what is missing."
-    lines = [f"- `{card.label}`{' (chosen here)' if card.label == pinned else ''}" for card in catalog.cards]
+    lines = [
+        f"- `{card.label}`{' (chosen here)' if card.label == pinned else ''}, {price_text(card)}"
+        for card in catalog.cards
+    ]
     how = "`/model NAME` chooses one for this conversation, `/model auto` leaves the choice to Lucidia."
-    return "\n".join(["Connected models, best first:", "", *lines, "", how])
+    prices = "Prices are for a million tokens, in and out. "
+    return "\n".join(["Connected models, best first:", "", *lines, "", prices + how])
 
 
 async def _stop(asking: Asking, desk: Desk) -> Result:

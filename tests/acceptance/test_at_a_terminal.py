@@ -142,3 +142,17 @@ async def test_the_embedded_model_says_that_it_is_small_and_how_to_plug_in_a_bet
     assert "It is very small, so expect mistakes." in first
     assert "OPENAI_API_KEY" in first
     assert "CARPOOL_LOCAL_MODEL" in first
+
+
+async def test_tab_completes_a_command_and_the_name_of_a_model(home: Home) -> None:
+    async with terminal(home) as (screen, process):
+        await screen.sees(PROMPT)
+        screen.type("/mod\t")
+        await screen.sees("el")
+        screen.type(" scr\t")
+        await screen.sees("ipted/script")
+        screen.type(ENTER)
+        await screen.sees("scripted/script answers in this conversation from now on.")
+        await screen.sees(PROMPT)
+        screen.type(CTRL_D)
+        assert await asyncio.to_thread(process.wait, 20) == 0
