@@ -25,12 +25,20 @@ from adapters.messages import (
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long nothing may be said: before the first token, and between two. A model that thinks may say nothing for long."""
+
+    first_token_s: float = 90.0
+    between_tokens_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One question to one model.
 
     ``max_output_tokens`` is a ceiling that the adapter sends to the provider. ``timeout_s`` is how long the whole answer
-    may take; the adapter gives it to its SDK, and the caller enforces it as well. ``response_schema`` asks for an answer
-    that is JSON of that schema.
+    may take, and ``patience`` how long it may say nothing; the adapter keeps both, and the caller the first as well.
+    ``response_schema`` asks for an answer that is JSON of that schema.
 
     A setting stands here when two providers share it; any other is a constructor argument of its adapter.
     """
@@ -41,6 +49,7 @@ class ChatRequest:
     timeout_s: float
     tools: tuple[ToolSpec, ...] = ()
     response_schema: JsonObject | None = None
+    patience: Patience = Patience()
 
 
 class BaseAdapter(ABC):

@@ -91,17 +91,15 @@ class LocalAdapter(BaseAdapter):
         async with deadline.waiting():
             llama = await self._llama()
             await self._slots.acquire()
+        deadline.asked()
         decoder = ChunkDecoder()
         try:
             async with aclosing(llama.ask(body)) as chunks:
-                while True:
-                    async with deadline.waiting():
-                        chunk = await anext(chunks, None)
-                    if chunk is None:
-                        break
+                while (chunk := await deadline.next(chunks)) is not None:
                     if "error" in chunk:
                         raise _as_adapter_error(chunk["error"])
                     for event in decoder.decode(chunk):
+                        deadline.spoke()
                         yield event
         finally:
             self._slots.release()

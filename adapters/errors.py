@@ -3,7 +3,10 @@
     AdapterError
         RateLimited(retry_after_s)   429: the same call may work later
         Unavailable                  5xx, 529, connection refused or cut: the provider, not the request
-        TimedOut                     no answer, or no further event, within the request's time
+        TimedOut                     no whole answer within the request's time, or the provider gave up itself (408)
+            ConnectTimedOut          no connection in time: nothing was asked
+            FirstTokenTimedOut       asked, and nothing was said in time
+            WentSilent               nothing more was said for too long, in the midst of an answer
         RefusedKey                   401, 403: the key is missing, wrong or may not do this
         NotConfigured(remedy)        the adapter lacks a key, file or package; remedy says what to do
         RequestTooLong               413, or more tokens than the model takes
@@ -39,6 +42,18 @@ class Unavailable(AdapterError):
 
 class TimedOut(AdapterError):
     code = "timed_out"
+
+
+class ConnectTimedOut(TimedOut):
+    code = "connect_timed_out"
+
+
+class FirstTokenTimedOut(TimedOut):
+    code = "first_token_timed_out"
+
+
+class WentSilent(TimedOut):
+    code = "went_silent"
 
 
 class RefusedKey(AdapterError):

@@ -1,34 +1,28 @@
-"""OpenAI, and any server that speaks its chat completions, through the official SDK."""
+"""OpenAI through its Responses API, and any server that speaks its chat completions: through the official SDK."""
 
-import asyncio
-import importlib
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from adapters.base import BaseAdapter, ChatRequest
+from adapters.base import ChatRequest
 from adapters.deadline import Deadline
-from adapters.errors import BadReply, NotConfigured
-from adapters.messages import ProviderName, ReplyEvent
-from adapters.openai_errors import as_adapter_error, sdk_errors
-from adapters.openai_wire import ChunkDecoder, Wire, encode_messages, encode_schema, encode_tools
+from adapters.messages import ProviderName
+from adapters.openai_compatible import CONNECT_S, CompatibleAdapter, OpenAISdk, OutputLimit
+from adapters.responses_wire import ResponseDecoder, encode_request
+from adapters.streaming import events_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-    from openai.resources.chat import AsyncCompletions
 
 OPENAI_URL = "https://api.openai.com/v1"
-NO_KEY = "none"
-"""Sent as the key to a compatible server that needs none: the SDK insists on having one."""
 
-OutputLimit = Literal["max_completion_tokens", "max_tokens"]
+Api = Literal["responses", "completions"]
 
 
-class OpenAIAdapter(BaseAdapter):
+class OpenAIAdapter(CompatibleAdapter):
     """``base_url`` None means OpenAI's own; any other server may do without a key.
 
-    ``output_limit`` names the field that carries ``max_output_tokens``. Where it is None, OpenAI gets
-    ``max_completion_tokens``, since its reasoning models refuse the other, and any other server ``max_tokens``, since
-    many know nothing else. The SDK's own retries are off: the turn journals each attempt.
+    ``api`` is which of the two interfaces is spoken. Where it is None, OpenAI gets Responses, which alone gives reasoning
+    back, and any other server chat completions, since many know nothing else. ``organization`` and ``project`` say who is
+    billed, where the key belongs to several.
     """
 
     def __init__(
@@ -37,83 +31,31 @@ class OpenAIAdapter(BaseAdapter):
         api_key: str | None,
         base_url: str | None = None,
         output_limit: OutputLimit | None = None,
+        *,
+        api: Api | None = None,
+        organization: str = "",
+        project: str = "",
+        connect_s: float = CONNECT_S,
     ) -> None:
-        self.provider = provider
-        self._api_key = api_key or None
-        self._base_url = (base_url or OPENAI_URL).rstrip("/")
-        self._is_openai = self._base_url == OPENAI_URL
-        self._output_limit = output_limit or ("max_completion_tokens" if self._is_openai else "max_tokens")
-        self._opening = asyncio.Lock()
-        self._opened: tuple[AsyncOpenAI, AsyncCompletions] | None = None
+        url = (base_url or OPENAI_URL).rstrip("/")
+        is_openai = url == OPENAI_URL
+        super().__init__(
+            provider,
+            api_key,
+            url,
+            # OpenAI's reasoning models refuse the other.
+            output_limit=output_limit or ("max_completion_tokens" if is_openai else "max_tokens"),
+            headers={"OpenAI-Organization": organization, "OpenAI-Project": project},
+            connect_s=connect_s,
+            lacks="Set OPENAI_API_KEY, or OPENAI_BASE_URL to a compatible server that needs no key."
+            if is_openai and not api_key
+            else "",
+        )
+        self._api = api or ("responses" if is_openai else "completions")
 
-    async def chat(self, request: ChatRequest) -> AsyncIterator[ReplyEvent]:
-        deadline = Deadline(request)
-        async with deadline.waiting():
-            completions = await self._open()
-        decoder = ChunkDecoder()
-        try:
-            async with deadline.waiting():
-                stream = await completions.create(**self._body(request), timeout=request.timeout_s)
-            try:
-                chunks = aiter(stream)
-                while True:
-                    async with deadline.waiting():
-                        chunk = await anext(chunks, None)
-                    if chunk is None:
-                        break
-                    for event in decoder.decode(_as_wire(chunk)):
-                        yield event
-            finally:
-                await stream.close()
-        except sdk_errors() as error:
-            # A server may repeat the key in its message, and the cause's message reaches the log.
-            repeats_key = self._api_key is not None and self._api_key in str(error)
-            raise as_adapter_error(error) from (None if repeats_key else error)
-        for event in decoder.end():
-            yield event
-
-    async def aclose(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened[0].close()
-
-    def _body(self, request: ChatRequest) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": request.model,
-            "messages": encode_messages(request.messages),
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            self._output_limit: request.max_output_tokens,
-        }
-        if request.tools:
-            body["tools"] = encode_tools(request.tools)
-        if request.response_schema is not None:
-            body["response_format"] = encode_schema(request.response_schema)
-        return body
-
-    async def _open(self) -> "AsyncCompletions":
-        if self._api_key is None and self._is_openai:
-            raise NotConfigured("Set OPENAI_API_KEY, or OPENAI_BASE_URL to a compatible server that needs no key.")
-        async with self._opening:
-            if self._opened is None:
-                # The SDK takes more than a second to import, and a client a tenth to build: in a thread, so that nobody
-                # else's answer waits.
-                self._opened = await asyncio.to_thread(self._build)
-            return self._opened[1]
-
-    def _build(self) -> "tuple[AsyncOpenAI, AsyncCompletions]":
-        try:
-            sdk = importlib.import_module("openai")
-        except ImportError as error:
-            raise NotConfigured("The package openai is not installed: run `make` again.") from error
-        client: AsyncOpenAI = sdk.AsyncOpenAI(api_key=self._api_key or NO_KEY, base_url=self._base_url, max_retries=0)
-        return client, client.chat.completions
-
-
-def _as_wire(chunk: Any) -> Wire:
-    """The SDK checks no types: it makes a chunk of whatever JSON came."""
-    try:
-        wire: Wire = chunk.to_dict(warnings=False)
-    except AttributeError as error:
-        raise BadReply("a chunk that is no JSON object") from error
-    return wire
+    def _events(self, client: "AsyncOpenAI", request: ChatRequest, deadline: Deadline) -> Any:
+        if self._api == "completions":
+            return super()._events(client, request, deadline)
+        body = encode_request(request, self.provider)
+        decoder = ResponseDecoder(self.provider)
+        return events_of(OpenAISdk(), lambda: client.responses.create(**body), decoder, deadline, self._api_key)

@@ -1,8 +1,5 @@
 """The openai SDK's errors as ours, for each provider that is reached through it."""
 
-import email.utils
-import math
-import time
 from collections.abc import Mapping
 
 from adapters.errors import (
@@ -16,6 +13,7 @@ from adapters.errors import (
     TimedOut,
     Unavailable,
 )
+from adapters.http_errors import of_status, of_transport, retry_after_s
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
@@ -37,16 +35,18 @@ def as_adapter_error(error: Exception) -> AdapterError:
 
     kind = type(error).__name__
     match error:
-        case openai.APITimeoutError() | httpx2.TimeoutException():
-            return TimedOut(kind)
-        case openai.APIConnectionError() | httpx2.HTTPError() | httpx2.StreamError():
+        case openai.APITimeoutError():
+            return of_transport(error.__cause__) if error.__cause__ else TimedOut(kind)
+        case openai.APIConnectionError():
             return Unavailable(kind)
+        case httpx2.HTTPError() | httpx2.StreamError():
+            return of_transport(error)
         case openai.APIResponseValidationError():
             return BadReply(kind)
         case openai.APIStatusError():
             return _of_status(error.status_code, error.code, error.type, error.response.headers)
         case openai.APIError():  # an error in the midst of a stream, whose status was 200
-            return _of_code(error.code, error.type) or Unavailable(f"{kind} in the stream")
+            return of_code(error.code, error.type) or Unavailable(f"{kind} in the stream")
         case openai.ContentFilterFinishReasonError():
             return Filtered(kind)
         case UnicodeEncodeError():
@@ -60,51 +60,21 @@ def as_adapter_error(error: Exception) -> AdapterError:
 
 
 def _of_status(status: int, code: str | None, kind: str | None, headers: Mapping[str, str]) -> AdapterError:
-    error = _of_code(code, kind) or _of_bare_status(status)
+    error = of_code(code, kind) or of_status(status)
     error.retry_after_s = retry_after_s(headers)
     return error
 
 
-def _of_bare_status(status: int) -> AdapterError:
-    text = f"status {status}"
-    match status:
-        case 401 | 403:
-            return RefusedKey(text)
-        case 408:
-            return TimedOut(text)
-        case 413:
-            return RequestTooLong(text)
-        case 429:
-            return RateLimited(text)
-        case _:
-            return Unavailable(text) if status >= 500 else Refused(text)
-
-
-def _of_code(code: str | None, kind: str | None) -> AdapterError | None:
-    """The codes that say more than their status does. OpenAI's have one; compatible servers may use ``type`` instead."""
+def of_code(code: str | None, kind: str | None) -> AdapterError | None:
+    """Codes that say more than a status does. OpenAI's errors have one; compatible servers may use ``type`` instead."""
     for name in (code, kind):
         match name:
             case "context_length_exceeded" | "string_above_max_length" | "exceed_context_size_error":
                 return RequestTooLong(name)
-            case "content_filter" | "content_policy_violation":
+            case "content_filter" | "content_policy_violation" | "image_content_policy_violation" | "bio_policy":
                 return Filtered(name)
             case "insufficient_quota":  # status 429, but waiting does not help
                 return RefusedKey(name)
             case "rate_limit_exceeded":
                 return RateLimited(name)
     return None
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now, of ``Retry-After`` (a number or an HTTP date: RFC 9110, section 10.2.3) or OpenAI's own header."""
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * unit_s
-        except (KeyError, ValueError):
-            continue
-        if math.isfinite(seconds):
-            return max(0.0, seconds)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
-    except (KeyError, ValueError):
-        return None

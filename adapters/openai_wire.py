@@ -17,6 +17,7 @@ from adapters.messages import (
     Image,
     JsonObject,
     Message,
+    ProviderName,
     ProviderState,
     ReasoningDelta,
     ReplyEvent,
@@ -104,6 +105,7 @@ class ChunkDecoder:
     _reason: FinishReason | None = None
     _usage: Usage | None = None
     _begun: bool = False
+    spoke: bool = False
 
     def decode(self, chunk: Mapping[str, Any]) -> Iterator[ReplyEvent]:
         """Raises ``BadReply`` for what is no chunk."""
@@ -118,11 +120,14 @@ class ChunkDecoder:
 
     def _decode_choice(self, choice: Mapping[str, Any]) -> Iterator[ReplyEvent]:
         delta = choice.get("delta") or {}
-        if reasoning := delta.get("reasoning_content"):
-            yield ReasoningDelta(_text(reasoning))
+        if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
+            self.spoke = True
+            yield ReasoningDelta(text_of(reasoning))
         if text := delta.get("content") or delta.get("refusal"):
-            yield TextDelta(_text(text))
+            self.spoke = True
+            yield TextDelta(text_of(text))
         for fragment in delta.get("tool_calls") or ():
+            self.spoke = True
             self._take_fragment(fragment)
         if reason := choice.get("finish_reason"):
             self._reason = decode_reason(reason)
@@ -132,9 +137,9 @@ class ChunkDecoder:
         # Some servers give no index: they send each call whole.
         call = self._calls.setdefault(len(self._calls) if index is None else int(index), _Call())
         function = fragment.get("function") or {}
-        call.id = call.id or _text(fragment.get("id") or "")
-        call.name = call.name or _text(function.get("name") or "")
-        call.arguments.append(_text(function.get("arguments") or ""))
+        call.id = call.id or text_of(fragment.get("id") or "")
+        call.name = call.name or text_of(function.get("name") or "")
+        call.arguments.append(text_of(function.get("arguments") or ""))
 
     def end(self) -> Iterator[ReplyEvent]:
         """What is due when the stream has ended.
@@ -152,26 +157,33 @@ class ChunkDecoder:
                 yield Finished(self._reason, self._usage)
             case "stop" | "tool_calls":
                 for index, call in sorted(self._calls.items()):
-                    yield _whole(index, call)
+                    yield whole_call(call.id or f"call_{index}", call.name, "".join(call.arguments))
                 # Some servers say "stop" where they ask for tools, and the other way round.
                 yield Finished("tool_calls" if self._calls else "stop", self._usage)
             case _:
                 assert_never(self._reason)
 
 
-def _whole(index: int, call: _Call) -> ToolCall:
-    if not call.name:
+def whole_call(id: str, name: object, arguments: object) -> ToolCall:
+    """Raises ``BadReply`` for what cannot be carried out."""
+    if not isinstance(name, str) or not name:
         raise BadReply("a tool call without a name")
     try:
-        arguments = json.loads("".join(call.arguments) or "{}")
-    except ValueError as error:
+        parsed = json.loads(text_of(arguments or "{}"))
+    except (ValueError, TypeError) as error:
         raise BadReply("a tool call whose arguments are not JSON") from error
-    if not isinstance(arguments, dict):
+    if not isinstance(parsed, dict):
         raise BadReply("a tool call whose arguments are not a JSON object")
-    return ToolCall(ToolCallId(call.id or f"call_{index}"), call.name, arguments)
+    return ToolCall(ToolCallId(id), name, parsed)
 
 
-def _text(value: object) -> str:
+def own_state(message: Message, provider: ProviderName) -> str | None:
+    """What this provider wrote as its whole answer, where it is to have that back in place of the other parts."""
+    states = [part for part in message.parts if isinstance(part, ProviderState) and part.provider == provider]
+    return states[-1].payload if states else None
+
+
+def text_of(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
     return value
@@ -193,12 +205,17 @@ def decode_reason(reason: object) -> FinishReason:
 
 
 def decode_usage(usage: Mapping[str, Any]) -> Usage:
+    """xAI counts reasoning beside the answer's tokens, and not among them: its total tells."""
     read = usage.get("prompt_tokens_details") or {}
     written = usage.get("completion_tokens_details") or {}
+    asked, output = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+    reasoning = int(written.get("reasoning_tokens") or 0)
+    if reasoning and usage.get("total_tokens") == asked + output + reasoning:
+        output += reasoning
     return Usage(
-        input=int(usage.get("prompt_tokens") or 0),
-        output=int(usage.get("completion_tokens") or 0),
+        input=asked,
+        output=output,
         cache_read=int(read.get("cached_tokens") or 0),
         cache_write=int(read.get("cache_write_tokens") or 0),
-        reasoning=int(written.get("reasoning_tokens") or 0),
+        reasoning=reasoning,
     )

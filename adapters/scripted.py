@@ -14,7 +14,9 @@ from adapters.deadline import Deadline
 from adapters.errors import (
     AdapterError,
     BadReply,
+    ConnectTimedOut,
     Filtered,
+    FirstTokenTimedOut,
     NotConfigured,
     RateLimited,
     Refused,
@@ -22,6 +24,7 @@ from adapters.errors import (
     RequestTooLong,
     TimedOut,
     Unavailable,
+    WentSilent,
 )
 from adapters.messages import (
     Finished,
@@ -34,7 +37,20 @@ from adapters.messages import (
     Usage,
 )
 
-ERRORS = (BadReply, Filtered, NotConfigured, RateLimited, Refused, RefusedKey, RequestTooLong, TimedOut, Unavailable)
+ERRORS = (
+    BadReply,
+    ConnectTimedOut,
+    Filtered,
+    FirstTokenTimedOut,
+    NotConfigured,
+    RateLimited,
+    Refused,
+    RefusedKey,
+    RequestTooLong,
+    TimedOut,
+    Unavailable,
+    WentSilent,
+)
 SOME_USAGE = Usage(input=10, output=5)
 
 
@@ -104,6 +120,7 @@ class ScriptedAdapter(BaseAdapter):
         reply = script(request) if callable(script) else script[min(len(self.requests), len(script) - 1)]
         self.requests.append(request)
         deadline = Deadline(request)
+        deadline.asked()
         for step in reply:
             match step:
                 case Pause(seconds):
@@ -117,6 +134,7 @@ class ScriptedAdapter(BaseAdapter):
                 case KillThisProcess():
                     os.kill(os.getpid(), signal.SIGKILL)
                 case _:
+                    deadline.spoke()
                     yield step
 
 

@@ -195,7 +195,13 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 
         # A server of one's own may ask for no key; the SDK wants one all the same.
         key = settings.openai_api_key.reveal() or "none"
-        adapters[cards.OPENAI] = OpenAIAdapter(cards.OPENAI, key, settings.openai_base_url or None)
+        adapters[cards.OPENAI] = OpenAIAdapter(
+            cards.OPENAI,
+            key,
+            settings.openai_base_url or None,
+            organization=settings.openai_org_id,
+            project=settings.openai_project_id,
+        )
         card = shelf.compatible_card if settings.openai_base_url else shelf.card
         listed += [card(cards.OPENAI, model) for model in settings.openai_models]
     if settings.local_enabled:
@@ -229,13 +235,26 @@ def open_shelf(settings: Settings) -> cards.Shelf:
         raise NotConfigured(f"{error}. bot/lucidia/models.toml shows the form; or unset CARPOOL_CATALOGUE.") from error
 
 
-def open_explorer(settings: Settings, store: Store) -> "Explorer | None":
-    """What shows the ledger over HTTP, where that is wanted."""
+@asynccontextmanager
+async def open_explorer(settings: Settings, store: Store) -> "AsyncIterator[Explorer | None]":
+    """What shows the ledger over HTTP, where that is wanted. In PostgreSQL it reads as a role that sees no text.
+
+    Raises ``StoreUnusable``.
+    """
     if not settings.explorer_enabled:
-        return None
+        yield None
+        return
     from bot.http.explorer import Explorer
 
-    return Explorer(store, settings.limits.page_entries_max)
+    if isinstance(settings.database, Path):
+        yield Explorer(store, settings.limits.page_entries_max)
+        return
+    from integrations.storage.postgres_published import PublishedLog
+
+    async with PublishedLog.opened(settings.database.reveal()) as published:
+        if published is None:
+            log.warning("the explorer reads as CarPool's own user: the server has no role carpool_explorer for it")
+        yield Explorer(published or store, settings.limits.page_entries_max)
 
 
 def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:

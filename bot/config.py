@@ -48,6 +48,8 @@ class Settings:
     scripted: Path | None
     openai_api_key: Secret
     openai_base_url: str
+    openai_org_id: str
+    openai_project_id: str
     openai_models: tuple[str, ...]
     catalogue: Path | None
     policy: Aim
@@ -56,6 +58,7 @@ class Settings:
     answer_urc_max: int
     anthropic_api_key: Secret
     gemini_api_key: Secret
+    google_api_key: Secret
     xai_api_key: Secret
     hf_token: Secret
     slack_bot_token: Secret
@@ -77,6 +80,11 @@ class Settings:
     def database_shown(self) -> str:
         """The same, as a person may see it."""
         return str(self.database) if isinstance(self.database, Path) else self.database.masked
+
+    @property
+    def google_key(self) -> Secret:
+        """Google's SDK knows two names for its key, and where both are set it takes this one first."""
+        return self.google_api_key or self.gemini_api_key
 
     @property
     def logs(self) -> Path:
@@ -146,6 +154,8 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("scripted", "CARPOOL_SCRIPTED", readers.file, "", "a script in place of a model, for demonstrations"),
         Setting("openai_api_key", "OPENAI_API_KEY", readers.secret, "", "the key of OpenAI, or of a compatible server"),
         Setting("openai_base_url", "OPENAI_BASE_URL", readers.url, "", "a compatible server, instead of OpenAI"),
+        Setting("openai_org_id", "OPENAI_ORG_ID", readers.word, "", "the organization at OpenAI that is billed"),
+        Setting("openai_project_id", "OPENAI_PROJECT_ID", readers.word, "", "the project of it that is billed"),
         Setting(
             "openai_models",
             "CARPOOL_OPENAI_MODELS",
@@ -174,6 +184,9 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         ),
         Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
         Setting("gemini_api_key", "GEMINI_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
+        Setting(
+            "google_api_key", "GOOGLE_API_KEY", readers.secret, "", "the same key by its other name; it goes first"
+        ),
         Setting("xai_api_key", "XAI_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
         Setting("hf_token", "HF_TOKEN", readers.secret, "", "recognised; its adapter comes later"),
         Setting("slack_bot_token", "SLACK_BOT_TOKEN", bot_token, "", "Slack: the bot token"),

@@ -29,7 +29,7 @@ class Finding:
 async def examine(settings: Settings) -> tuple[Finding, ...]:
     later = (
         ("Anthropic", settings.anthropic_api_key),
-        ("Google", settings.gemini_api_key),
+        ("Google", settings.google_key),
         ("xAI", settings.xai_api_key),
         ("Hugging Face", settings.hf_token),
         ("Discord", settings.discord_bot_token),

@@ -85,6 +85,13 @@ def model(given: str) -> str:
     return given
 
 
+def word(given: str) -> str:
+    """Empty, or one word."""
+    if not given.isascii() or not given.isprintable() or " " in given:
+        raise ValueError("it should be one word of plain characters")
+    return given
+
+
 def level(given: str) -> str:
     if given.upper() not in LEVELS:
         raise ValueError(f"it should be one of {', '.join(LEVELS)}")

@@ -149,10 +149,18 @@ def verify_database(path: Path, keys: Sequence[Key] = ()) -> Verified:
             if keys:
                 _check_signature_of_last(database, keys)
             return verified
+    except UnicodeDecodeError as error:  # SQLite's message of a damaged file quotes what it found there
+        raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, "the database cannot be read: it is damaged") from error
     except sqlite3.DatabaseError as error:
         primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if primary == sqlite3.SQLITE_NOTADB:
             raise NotALedger(f"{path} is not a SQLite database") from error
+        if primary == sqlite3.SQLITE_READONLY:
+            # What a writer began has to be finished or taken back first, and this only reads.
+            raise Incomplete(
+                "the database was not closed (the power was lost, or it was copied while in use): start CarPool once,"
+                " or copy it with its -wal or -journal file, then verify again"
+            ) from error
         if primary in _PASSING:
             raise Incomplete(
                 f"the database cannot be read just now ({error}): see its disk, then verify again"
@@ -185,10 +193,10 @@ def _verify(database: sqlite3.Connection) -> Verified:
     keys: set[str] = set()
     tree, book = _Tree(_checkpoints(database)), _Book(database)
     rows = database.execute(
-        "SELECT entry.seq, leaf, hash, idem, turn, action, entry.commitment, salt, body"
+        "SELECT entry.seq, leaf, hash, idem, turn, action, actor, workspace, mono, entry.commitment, conversation, salt, body"
         " FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment ORDER BY entry.seq"
     )
-    for seq, leaf, digest, idem, turn, action, commitment, salt, body in _typed(rows):
+    for seq, leaf, digest, *beside, conversation, salt, body in _typed(rows):
         if seq != size:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, size, "the entry is missing")
         entry = _parse(seq, leaf)
@@ -201,7 +209,10 @@ def _verify(database: sqlite3.Connection) -> Verified:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "its idempotency key stands at an earlier entry already")
         payload = entry["payload"]
         named_here = None if payload is None else payload["commitment"]
-        if (entry["idem"], entry["turn"], entry["action"], named_here) != (idem, turn, action, commitment):
+        told = [*(entry[name] for name in ("idem", "turn", "action", "actor", "workspace", "mono")), named_here]
+        if told != beside or (
+            entry["action"] == "message.received" and json.loads(leaf).get("conversation") != conversation
+        ):
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "the columns beside the entry do not agree with it")
         if payload is not None:
             texts, erased = (texts, erased + 1) if body is None else (texts + 1, erased)
@@ -209,7 +220,7 @@ def _verify(database: sqlite3.Connection) -> Verified:
         if _NO_MONEY not in leaf:
             book.post(seq, json.loads(leaf).get("postings"))
         tree.push(digest)
-        keys.add(idem)
+        keys.add(entry["idem"])
         before, mono, size = digest, entry["mono"], size + 1
     _check_end(database, size, before, mono, texts)
     tree.check(database)
@@ -218,7 +229,8 @@ def _verify(database: sqlite3.Connection) -> Verified:
 
 
 _COLUMNS = """
-SELECT leaf, hash, CAST(idem AS BLOB), CAST(turn AS BLOB), CAST(action AS BLOB), CAST(commitment AS BLOB), seq
+SELECT leaf, hash, CAST(action AS BLOB), CAST(actor AS BLOB), CAST(idem AS BLOB), CAST(mono AS BLOB),
+    CAST(commitment AS BLOB), CAST(turn AS BLOB), CAST(workspace AS BLOB), CAST(conversation AS BLOB), seq
 FROM entry ORDER BY seq
 """
 
@@ -232,18 +244,22 @@ def _verify_at_once(database: sqlite3.Connection) -> Verified | None:
         size, named, there = 0, 0, 0
         rows = database.execute(_COLUMNS)
         while tile := rows.fetchmany(TILE_WIDTH):
-            leaves, digests, idems, turns, actions, commitments, seqs = zip(*tile, strict=True)
+            leaves, digests, actions, actors, idems, monos, commitments, turns, places, conversations, seqs = zip(
+                *tile, strict=True
+            )
             hashes = b"".join(digests)
             fields = chain.follow(size, leaves, hashes)
-            _, _, _, digests_named, lengths, _, _, _, _ = columns = list(zip(*fields, strict=True))
-            beside = (actions, idems, tuple([commitment or b"" for commitment in commitments]), turns)
+            *told_first, digests_named, lengths, _, _, told_turns, _, told_places = zip(*fields, strict=True)
+            named_beside = tuple([commitment or b"" for commitment in commitments])
             found = [texts[commitment] for commitment in digests_named if commitment in texts]
             told = [
                 int(length) for commitment, length in zip(digests_named, lengths, strict=True) if commitment in texts
             ]
             if (
-                (columns[0], columns[1], digests_named, columns[7]) != beside
+                told_first != [actions, actors, idems, monos]
+                or (digests_named, told_turns, told_places) != (named_beside, turns, places)
                 or b"" in commitments
+                or not all(map(_is_received_in, actions, leaves, conversations))
                 or found != told
                 or seqs != tuple(range(size, size + len(tile)))
             ):
@@ -267,6 +283,11 @@ def _verify_at_once(database: sqlite3.Connection) -> Verified | None:
     except (NotVerified, sqlite3.DatabaseError, TypeError, ValueError):
         pass
     return None
+
+
+def _is_received_in(action: bytes, leaf: bytes, conversation: bytes) -> bool:
+    """Only a message that is received says in its bytes where. A quotation mark inside of a string would be escaped."""
+    return action != b"message.received" or b'"conversation":"%s"' % conversation in leaf
 
 
 def _texts(database: sqlite3.Connection) -> dict[bytes, int]:
@@ -299,7 +320,18 @@ def _typed(rows: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
 # such a pattern matches is canonical, and is found to be so in a fraction of the time.
 _STRING = rb"[ !#-\[\]-~]*+"
 _INTEGER = rb"(?>[1-8][0-9]{0,15}|9[0-9]{0,14}|0|-[1-9][0-9]{0,14})"
-_READ = {"action": str, "idem": str, "mono": int, "payload": dict, "prev": str, "seq": int, "turn": str, "v": int}
+_READ = {
+    "action": str,
+    "actor": str,
+    "idem": str,
+    "mono": int,
+    "payload": dict,
+    "prev": str,
+    "seq": int,
+    "turn": str,
+    "v": int,
+    "workspace": str,
+}
 _SHAPES_MAX = 1024
 _SHAPE_KEY_BYTES = 24
 _shapes: dict[bytes, list[re.Pattern[bytes]]] = {}
@@ -307,9 +339,10 @@ _shapes: dict[bytes, list[re.Pattern[bytes]]] = {}
 
 def _parse(seq: int, leaf: bytes) -> dict[str, Any]:
     """The fields that each entry has. Raises ``NotVerified`` where the bytes are not canonical or lack one."""
-    action, idem, mono, commitment, length, prev, number, turn, version = _fields(seq, leaf)
+    action, actor, idem, mono, commitment, length, prev, number, turn, version, workspace = _fields(seq, leaf)
     return {
         "action": action.decode(),
+        "actor": actor.decode(),
         "idem": idem.decode(),
         "mono": int(mono),
         "payload": {"commitment": commitment.decode(), "length": int(length)} if length else None,
@@ -317,11 +350,15 @@ def _parse(seq: int, leaf: bytes) -> dict[str, Any]:
         "seq": int(number),
         "turn": turn.decode(),
         "v": int(version),
+        "workspace": workspace.decode(),
     }
 
 
 def _fields(seq: int, leaf: bytes) -> tuple[bytes, ...]:
-    """action, idem, mono, commitment, length (both empty where there is no payload), prev, seq, turn, v: as they are written."""
+    """action, actor, idem, mono, commitment, length, prev, seq, turn, v, workspace: as they are written.
+
+    The commitment and the length are empty where there is no payload.
+    """
     for pattern in _shapes.get(leaf[:_SHAPE_KEY_BYTES], ()):
         match = pattern.fullmatch(leaf)
         if match is not None:
@@ -331,7 +368,7 @@ def _fields(seq: int, leaf: bytes) -> tuple[bytes, ...]:
         _shapes.setdefault(leaf[:_SHAPE_KEY_BYTES], []).append(re.compile(_shape(entry)))
     payload = entry["payload"] or {"commitment": "", "length": ""}
     values = {**entry, **payload}
-    names = ("action", "idem", "mono", "commitment", "length", "prev", "seq", "turn", "v")
+    names = ("action", "actor", "idem", "mono", "commitment", "length", "prev", "seq", "turn", "v", "workspace")
     return tuple(str(values[name]).encode() for name in names)
 
 
@@ -644,7 +681,7 @@ class _Chain:
 
     def _fits(self, first: int, fields: Sequence[tuple[bytes, ...]], digests: list[bytes], hashes: bytes) -> bool:
         """All of it at once, as comparisons of whole lists: ``_first_fault`` says what is wrong where this does not hold."""
-        actions, keys, monos, _, _, prevs, seqs, _, _ = zip(*fields, strict=True)
+        actions, _, keys, monos, _, _, prevs, seqs, _, _, _ = zip(*fields, strict=True)
         times = [self.mono, *map(int, monos)]
         expected = [b"ps-sha256:" + hexlify(digest) for digest in (self.before, *digests[:-1])]
         if first == 0:

@@ -116,6 +116,10 @@ async def test_a_whole_ledger_is_verified_and_its_file_is_not_changed(ledger: Pa
         (sql("UPDATE entry SET idem = 'other' WHERE seq = 6"), "RC011", 6),
         (sql("UPDATE entry SET turn = 'other' WHERE seq = 6"), "RC011", 6),
         (sql("UPDATE entry SET action = 'model.called' WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET actor = 'other' WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET workspace = 'other' WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET mono = mono + 1 WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET conversation = 'other' WHERE action = 'message.received' AND seq > 1"), "RC011", 8),
         (edited(4, outcome="failed"), "RC011", 5),
         (edited(4, seq=7), "RC011", 4),
         (edited(4, mono=1), "RC011", 4),
@@ -295,6 +299,35 @@ def test_what_is_no_ledger_is_named_as_such(tmp_path: Path, content: bytes | Non
 def test_a_newer_schema_is_not_judged(ledger: Path) -> None:
     forge(ledger, sql("PRAGMA user_version = 99"))
     with pytest.raises(NotALedger, match="schema 99"):
+        verify_database(ledger)
+
+
+def test_a_change_that_the_loss_of_power_left_half_done_is_incomplete_and_not_a_refusal(
+    ledger: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("INSERT INTO payload VALUES ('00', x'00', zeroblob(100000))")
+        for end in ("", "-journal"):
+            shutil.copy(f"{ledger}{end}", f"{copy}{end}")
+        database.execute("ROLLBACK")
+    status, said = run(str(copy))
+    assert (status, said.startswith("incomplete: the database was not closed")) == (3, True)
+    assert "start CarPool once" in said
+    assert "-wal" in said
+    with closing(sqlite3.connect(copy)) as started:
+        started.execute("SELECT count(*) FROM entry").fetchone()
+    assert run(str(copy))[0] == 0
+
+
+def test_a_schema_whose_words_are_no_text_is_not_verified(ledger: Path) -> None:
+    data = ledger.read_bytes()
+    place = data.index(b"CREATE TABLE entry") + len("CREATE ")
+    ledger.write_bytes(data[:place] + b"\xff" + data[place + 1 :])
+    with pytest.raises(NotVerified, match="cannot be read"):
         verify_database(ledger)
 
 

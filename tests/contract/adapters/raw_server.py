@@ -18,6 +18,7 @@ class RawServer:
     reply: bytes = b""
     holds: bool = False
     bodies: list[dict[str, object]] = field(default_factory=list)
+    heads: list[dict[str, str]] = field(default_factory=list)
     client_left: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -26,10 +27,13 @@ async def running_raw_server(reply: bytes, holds: bool = False) -> AsyncIterator
     server = RawServer(reply=reply, holds=holds)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        _, *lines = head.strip().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        server.heads.append(headers)
+        length = int(headers["content-length"])
         server.bodies.append(json.loads(await reader.readexactly(length)))
-        echo = head.split(b"authorization: bearer ")[1].split(b"\r\n")[0]
+        echo = headers["authorization"].removeprefix("Bearer ").encode()
         writer.write(server.reply.replace(b"{key}", echo))
         await writer.drain()
         if server.holds:

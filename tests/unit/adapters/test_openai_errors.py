@@ -8,6 +8,7 @@ import pytest
 from adapters.errors import (
     AdapterError,
     BadReply,
+    ConnectTimedOut,
     Filtered,
     RateLimited,
     Refused,
@@ -16,7 +17,8 @@ from adapters.errors import (
     TimedOut,
     Unavailable,
 )
-from adapters.openai_errors import as_adapter_error, retry_after_s, sdk_errors
+from adapters.http_errors import retry_after_s
+from adapters.openai_errors import as_adapter_error, sdk_errors
 
 REQUEST = httpx2.Request("POST", "http://localhost/v1/chat/completions")
 
@@ -78,8 +80,8 @@ TRANSPORT: dict[type[Exception], type[AdapterError]] = {
     httpx2.ReadError: Unavailable,
     httpx2.RemoteProtocolError: Unavailable,
     httpx2.ReadTimeout: TimedOut,
-    httpx2.ConnectTimeout: TimedOut,
-    httpx2.PoolTimeout: TimedOut,
+    httpx2.ConnectTimeout: ConnectTimedOut,
+    httpx2.PoolTimeout: ConnectTimedOut,
     httpx2.DecodingError: Unavailable,
 }
 

@@ -1,0 +1,66 @@
+"""From an SDK's stream to events: the same for each SDK, so that time limits, closing and errors are kept in one place."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from typing import Any, Protocol
+
+from adapters.deadline import Deadline
+from adapters.errors import AdapterError, BadReply
+from adapters.http_errors import without_key
+from adapters.messages import ReplyEvent
+from adapters.openai_wire import Wire
+
+
+class Decoder(Protocol):
+    """Folds the chunks of one answer into events. ``spoke`` is true once the model has said anything at all."""
+
+    @property
+    def spoke(self) -> bool: ...
+
+    def decode(self, chunk: Wire) -> Iterator[ReplyEvent]: ...
+
+    def end(self) -> Iterator[ReplyEvent]: ...
+
+
+class Sdk(Protocol):
+    """What differs between SDKs: what its calls can raise, what that is to us, and how its chunks become plain JSON."""
+
+    def errors(self) -> tuple[type[Exception], ...]: ...
+
+    def as_adapter_error(self, error: Exception) -> AdapterError: ...
+
+    def as_wire(self, chunk: Any) -> Wire: ...
+
+    async def close(self, stream: Any) -> None: ...
+
+
+async def events_of(
+    sdk: Sdk, ask: Callable[[], Awaitable[Any]], decoder: Decoder, deadline: Deadline, key: str | None
+) -> AsyncGenerator[ReplyEvent, None]:
+    """Ask, and give what is said, as it comes. The stream is closed however this ends. Raises ``AdapterError`` only."""
+    deadline.asked()
+    try:
+        async with deadline.waiting():
+            stream = await ask()
+        try:
+            chunks = aiter(stream)
+            while (chunk := await deadline.next(chunks)) is not None:
+                for event in decoder.decode(sdk.as_wire(chunk)):
+                    deadline.spoke()
+                    yield event
+                if decoder.spoke:
+                    deadline.spoke()
+        finally:
+            await sdk.close(stream)
+    except sdk.errors() as error:
+        raise sdk.as_adapter_error(error) from without_key(error, key)
+    for event in decoder.end():
+        yield event
+
+
+def dumped(chunk: Any) -> Wire:
+    """A chunk of the SDKs that are generated alike. They check no types, and make a chunk of whatever JSON came."""
+    try:
+        wire: Wire = chunk.to_dict(warnings=False)
+    except AttributeError as error:
+        raise BadReply("a chunk that is no JSON object") from error
+    return wire

@@ -1,0 +1,59 @@
+"""From a setting to the wire: what is written down for a model reaches its provider."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters.base import collect
+from adapters.messages import ProviderName
+from bot.app import open_models
+from bot.config import Settings, load
+from tests.contract.adapters.raw_server import chunk, running_raw_server, stream
+from tests.contract.adapters.subjects import ask
+
+OPENAI = ProviderName("openai")
+
+
+def settings_in(folder: Path, **environment: str) -> Settings:
+    result = load({"CARPOOL_LOCAL_ENABLED": "false", **environment}, folder, folder / "home")
+    assert result.settings is not None, result.problems
+    return result.settings
+
+
+@pytest.mark.parametrize("place", ["environment", ".env", "carpool.toml"])
+async def test_who_is_billed_at_openai_is_told_wherever_it_is_written(tmp_path: Path, place: str) -> None:
+    given = {"OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "proj-1"}
+    if place == ".env":
+        (tmp_path / place).write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    if place == "carpool.toml":
+        (tmp_path / place).write_text("".join(f'{name.lower()} = "{value}"\n' for name, value in given.items()))
+    environment = given if place == "environment" else {}
+    async with running_raw_server(stream(chunk("a", "stop"))) as server:
+        environment |= {"OPENAI_BASE_URL": server.url, "CARPOOL_OPENAI_MODELS": "m"}
+        async with open_models(settings_in(tmp_path, **environment)) as models:
+            await collect(models.adapters[OPENAI].chat(ask("text")))
+    (head,) = server.heads
+    assert (head["openai-organization"], head["openai-project"]) == ("org-1", "proj-1")
+
+
+async def test_nobody_is_named_as_billed_who_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK looks into the environment by itself: it is not to tell a server what was not meant for it."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-somebody")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-of-somebody")
+    async with running_raw_server(stream(chunk("a", "stop"))) as server:
+        settings = settings_in(tmp_path, OPENAI_BASE_URL=server.url, CARPOOL_OPENAI_MODELS="m")
+        async with open_models(settings) as models:
+            await collect(models.adapters[OPENAI].chat(ask("text")))
+    assert not [name for name in server.heads[0] if name.startswith("openai-")]
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"GEMINI_API_KEY": "gemini"}, "gemini"),
+        ({"GOOGLE_API_KEY": "google"}, "google"),
+        ({"GEMINI_API_KEY": "gemini", "GOOGLE_API_KEY": "google"}, "google"),
+    ],
+)
+def test_googles_key_has_two_names_and_the_sdks_order(tmp_path: Path, given: dict[str, str], key: str) -> None:
+    assert settings_in(tmp_path, **given).google_key.reveal() == key
