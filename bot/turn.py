@@ -7,7 +7,7 @@ from typing import assert_never
 
 from adapters.base import BaseAdapter, ChatRequest
 from adapters.messages import Message, ModelName, ProviderName, ToolCall, ToolResult
-from bot.agents.memory import compose, recall
+from bot.agents.memory import compose, fit, recall
 from bot.agents.registry import CARPOOL
 from bot.commands.base import Asking, Desk
 from bot.commands.table import run_command
@@ -155,12 +155,11 @@ async def _request(story: Story, run: Run, chosen: Candidate) -> ChatRequest:
     output = limits.output_tokens_max if card is None else min(limits.output_tokens_max, card.output_tokens_max)
     room = 0 if card is None else card.context_tokens - output
     said = await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max)
-    messages = list(compose(CARPOOL, recall(said), Message("user", story.asked.parts), room))
-    for attempt in story.attempts:
-        if attempt.tool_calls and attempt.said is not None:
-            messages += [attempt.said, Message("tool", story.results_of(attempt))]
+    provider = ProviderName(chosen.provider)
+    past, rounds = fit(recall(said), provider, card), fit(story.tool_rounds, provider, card)
+    messages = compose(CARPOOL, past, Message("user", story.asked.parts), room, rounds)
     left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
-    return ChatRequest(ModelName(chosen.model), tuple(messages), output, left_s, run.house.toolbox.specs)
+    return ChatRequest(ModelName(chosen.model), messages, output, left_s, run.house.toolbox.specs)
 
 
 async def _use_tools(story: Story, run: Run) -> Story:
@@ -199,7 +198,7 @@ async def _deliver(story: Story, run: Run) -> Story:
     if presence == "unknown" and reply.action.kind == "answer":
         return await _record(story, run, maybe_delivered(story, run.house.limits))
     if presence != "there":
-        await run.platform.send(address, turn, part, footer_of(story))
+        await run.platform.send(address, turn, part, footer_of(story, run.house.desk.catalog))
     sent = (ReplySent(part, found=presence == "there"), None)
     # The last two entries are one durable step: after the reply nothing is left to do.
     return await _record(story, run, sent, (_finished(story), None))
