@@ -18,12 +18,13 @@ from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.config import Settings
 from bot.intake import Intake
-from bot.keys import Keys, create_keys, keys_exist, read_keys
+from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.platforms.base import Platform
 from bot.retention import Retention
 from bot.turn import House
+from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX
 from ledger.actions import LedgerCreated
@@ -83,6 +84,12 @@ async def open_ledger(settings: Settings) -> AsyncIterator[tuple["SqliteStore | 
         await store.aclose()
 
 
+async def open_vault(settings: Settings, store: "SqliteStore | PostgresStore") -> Vault:
+    """What seals the keys that people bring; its own key is made where it is missing. Raises ``StoreUnusable``."""
+    keys = settings.vault_keys or await asyncio.to_thread(create_vault_key, settings.home)
+    return Vault(store, keys)
+
+
 async def ledger_exists(settings: Settings) -> bool:
     """Whether there is one; nothing is made. Raises ``StoreUnusable`` where that cannot be found out."""
     if isinstance(settings.database, Path):
@@ -119,7 +126,7 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         roadchain = await stack.enter_async_context(RoadChain(store))
         await _check_key(store, keys)
         notary = await open_notary(settings, store, keys)
-        await _found(roadchain, store, keys, settings.origin)
+        await found_ledger(roadchain, store, keys, settings.origin)
         pseudonyms = Pseudonyms(keys.pseudonyms)
         by_name = {str(platform.name): platform for platform in platforms}
         # The intake is given the house, and a command of the house stops what the intake runs.
@@ -272,7 +279,7 @@ async def _open_store(settings: Settings) -> "SqliteStore | PostgresStore":
     return await PostgresStore.open(settings.database.reveal())
 
 
-async def _found(roadchain: RoadChain, store: Store, keys: Keys, origin: str) -> None:
+async def found_ledger(roadchain: RoadChain, store: Store, keys: Keys, origin: str) -> None:
     """Write the genesis entry of a new ledger."""
     if (await store.head()).size == 0:
         created = LedgerCreated(origin, secrets.token_hex(16), keys.public_key)
