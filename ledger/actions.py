@@ -191,18 +191,23 @@ class CheckpointSigned:
 
 @dataclass(frozen=True, slots=True)
 class KeyAdded:
-    """From here on this key signs too. ``public_key`` is Ed25519, in hex."""
+    """``signing``: from here on this key signs too; ``public_key`` is Ed25519, in hex.
+
+    ``provider``: somebody brought a key for a provider of models. Nothing of the key stands here.
+    """
 
     name: ClassVar[str] = "key.added"
-    kind: Literal["signing"]
+    kind: Literal["signing", "provider"]
     public_key: str
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRemoved:
     name: ClassVar[str] = "key.removed"
-    kind: Literal["signing"]
+    kind: Literal["signing", "provider"]
     public_key: str
+    provider: str = ""
 
 
 Action: TypeAlias = (

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 APPLICATION_ID = 0x526F6164
-SCHEMA_MAX = 1
+SCHEMA_MAX = 2
 GENESIS = "GENESIS"
 INTEGER_MAX = 2**53 - 1
 TILE_HEIGHT = 8

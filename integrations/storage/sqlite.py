@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from integrations.storage import sqlite_book, sqlite_schema, sqlite_texts
+from integrations.secrets import SealedSecret
+from integrations.storage import sqlite_book, sqlite_schema, sqlite_secrets, sqlite_texts
 from integrations.storage.presence import Presence
 from integrations.storage.sqlite_schema import FAILURES, SqliteFailure, primary_code, transaction
 from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
@@ -156,6 +157,18 @@ class SqliteStore:
 
     async def scrub(self) -> None:
         await self._write(lambda: sqlite_texts.scrub(self._writer))
+
+    async def keep_secrets(self, secrets: Sequence[SealedSecret]) -> None:
+        await self._write(lambda: sqlite_secrets.keep(self._writer, secrets))
+
+    async def drop_secret(self, owner: str, name: str) -> bool:
+        return await self._write(lambda: sqlite_secrets.drop(self._writer, owner, name))
+
+    async def secrets(self, owners: Sequence[str]) -> tuple[SealedSecret, ...]:
+        return await self._read(lambda: sqlite_secrets.read(self._reader, owners))
+
+    async def all_secrets(self) -> tuple[SealedSecret, ...]:
+        return await self._read(lambda: sqlite_secrets.read_all(self._reader))
 
     async def find(self, idem: str) -> Recorded | None:
         found = await self._recorded("WHERE idem = ?", idem)
