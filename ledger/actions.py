@@ -250,7 +250,11 @@ Field: TypeAlias = None | bool | int | str | list[dict[str, "Field"]]
 
 def encode_action(action: Action) -> dict[str, Field]:
     """The action's own fields, as they stand in an entry."""
-    return {name: _encode(getattr(action, name)) for name in _FIELDS[type(action)]}
+    fields: dict[str, Field] = {}
+    for name in _FIELDS[type(action)]:
+        value = getattr(action, name)
+        fields[name] = _encode(value) if type(value) is tuple else value  # the commonest need no look here
+    return fields
 
 
 def decode_action(name: str, data: Mapping[str, object]) -> Action:
