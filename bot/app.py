@@ -18,15 +18,18 @@ from adapters.messages import ProviderName
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.config import Settings
+from bot.connections import Build, Built, Connected, Connections
 from bot.intake import Intake
-from bot.keys import Keys, create_keys, keys_exist, read_keys
+from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Platform
 from bot.retention import Retention
+from bot.secret import Secret
 from bot.turn import House
+from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX
 from ledger.actions import LedgerCreated
@@ -60,11 +63,15 @@ EMBEDDED_LANGUAGES = ("en",)
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What is connected. ``warm_up`` makes ready what is slow to begin with; it raises nothing."""
+    """What is connected. ``warm_up`` makes ready what is slow to begin with; it raises nothing.
+
+    ``build`` connects a provider with a key that somebody brought.
+    """
 
     adapters: Mapping[ProviderName, BaseAdapter]
     catalog: Catalog
     warm_up: Callable[[], Coroutine[Any, Any, None]]
+    build: Build = lambda provider, key: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,12 @@ async def open_ledger(settings: Settings) -> AsyncIterator[tuple["SqliteStore | 
         yield store, read_keys(settings.home)
     finally:
         await store.aclose()
+
+
+async def open_vault(settings: Settings, store: "SqliteStore | PostgresStore") -> Vault:
+    """What seals the keys that people bring; its own key is made where it is missing. Raises ``StoreUnusable``."""
+    keys = settings.vault_keys or await asyncio.to_thread(create_vault_key, settings.home)
+    return Vault(store, keys)
 
 
 async def ledger_exists(settings: Settings) -> bool:
@@ -125,21 +138,25 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         roadchain = await stack.enter_async_context(RoadChain(store))
         await _check_key(store, keys)
         notary = await open_notary(settings, store, keys)
-        await _found(roadchain, store, keys, settings.origin)
+        await found_ledger(roadchain, store, keys, settings.origin)
         pseudonyms = Pseudonyms(keys.pseudonyms)
         by_name = {str(platform.name): platform for platform in platforms}
         # The intake is given the house, and a command of the house stops what the intake runs.
         witness = await stack.enter_async_context(_witness(settings))
         checkpoints = Checkpoints(notary, roadchain, store, settings.home / SIGNING_LOCK, witness)
+        connections = Connections(
+            Connected(models.adapters, models.catalog), await open_vault(settings, store), models.build
+        )
+        stack.push_async_callback(connections.aclose)
         desk = Desk(
             store,
-            models.catalog,
+            connections,
             lambda conversation: intake.stop(conversation),
             checkpoints.receipt,
             Watch(store, clock_us),
             _policy(settings),
         )
-        house = House(roadchain, desk, models.adapters, by_name, EMPTY_TOOLBOX, settings.limits)
+        house = House(roadchain, desk, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.wake)
@@ -217,7 +234,12 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         listed.append(cards.local_card(model, settings.local_context_tokens, output_tokens_max, languages))
         warm_up = local.warm_up
     try:
-        yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
+        yield Models(
+            adapters,
+            Catalog.of(listed),
+            lambda: _quietly(warm_up),
+            lambda provider, key: _brought(provider, key, shelf),
+        )
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
 
@@ -225,6 +247,16 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 def _policy(settings: Settings) -> Policy:
     budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
     return Policy(settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget)
+
+
+def _brought(provider: ProviderName, key: Secret, shelf: cards.Shelf) -> Built | None:
+    """A provider with somebody's own key: at its own address, and with nothing of the house's account."""
+    if provider != cards.OPENAI:
+        return None
+    from adapters.openai import OpenAIAdapter
+
+    listed = tuple(shelf.card(provider, model) for model in cards.OPENAI_MODELS)
+    return OpenAIAdapter(provider, key.reveal(), None, organization="", project=""), listed
 
 
 def open_shelf(settings: Settings) -> cards.Shelf:
@@ -300,7 +332,7 @@ async def _open_store(settings: Settings) -> "SqliteStore | PostgresStore":
     return await PostgresStore.open(settings.database.reveal())
 
 
-async def _found(roadchain: RoadChain, store: Store, keys: Keys, origin: str) -> None:
+async def found_ledger(roadchain: RoadChain, store: Store, keys: Keys, origin: str) -> None:
     """Write the genesis entry of a new ledger."""
     if (await store.head()).size == 0:
         created = LedgerCreated(origin, secrets.token_hex(16), keys.public_key)

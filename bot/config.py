@@ -37,6 +37,7 @@ class Settings:
     log_level: str
     origin: str
     retention_days: int
+    vault_key: Secret
     witness_url: str
     witness_key: str
     local_enabled: bool
@@ -87,6 +88,11 @@ class Settings:
         return self.google_api_key or self.gemini_api_key
 
     @property
+    def vault_keys(self) -> tuple[bytes, ...]:
+        """The one that seals first; none where a file in ``home`` has them."""
+        return tuple(bytes.fromhex(word) for word in self.vault_key.reveal().split(",") if word)
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 
@@ -128,6 +134,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.count(0, 36_500),
             "0",
             "after how many days texts are erased; 0: never",
+        ),
+        Setting(
+            "vault_key",
+            "CARPOOL_VAULT_KEY",
+            readers.vault_keys,
+            "",
+            "what seals the keys that people bring; left out, it is made into a file in HOME",
         ),
         Setting("witness_url", "CARPOOL_WITNESS_URL", readers.url, "", "a C2SP witness that cosigns the checkpoints"),
         Setting("witness_key", "CARPOOL_WITNESS_KEY", readers.vkey, "", "its public key: name+id+base64"),

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from adapters.base import BaseAdapter, ChatRequest
+from adapters.absent import AbsentAdapter
+from adapters.base import ChatRequest
 from adapters.messages import Message, ModelName, ProviderName, ToolCall, ToolResult
 from bot.agents.memory import compose, fit, recall
 from bot.agents.registry import CARPOOL
@@ -13,6 +14,7 @@ from bot.commands.base import Asking, Desk
 from bot.commands.table import run_command
 from bot.limits import Limits
 from bot.listening import Heard, listen
+from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
 from bot.payloads import encode_message
@@ -50,7 +52,6 @@ class House:
 
     roadchain: RoadChain
     desk: Desk
-    adapters: Mapping[ProviderName, BaseAdapter]
     platforms: Mapping[str, Platform]
     toolbox: Toolbox
     limits: Limits
@@ -119,8 +120,10 @@ async def _route(story: Story, run: Run) -> Story:
     past_tokens = sum(tokens_in(message) for message in past)
     needs = needs_of(messages, limits.output_tokens_max, bool(run.house.toolbox.tools), past_tokens)
     conversation = await desk.store.conversation(story.scope.conversation)
+    connected = await desk.connections.of(story.scope)
     pinned = "" if conversation is None else conversation.pinned_model
-    decision = route(needs, desk.catalog, pinned, desk.policy, await desk.watch.look())
+    health = await desk.watch.look(connected.owners)
+    decision = route(needs, connected.catalog, pinned, desk.policy, health)
     candidates = tuple(
         Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates
     )
@@ -133,12 +136,16 @@ async def _call_model(story: Story, run: Run) -> Story:
     if index is None:
         raise AssertionError("a model is called while a candidate is left")
     chosen = story.candidate(index)
-    request = await _request(story, run, chosen)
+    connected = await run.house.desk.connections.of(story.scope)
+    request = await _request(story, run, chosen, connected.catalog)
     attempt = len(story.attempts) + 1
-    called = ModelCalled(attempt, index, chosen.provider, chosen.model, request.max_output_tokens)
+    provider = ProviderName(chosen.provider)
+    key = connected.owners.get(provider, "")
+    called = ModelCalled(attempt, index, chosen.provider, chosen.model, request.max_output_tokens, key)
     story = await _record(story, run, (called, None))
     screen = run.platform.screen(story.asked.address, story.scope.turn)
-    adapter = run.house.adapters[ProviderName(chosen.provider)]
+    # Its key may have been removed since the decision: then the next candidate is asked.
+    adapter = connected.adapters.get(provider) or AbsentAdapter(provider)
     heard = await listen(adapter.chat(request), screen, run.stop, request.timeout_s)
     answered = (_answered(attempt, heard), encode_message(heard.message()))
     # Where this is the answer, it and the reply made of it are one durable step: no answer without its outbox.
@@ -149,9 +156,9 @@ async def _call_model(story: Story, run: Run) -> Story:
     return await _record(story, run, answered)
 
 
-async def _request(story: Story, run: Run, chosen: Candidate) -> ChatRequest:
+async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) -> ChatRequest:
     desk, limits = run.house.desk, run.house.limits
-    card = desk.catalog.find(f"{chosen.provider}/{chosen.model}")
+    card = catalog.find(f"{chosen.provider}/{chosen.model}")
     output = limits.output_tokens_max if card is None else min(limits.output_tokens_max, card.output_tokens_max)
     room = 0 if card is None else card.context_tokens - output
     said = await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max)
@@ -198,7 +205,9 @@ async def _deliver(story: Story, run: Run) -> Story:
     if presence == "unknown" and reply.action.kind == "answer":
         return await _record(story, run, maybe_delivered(story, run.house.limits))
     if presence != "there":
-        await run.platform.send(address, turn, part, footer_of(story, run.house.desk.catalog))
+        await run.platform.send(
+            address, turn, part, footer_of(story, (await run.house.desk.connections.of(story.scope)).catalog)
+        )
     sent = (ReplySent(part, found=presence == "there"), None)
     # The last two entries are one durable step: after the reply nothing is left to do.
     return await _record(story, run, sent, (_finished(story), None))

@@ -83,7 +83,10 @@ class RouteChosen:
 
 @dataclass(frozen=True, slots=True)
 class ModelCalled:
-    """The request is about to leave. Each attempt is one entry, counted from 1."""
+    """The request is about to leave. Each attempt is one entry, counted from 1.
+
+    ``key`` is whose key it carries, by pseudonyms; empty where it is the house's.
+    """
 
     name: ClassVar[str] = "model.called"
     attempt: int
@@ -91,6 +94,7 @@ class ModelCalled:
     provider: str
     model: str
     output_tokens_max: int
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +195,23 @@ class CheckpointSigned:
 
 @dataclass(frozen=True, slots=True)
 class KeyAdded:
-    """From here on this key signs too. ``public_key`` is Ed25519, in hex."""
+    """``signing``: from here on this key signs too; ``public_key`` is Ed25519, in hex.
+
+    ``provider``: somebody brought a key for a provider of models. Nothing of the key stands here.
+    """
 
     name: ClassVar[str] = "key.added"
-    kind: Literal["signing"]
+    kind: Literal["signing", "provider"]
     public_key: str
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRemoved:
     name: ClassVar[str] = "key.removed"
-    kind: Literal["signing"]
+    kind: Literal["signing", "provider"]
     public_key: str
+    provider: str = ""
 
 
 Action: TypeAlias = (
@@ -245,7 +254,11 @@ Field: TypeAlias = None | bool | int | str | list[dict[str, "Field"]]
 
 def encode_action(action: Action) -> dict[str, Field]:
     """The action's own fields, as they stand in an entry."""
-    return {name: _encode(getattr(action, name)) for name in _FIELDS[type(action)]}
+    fields: dict[str, Field] = {}
+    for name in _FIELDS[type(action)]:
+        value = getattr(action, name)
+        fields[name] = _encode(value) if type(value) is tuple else value  # the commonest need no look here
+    return fields
 
 
 def decode_action(name: str, data: Mapping[str, object]) -> Action:

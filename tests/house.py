@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from adapters.base import BaseAdapter
 from adapters.messages import Finished, ModelName, ProviderName, ToolCall, ToolCallId, ToolResult, ToolSpec
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.base import Desk
+from bot.connections import Build, Connected, Connections
 from bot.intake import Intake
 from bot.limits import Limits
 from bot.lucidia.catalog import Catalog, ModelCard, Rates, Tier
@@ -18,6 +19,7 @@ from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Incoming, Platform, PlatformName, Presence, Reply, Screen
 from bot.turn import House
+from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.actions import LedgerCreated, TurnOutcome
@@ -153,6 +155,10 @@ class Open:
         return await self.store.entries(-1, 100_000)
 
 
+Brought: TypeAlias = Callable[[SqliteStore], tuple[()] | tuple[Vault, Build]]
+"""The vault of keys that were brought, and what is made with one; nothing where nobody can bring any."""
+
+
 @asynccontextmanager
 async def running_house(
     folder: Path,
@@ -164,6 +170,7 @@ async def running_house(
     toolbox: Toolbox = EMPTY_TOOLBOX,
     policy: Policy = Policy(),
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
+    brought: Brought = lambda store: (),
 ) -> AsyncIterator[Open]:
     """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
     if not isinstance(adapters, Mapping):
@@ -175,12 +182,11 @@ async def running_house(
         stack.push_async_callback(store.aclose)
         roadchain = await stack.enter_async_context(RoadChain(store))
         await roadchain.append(GENESIS)
-        watch = Watch(store, clock_us)
-        desk = Desk(
-            store, Catalog.of(cards), lambda conversation: intake.stop(conversation), _no_receipt, watch, policy
-        )
         by_provider = {ProviderName(name): adapter for name, adapter in adapters.items()}
-        house = House(roadchain, desk, by_provider, {platform.name: platform}, toolbox, limits)
+        connections = Connections(Connected(by_provider, Catalog.of(cards)), *brought(store))
+        watch = Watch(store, clock_us)
+        desk = Desk(store, connections, lambda conversation: intake.stop(conversation), _no_receipt, watch, policy)
+        house = House(roadchain, desk, {platform.name: platform}, toolbox, limits)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)
         await stack.enter_async_context(intake)
         yield Open(house, intake, store, roadchain)

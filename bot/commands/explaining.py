@@ -26,9 +26,10 @@ async def _why(asking: Asking, desk: Desk) -> Result:
     if len(decision.candidates) > 1:
         lines += ["", "In this order:", ""]
         lines += [f"{place}. {_candidate(candidate)}" for place, candidate in enumerate(decision.candidates, start=1)]
+    catalog = (await desk.connections.of(asking.scope)).catalog
     called = {action.attempt: action for action in actions if isinstance(action, ModelCalled)}
     for answered in (action for action in actions if isinstance(action, ModelAnswered)):
-        lines += ["", _attempt(called[answered.attempt], answered, desk.catalog)]
+        lines += ["", _attempt(called[answered.attempt], answered, catalog)]
     return Result("\n".join(lines))
 
 

@@ -11,13 +11,14 @@ async def _model(asking: Asking, desk: Desk) -> Result:
     conversation = await desk.store.conversation(asking.scope.conversation)
     pinned = "" if conversation is None else conversation.pinned_model
     wanted = asking.arguments
+    catalog = (await desk.connections.of(asking.scope)).catalog
     if not wanted:
-        return Result(_listed(desk.catalog, pinned))
+        return Result(_listed(catalog, pinned))
     if wanted.casefold() == AUTOMATIC:
         return Result("Lucidia chooses the model again.", (SettingChanged("model", "", asking.scope.conversation),))
-    card = desk.catalog.find(wanted)
+    card = catalog.find(wanted)
     if card is None:
-        return Result(f"There is no connected model of that name.\n\n{_listed(desk.catalog, pinned)}")
+        return Result(f"There is no connected model of that name.\n\n{_listed(catalog, pinned)}")
     changed = SettingChanged("model", card.label, asking.scope.conversation)
     return Result(f"{card.label} answers in this conversation from now on.", (changed,))
 

@@ -4,6 +4,7 @@ import re
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
 from bot.commands.explaining import RECEIPT, WHY
+from bot.commands.keys import KEYS
 from bot.commands.past import HISTORY
 from bot.commands.steering import AUTOMATIC, MODEL, STOP
 from bot.lucidia.catalog import Catalog
@@ -33,7 +34,7 @@ def _line(command: Command) -> str:
 
 HELP = Command("help", "help [COMMAND]", "shows what I can be told", _help, no_arguments)
 
-COMMANDS = {command.name: command for command in (HELP, MODEL, WHY, RECEIPT, HISTORY, STOP)}
+COMMANDS = {command.name: command for command in (HELP, MODEL, WHY, RECEIPT, HISTORY, KEYS, STOP)}
 
 
 def recognise(text: str, *, bare: bool) -> str:
