@@ -21,6 +21,7 @@ from bot.payloads import encode_message
 from bot.platforms.base import Platform
 from bot.reply import compose_reply, footer_of, maybe_delivered
 from bot.story import Fact, Story, after, next_step, tell
+from bot.tokens import tokens_in
 from integrations.tools.base import Toolbox
 from ledger.actions import (
     Action,
@@ -115,10 +116,13 @@ async def _route(story: Story, run: Run) -> Story:
     """Lucidia decides. Nothing leaves the house, so the decision alone is recorded."""
     desk, limits = run.house.desk, run.house.limits
     messages = compose(CARPOOL, (), Message("user", story.asked.parts), 0)
-    needs = needs_of(messages, limits.output_tokens_max, tools=bool(run.house.toolbox.tools))
+    past = recall(await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max))
+    past_tokens = sum(tokens_in(message) for message in past)
+    needs = needs_of(messages, limits.output_tokens_max, bool(run.house.toolbox.tools), past_tokens)
     conversation = await desk.store.conversation(story.scope.conversation)
+    pinned = "" if conversation is None else conversation.pinned_model
     catalog = (await desk.connections.of(story.scope)).catalog
-    decision = route(needs, catalog, "" if conversation is None else conversation.pinned_model)
+    decision = route(needs, catalog, pinned, desk.policy, await desk.watch.look())
     candidates = tuple(
         Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates
     )

@@ -320,7 +320,7 @@ async def test_the_decision_is_recorded_with_its_reason_and_cost(tmp_path: Path)
         actions = [recorded.entry.action for recorded in await open_.store.entries_of(turn)]
     (route,) = [action for action in actions if isinstance(action, RouteChosen)]
     assert [(candidate.provider, candidate.estimated_cost) for candidate in route.candidates] == [("a", 0), ("b", 0)]
-    assert route.reason == "a/m is the best of 2 connected models that can serve this"
+    assert route.reason == "a/m is the best for its price of 2 connected models that can serve this"
 
 
 async def test_no_text_stands_in_an_entry(tmp_path: Path) -> None:
