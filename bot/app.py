@@ -244,6 +244,11 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
 
 
+def _policy(settings: Settings) -> Policy:
+    budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
+    return Policy(settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget)
+
+
 def _brought(provider: ProviderName, key: Secret, shelf: cards.Shelf) -> Built | None:
     """A provider with somebody's own key: at its own address, and with nothing of the house's account."""
     if provider != cards.OPENAI:
@@ -252,11 +257,6 @@ def _brought(provider: ProviderName, key: Secret, shelf: cards.Shelf) -> Built |
 
     listed = tuple(shelf.card(provider, model) for model in cards.OPENAI_MODELS)
     return OpenAIAdapter(provider, key.reveal(), None, organization="", project=""), listed
-
-
-def _policy(settings: Settings) -> Policy:
-    budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
-    return Policy(settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget)
 
 
 def open_shelf(settings: Settings) -> cards.Shelf:

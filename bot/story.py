@@ -124,6 +124,17 @@ class Story:
         )
 
     @property
+    def tool_rounds(self) -> tuple[Message, ...]:
+        """What models asked of tools in this turn, and what they got, in order."""
+        asked = [(attempt.said, attempt) for attempt in self.attempts if attempt.tool_calls]
+        return tuple(
+            message
+            for said, attempt in asked
+            if said is not None
+            for message in (said, Message("tool", self.results_of(attempt)))
+        )
+
+    @property
     def rounds(self) -> int:
         return sum(1 for attempt in self.attempts if attempt.tool_calls)
 

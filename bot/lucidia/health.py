@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from adapters.messages import ProviderName
+from bot.lucidia.catalog import ModelCard
 from ledger.actions import Action, ModelAnswered, ModelCalled
 from ledger.entry import Entry
 
@@ -58,16 +60,25 @@ UNKNOWN = ModelHealth()
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Of every model that was called lately, by label, at one moment."""
+    """Of every model that was called lately, by label, at one moment, for whoever asks with the keys of ``owners``.
+
+    A key that was brought has a health of its own: its rate limit, or its refusal, is nobody else's.
+    """
 
     models: Mapping[str, ModelHealth] = field(default_factory=dict)
     now_us: int = 0
+    owners: Mapping[ProviderName, str] = field(default_factory=dict)
 
-    def of(self, label: str) -> ModelHealth:
-        health = self.models.get(label, UNKNOWN)
+    def of(self, card: ModelCard) -> ModelHealth:
+        health = self.models.get(name_of(card.label, self.owners.get(card.provider, "")), UNKNOWN)
         if health.failed and self.now_us > health.failed_us + FORGET_S * 1_000_000:
             return replace(health, failed=0)
         return health
+
+
+def name_of(label: str, owner: str) -> str:
+    """Under what a model's health is known: by itself with the house's key, and apart with each that was brought."""
+    return f"{label} {owner}" if owner else label
 
 
 def called(health: ModelHealth, at_us: int) -> ModelHealth:
@@ -129,9 +140,9 @@ class Fold:
     def take(self, entry: Entry) -> None:
         action: Action = entry.action
         if isinstance(action, ModelCalled):
-            label = f"{action.provider}/{action.model}"
-            self.models[label] = called(self.models.get(label, UNKNOWN), entry.mono)
-            self._under_way[entry.turn, action.attempt] = label
+            name = name_of(f"{action.provider}/{action.model}", action.key)
+            self.models[name] = called(self.models.get(name, UNKNOWN), entry.mono)
+            self._under_way[entry.turn, action.attempt] = name
             if len(self._under_way) > CALLS_UNDER_WAY_MAX:  # the oldest: nobody will answer it any more
                 del self._under_way[next(iter(self._under_way))]
         elif isinstance(action, ModelAnswered):

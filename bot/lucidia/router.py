@@ -58,8 +58,8 @@ def route(
     able = [card for card in catalog.cards if not lacks[card.label]]
     if not able:
         return RoutingDecision((), _why_none(lacks))
-    by_score = sorted(able, key=lambda card: -score(needs, card, health.of(card.label), policy))
-    aside = {card.label: health.of(card.label) for card in able if health.of(card.label).state(health.now_us) == "open"}
+    by_score = sorted(able, key=lambda card: -score(needs, card, health.of(card), policy))
+    aside = {card.label: health.of(card) for card in able if health.of(card).state(health.now_us) == "open"}
     wanted = next((name for name in (pinned, policy.pinned) if name and not lacks.get(name, "?")), "")
     ordered = sorted(by_score, key=lambda card: (card.label != wanted, card.label in aside))
     choices = tuple(Choice(card, estimate(needs, card)) for card in ordered[:CANDIDATES_MAX])

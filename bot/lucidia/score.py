@@ -25,7 +25,9 @@ POINTS_A_DOUBLED_WAIT = 4
 SHARE_ABOVE_ENOUGH = 4
 """What a model is better than good enough counts a quarter, where the price counts too."""
 UNKNOWN_COST = Money(10_000_000)
-UNKNOWN_WAIT_MS = 1_000
+UNKNOWN_WAIT_MS = 500
+WAIT_UNNOTICED_MS = 250
+"""Shorter waits for the first word are worth no more."""
 
 
 def score_by_rule(needs: Needs, card: ModelCard, health: ModelHealth, policy: Policy) -> int:
@@ -35,6 +37,7 @@ def score_by_rule(needs: Needs, card: ModelCard, health: ModelHealth, policy: Po
     if cost is None:
         cost = UNKNOWN_COST
     wait_ms = UNKNOWN_WAIT_MS if health.first_event_us is None else health.first_event_us // 1_000
+    wait_ms = max(wait_ms, WAIT_UNNOTICED_MS)
     match policy.aim:
         case "best":
             return points * 1_000 - cost.bit_length() * 10 - wait_ms.bit_length()

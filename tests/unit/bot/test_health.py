@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.messages import ProviderName
 from bot.lucidia.health import (
     CALLS_KEPT,
     FORGET_S,
@@ -20,6 +21,7 @@ from bot.lucidia.health import (
 from ledger.actions import CallOutcome, ModelAnswered, ModelCalled, RouteChosen
 from ledger.entry import GENESIS, Entry
 from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
+from tests.house import card
 
 S = 1_000_000
 
@@ -121,9 +123,9 @@ def test_of_the_last_calls_it_is_known_how_many_failed(answers: list[ModelAnswer
 
 def test_failures_of_long_ago_count_no_more() -> None:
     health = Health({"a/m": after(UNAVAILABLE, at_us=100 * S)}, now_us=(100 + FORGET_S) * S)
-    assert health.of("a/m").failures == 1
-    assert Health(health.models, health.now_us + 1).of("a/m").failures == 0
-    assert health.of("b/m") == UNKNOWN
+    assert health.of(card("a")).failures == 1
+    assert Health(health.models, health.now_us + 1).of(card("a")).failures == 0
+    assert health.of(card("b")) == UNKNOWN
 
 
 def entry(seq: int, action: ModelCalled | ModelAnswered | RouteChosen, turn: str) -> Entry:
@@ -141,6 +143,15 @@ def test_answers_find_their_calls_though_turns_are_interleaved() -> None:
     assert fold.models["a/m"].shut_until_us == 8 * S
     assert (fold.models["b/m"].calls, fold.models["b/m"].failures) == (1, 0)
     assert set(fold.models) == {"a/m", "b/m"}
+
+
+def test_a_key_that_was_brought_has_a_health_of_its_own() -> None:
+    fold = Fold()
+    fold.take(entry(1, ModelCalled(1, 0, "a", "m", 9, "w/p"), "t1"))
+    fold.take(entry(2, failed("refused_key"), "t1"))
+    assert Health(fold.models, 3 * S).of(card("a")) == UNKNOWN
+    assert Health(fold.models, 3 * S, {ProviderName("a"): "w/p"}).of(card("a")).state(3 * S) == "open"
+    assert Health(fold.models, 3 * S, {ProviderName("a"): "w/q"}).of(card("a")) == UNKNOWN
 
 
 def test_calls_that_nobody_answers_take_no_memory_for_ever() -> None:

@@ -54,7 +54,7 @@ async def test_a_model_at_its_rate_limit_is_left_aside_by_every_process_until_it
             if isinstance(recorded.entry.action, ModelAnswered) and recorded.entry.action.error
         ]
         for watch in (before, Watch(elsewhere, lambda: 0)):
-            health = (await watch.look()).of("a/m")
+            health = (await watch.look()).of(card("a"))
             assert health.shut_until_us == failed + 30 * S
         await elsewhere.aclose()
         await here.ask(asks("and now?", "2"))
@@ -105,7 +105,7 @@ async def test_a_long_ledger_is_read_from_near_its_end_and_then_only_what_is_new
         watch = Watch(store, lambda: 0)
         assert (await watch.look()).models == {}  # what is told by the two first entries is too long ago
         await roadchain.append(*(draft for number in range(1, PAGE_ENTRIES + 1) for draft in calls(number)))
-        assert (await watch.look()).of("a/m").calls == 20
+        assert (await watch.look()).of(card("a")).calls == 20
         reads: list[int] = []
 
         async def counted(after: int, count_max: int) -> tuple[object, ...]:
