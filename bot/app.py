@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from bot.commands.base import Desk
 from bot.config import Settings
 from bot.intake import Intake
 from bot.keys import Keys, create_keys, keys_exist, read_keys
-from bot.lucidia import cards
+from bot.lucidia import cards, provider_cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.platforms.base import Platform
 from bot.retention import Retention
@@ -176,20 +176,9 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 
         adapters[cards.SCRIPTED] = ScriptedAdapter.from_file(cards.SCRIPTED, settings.scripted)
         listed.append(cards.scripted_card())
-    if settings.openai_api_key or settings.openai_base_url:
-        from adapters.openai import OpenAIAdapter
-
-        # A server of one's own may ask for no key; the SDK wants one all the same.
-        key = settings.openai_api_key.reveal() or "none"
-        adapters[cards.OPENAI] = OpenAIAdapter(
-            cards.OPENAI,
-            key,
-            settings.openai_base_url or None,
-            organization=settings.openai_org_id,
-            project=settings.openai_project_id,
-        )
-        card = cards.compatible_card if settings.openai_base_url else cards.openai_card
-        listed += [card(model) for model in settings.openai_models]
+    for adapter, offered in _hosted(settings):
+        adapters[adapter.provider] = adapter
+        listed += offered
     if settings.local_enabled:
         from adapters.blackroad_local import EMBEDDED_MODEL
 
@@ -205,6 +194,55 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def _hosted(settings: Settings) -> Iterator[tuple[BaseAdapter, list[ModelCard]]]:
+    """The providers that are reached over the network, where they are set up: a few lines for each."""
+    connect_s = settings.limits.connect_s
+    if settings.openai_api_key or settings.openai_base_url:
+        from adapters.openai import OpenAIAdapter
+
+        yield (
+            OpenAIAdapter(
+                cards.OPENAI,
+                settings.openai_api_key.reveal(),
+                settings.openai_base_url or None,
+                organization=settings.openai_org_id,
+                project=settings.openai_project_id,
+                connect_s=connect_s,
+            ),
+            list(map(cards.compatible_card if settings.openai_base_url else cards.openai_card, settings.openai_models)),
+        )
+    if settings.anthropic_api_key or settings.anthropic_base_url:
+        from adapters.anthropic import AnthropicAdapter
+
+        key, url = settings.anthropic_api_key.reveal(), settings.anthropic_base_url
+        anthropic = AnthropicAdapter(provider_cards.ANTHROPIC, key, url, connect_s=connect_s)
+        yield anthropic, list(map(provider_cards.anthropic_card, settings.anthropic_models))
+    if settings.google_key or settings.google_base_url:
+        from adapters.google import GoogleAdapter
+
+        key, url, version = settings.google_key.reveal(), settings.google_base_url, settings.google_api_version
+        google = GoogleAdapter(provider_cards.GOOGLE, key, url, version, connect_s=connect_s)
+        yield google, list(map(provider_cards.google_card, settings.google_models))
+    if settings.xai_api_key or settings.xai_base_url:
+        from adapters.xai import XAIAdapter
+
+        xai = XAIAdapter(provider_cards.XAI, settings.xai_api_key.reveal(), settings.xai_base_url, connect_s=connect_s)
+        yield xai, list(map(provider_cards.xai_card, settings.xai_models))
+    # A token may be there for other things: without the name of a model there is nothing to offer.
+    if settings.hf_models and (settings.hf_token or settings.hf_base_url):
+        from adapters.huggingface import HuggingFaceAdapter
+
+        key, url = settings.hf_token.reveal(), settings.hf_base_url
+        huggingface = HuggingFaceAdapter(provider_cards.HUGGINGFACE, key, url, connect_s=connect_s)
+        yield huggingface, list(map(provider_cards.huggingface_card, settings.hf_models))
+    if settings.blackroad_base_url:
+        from adapters.blackroad_proprietary import BlackRoadAdapter
+
+        key, url = settings.blackroad_api_key.reveal(), settings.blackroad_base_url
+        blackroad = BlackRoadAdapter(provider_cards.BLACKROAD, key, url, connect_s=connect_s)
+        yield blackroad, list(map(provider_cards.blackroad_card, settings.blackroad_models))
 
 
 def open_explorer(settings: Settings, store: Store) -> "Explorer | None":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from adapters.base import BaseAdapter, ChatRequest
+from adapters.base import BaseAdapter, ChatRequest, Patience
 from adapters.messages import Message, ModelName, ProviderName, ToolCall, ToolResult
 from bot.agents.memory import compose, recall
 from bot.agents.registry import CARPOOL
@@ -156,7 +156,10 @@ async def _request(story: Story, run: Run, chosen: Candidate) -> ChatRequest:
         if attempt.tool_calls and attempt.said is not None:
             messages += [attempt.said, Message("tool", story.results_of(attempt))]
     left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
-    return ChatRequest(ModelName(chosen.model), tuple(messages), output, left_s, run.house.toolbox.specs)
+    patience = Patience(limits.first_token_s, limits.between_tokens_s)
+    return ChatRequest(
+        ModelName(chosen.model), tuple(messages), output, left_s, run.house.toolbox.specs, patience=patience
+    )
 
 
 async def _use_tools(story: Story, run: Run) -> Story:
