@@ -84,6 +84,12 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
         from bot import console
 
         return _complete(console.doctor(settings))
+    if arguments.command == "models":
+        from bot import models_console
+
+        return _complete(models_console.list_models(settings))
+    if arguments.command == "keys":
+        return _complete(_of_keys(arguments, settings))
     return _complete(_of_ledger(arguments, settings))
 
 
@@ -117,6 +123,21 @@ def _of_ledger(arguments: argparse.Namespace, settings: Settings) -> Coroutine[A
             return console.rotate_key(settings)
         case _:
             return console.retire_key(settings)
+
+
+def _of_keys(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+    from bot import keys_console as console
+
+    match arguments.keys_command:
+        case "list":
+            return console.list_keys(settings)
+        case "add":
+            # Before the event loop takes interrupts to itself.
+            return console.add_key(settings, arguments.provider, arguments.of, console.ask(arguments.provider))
+        case "remove":
+            return console.remove_key(settings, arguments.provider, arguments.of)
+        case _:
+            return console.rotate_vault(settings)
 
 
 def _for_verifier(arguments: argparse.Namespace) -> list[str]:
@@ -170,7 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     web = commands.add_parser("web", help="answer in Slack")
     web.add_argument("--socket", action="store_true", help="over Socket Mode, without a public address")
     commands.add_parser("config", help="print the settings in force and where each came from")
+    commands.add_parser("models", help="list the models that are known: prices, and what is missing to use them")
     commands.add_parser("doctor", help="say what is on, off and wrong")
+    _add_keys(commands.add_parser("keys", help="keys for providers of models, sealed in the ledger's store"))
     ledger = commands.add_parser("ledger", help="look at RoadChain")
     of_ledger = ledger.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND")
     _add_verify(of_ledger.add_parser("verify", help="check every entry: 0 verified, 1 not, 2 usage, 3 incomplete"))
@@ -194,6 +217,25 @@ def _parser() -> argparse.ArgumentParser:
     of_ledger.add_parser("rotate-key", help="put a new signing key into use, beside the one before")
     of_ledger.add_parser("retire-key", help="let the key before the one in use sign no more")
     return parser
+
+
+def _add_keys(keys: argparse.ArgumentParser) -> None:
+    from bot.keys_console import PROVIDERS
+
+    of_keys = keys.add_subparsers(dest="keys_command", required=True, metavar="COMMAND")
+    of_keys.add_parser("list", help="whose keys there are, and their last characters")
+    add = of_keys.add_parser("add", help="add a key, or put it in place of the one before; it is asked for, or read")
+    remove = of_keys.add_parser("remove", help="remove a key")
+    for command in (add, remove):
+        command.add_argument("provider", choices=PROVIDERS)
+        command.add_argument(
+            "--of",
+            nargs="+",
+            default=[],
+            metavar="ID",
+            help="PLATFORM WORKSPACE [PERSON], by their ids there; left out: for everybody who uses this CarPool",
+        )
+    of_keys.add_parser("rotate", help="seal all keys anew, under a new key of the vault")
 
 
 def _add_erase(erase: argparse.ArgumentParser) -> None:

@@ -5,9 +5,10 @@ import contextlib
 import logging
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,16 @@ from adapters.messages import ProviderName
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.config import Settings
+from bot.connections import Build, Connected, Connections
 from bot.intake import Intake
-from bot.keys import Keys, create_keys, keys_exist, read_keys
-from bot.lucidia import cards, provider_cards
+from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys
+from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.platforms.base import Platform
+from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.turn import House
+from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX
 from ledger.actions import LedgerCreated
@@ -51,14 +55,20 @@ EMBEDDED_DRY_MULTIPLIER = 0.8
 EMBEDDED_OUTPUT_TOKENS_MAX = 400
 """A model this small repeats itself where it should end; what it says after some 300 words is of no use to anybody."""
 
+EMBEDDED_LANGUAGES = ("en",)
+
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What is connected. ``warm_up`` makes ready what is slow to begin with; it raises nothing."""
+    """What is connected. ``warm_up`` makes ready what is slow to begin with; it raises nothing.
+
+    ``build`` connects a provider with a key that somebody brought.
+    """
 
     adapters: Mapping[ProviderName, BaseAdapter]
     catalog: Catalog
     warm_up: Callable[[], Coroutine[Any, Any, None]]
+    build: Build = lambda provider, key: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,12 @@ async def open_ledger(settings: Settings) -> AsyncIterator[tuple["SqliteStore | 
         yield store, read_keys(settings.home)
     finally:
         await store.aclose()
+
+
+async def open_vault(settings: Settings, store: "SqliteStore | PostgresStore") -> Vault:
+    """What seals the keys that people bring; its own key is made where it is missing. Raises ``StoreUnusable``."""
+    keys = settings.vault_keys or await asyncio.to_thread(create_vault_key, settings.home)
+    return Vault(store, keys)
 
 
 async def ledger_exists(settings: Settings) -> bool:
@@ -119,14 +135,18 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         roadchain = await stack.enter_async_context(RoadChain(store))
         await _check_key(store, keys)
         notary = await open_notary(settings, store, keys)
-        await _found(roadchain, store, keys, settings.origin)
+        await found_ledger(roadchain, store, keys, settings.origin)
         pseudonyms = Pseudonyms(keys.pseudonyms)
         by_name = {str(platform.name): platform for platform in platforms}
         # The intake is given the house, and a command of the house stops what the intake runs.
         witness = await stack.enter_async_context(_witness(settings))
         checkpoints = Checkpoints(notary, roadchain, store, settings.home / SIGNING_LOCK, witness)
-        desk = Desk(store, models.catalog, lambda conversation: intake.stop(conversation), checkpoints.receipt)
-        house = House(roadchain, desk, models.adapters, by_name, EMPTY_TOOLBOX, settings.limits)
+        connections = Connections(
+            Connected(models.adapters, models.catalog), await open_vault(settings, store), models.build
+        )
+        stack.push_async_callback(connections.aclose)
+        desk = Desk(store, connections, lambda conversation: intake.stop(conversation), checkpoints.receipt)
+        house = House(roadchain, desk, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.wake)
@@ -166,8 +186,9 @@ async def _witness(settings: Settings) -> AsyncIterator[Witness | None]:
 async def open_models(settings: Settings) -> AsyncIterator[Models]:
     """Every adapter that is set up. None of them connects, imports an SDK or reads weights before its first call.
 
-    Raises ``NotConfigured`` where a script in place of a model is none.
+    Raises ``NotConfigured`` where a script in place of a model is none, or the operator's catalogue is wrong.
     """
+    shelf = open_shelf(settings)
     adapters: dict[ProviderName, BaseAdapter] = {}
     listed: list[ModelCard] = []
     warm_up = _nothing
@@ -176,7 +197,7 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 
         adapters[cards.SCRIPTED] = ScriptedAdapter.from_file(cards.SCRIPTED, settings.scripted)
         listed.append(cards.scripted_card())
-    for adapter, offered in _hosted(settings):
+    for adapter, offered in hosted(settings, shelf):
         adapters[adapter.provider] = adapter
         listed += offered
     if settings.local_enabled:
@@ -188,70 +209,48 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         output_tokens_max = (
             EMBEDDED_OUTPUT_TOKENS_MAX if settings.local_model is None else settings.local_context_tokens
         )
-        listed.append(cards.local_card(model, settings.local_context_tokens, output_tokens_max))
+        languages = EMBEDDED_LANGUAGES if settings.local_model is None else ()
+        listed.append(cards.local_card(model, settings.local_context_tokens, output_tokens_max, languages))
         warm_up = local.warm_up
     try:
-        yield Models(adapters, Catalog.of(listed), lambda: _quietly(warm_up))
+        yield Models(
+            adapters,
+            Catalog.of(listed),
+            lambda: _quietly(warm_up),
+            lambda provider, key: brought(provider, key, settings, shelf),
+        )
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
 
 
-def _hosted(settings: Settings) -> Iterator[tuple[BaseAdapter, list[ModelCard]]]:
-    """The providers that are reached over the network, where they are set up: a few lines for each."""
-    connect_s = settings.limits.connect_s
-    if settings.openai_api_key or settings.openai_base_url:
-        from adapters.openai import OpenAIAdapter
-
-        yield (
-            OpenAIAdapter(
-                cards.OPENAI,
-                settings.openai_api_key.reveal(),
-                settings.openai_base_url or None,
-                organization=settings.openai_org_id,
-                project=settings.openai_project_id,
-                connect_s=connect_s,
-            ),
-            list(map(cards.compatible_card if settings.openai_base_url else cards.openai_card, settings.openai_models)),
-        )
-    if settings.anthropic_api_key or settings.anthropic_base_url:
-        from adapters.anthropic import AnthropicAdapter
-
-        key, url = settings.anthropic_api_key.reveal(), settings.anthropic_base_url
-        anthropic = AnthropicAdapter(provider_cards.ANTHROPIC, key, url, connect_s=connect_s)
-        yield anthropic, list(map(provider_cards.anthropic_card, settings.anthropic_models))
-    if settings.google_key or settings.google_base_url:
-        from adapters.google import GoogleAdapter
-
-        key, url, version = settings.google_key.reveal(), settings.google_base_url, settings.google_api_version
-        google = GoogleAdapter(provider_cards.GOOGLE, key, url, version, connect_s=connect_s)
-        yield google, list(map(provider_cards.google_card, settings.google_models))
-    if settings.xai_api_key or settings.xai_base_url:
-        from adapters.xai import XAIAdapter
-
-        xai = XAIAdapter(provider_cards.XAI, settings.xai_api_key.reveal(), settings.xai_base_url, connect_s=connect_s)
-        yield xai, list(map(provider_cards.xai_card, settings.xai_models))
-    # A token may be there for other things: without the name of a model there is nothing to offer.
-    if settings.hf_models and (settings.hf_token or settings.hf_base_url):
-        from adapters.huggingface import HuggingFaceAdapter
-
-        key, url = settings.hf_token.reveal(), settings.hf_base_url
-        huggingface = HuggingFaceAdapter(provider_cards.HUGGINGFACE, key, url, connect_s=connect_s)
-        yield huggingface, list(map(provider_cards.huggingface_card, settings.hf_models))
-    if settings.blackroad_base_url:
-        from adapters.blackroad_proprietary import BlackRoadAdapter
-
-        key, url = settings.blackroad_api_key.reveal(), settings.blackroad_base_url
-        blackroad = BlackRoadAdapter(provider_cards.BLACKROAD, key, url, connect_s=connect_s)
-        yield blackroad, list(map(provider_cards.blackroad_card, settings.blackroad_models))
+def open_shelf(settings: Settings) -> cards.Shelf:
+    """The catalogue: every model that is known, connected or not. Raises ``NotConfigured``."""
+    try:
+        return cards.read_shelf(settings.catalogue, datetime.now(UTC).date())
+    except ValueError as error:
+        raise NotConfigured(f"{error}. bot/lucidia/models.toml shows the form; or unset CARPOOL_CATALOGUE.") from error
 
 
-def open_explorer(settings: Settings, store: Store) -> "Explorer | None":
-    """What shows the ledger over HTTP, where that is wanted."""
+@asynccontextmanager
+async def open_explorer(settings: Settings, store: Store) -> "AsyncIterator[Explorer | None]":
+    """What shows the ledger over HTTP, where that is wanted. In PostgreSQL it reads as a role that sees no text.
+
+    Raises ``StoreUnusable``.
+    """
     if not settings.explorer_enabled:
-        return None
+        yield None
+        return
     from bot.http.explorer import Explorer
 
-    return Explorer(store, settings.limits.page_entries_max)
+    if isinstance(settings.database, Path):
+        yield Explorer(store, settings.limits.page_entries_max)
+        return
+    from integrations.storage.postgres_published import PublishedLog
+
+    async with PublishedLog.opened(settings.database.reveal()) as published:
+        if published is None:
+            log.warning("the explorer reads as CarPool's own user: the server has no role carpool_explorer for it")
+        yield Explorer(published or store, settings.limits.page_entries_max)
 
 
 def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:
@@ -297,7 +296,7 @@ async def _open_store(settings: Settings) -> "SqliteStore | PostgresStore":
     return await PostgresStore.open(settings.database.reveal())
 
 
-async def _found(roadchain: RoadChain, store: Store, keys: Keys, origin: str) -> None:
+async def found_ledger(roadchain: RoadChain, store: Store, keys: Keys, origin: str) -> None:
     """Write the genesis entry of a new ledger."""
     if (await store.head()).size == 0:
         created = LedgerCreated(origin, secrets.token_hex(16), keys.public_key)

@@ -16,7 +16,7 @@ from ledger.actions import CheckpointSigned
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entry import HOUSE, Draft
 from ledger.errors import ChainBroken, LedgerError, StoreFailed
-from ledger.merkle import HashReader
+from ledger.merkle import HashReader, TileCache
 from ledger.notary import Notary
 from ledger.note import VerifierKey
 from ledger.receipts import make_receipt
@@ -47,6 +47,7 @@ class Checkpoints:
         self._notary = notary
         self._roadchain = roadchain
         self._reader = reader
+        self._kept = TileCache()
         self._lock = FileLock(lock)
         self._witness = witness
         self._witnessed = 0
@@ -78,7 +79,7 @@ class Checkpoints:
             note = await self._notary.latest()
         if note is None or self._read(note).size <= recorded.entry.seq:
             return None
-        return await make_receipt(self._reader, recorded.leaf, recorded.entry.seq, note, self._notary.keys)
+        return await make_receipt(self._reader, recorded.leaf, recorded.entry.seq, note, self._notary.keys, self._kept)
 
     def _committed(self, size: int) -> None:
         self._size = size

@@ -15,8 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from bot import readers
 from bot.limits import ABOUT, Limits
-from bot.lucidia.cards import OPENAI_MODELS
-from bot.lucidia.provider_cards import ANTHROPIC_MODELS, GOOGLE_MODELS, XAI_MODELS
+from bot.lucidia.cards import ANTHROPIC_MODELS, GOOGLE_MODELS, HUGGINGFACE_MODELS, OPENAI_MODELS, XAI_MODELS
 from bot.secret import Secret, SecretUrl
 
 PREFIX = "CARPOOL_"
@@ -30,10 +29,11 @@ MODELS_KNOWN: Mapping[str, tuple[str, ...]] = {
     "anthropic_models": ANTHROPIC_MODELS,
     "google_models": GOOGLE_MODELS,
     "xai_models": XAI_MODELS,
+    "huggingface_models": HUGGINGFACE_MODELS,
 }
 MODELS_UNKNOWN: Mapping[str, str] = {
     "openai": "OPENAI_BASE_URL",
-    "hf": "CARPOOL_HF_BASE_URL",
+    "huggingface": "CARPOOL_HUGGINGFACE_BASE_URL",
     "blackroad": "CARPOOL_BLACKROAD_BASE_URL",
 }
 """Servers of which nobody knows what they have."""
@@ -50,6 +50,7 @@ class Settings:
     log_level: str
     origin: str
     retention_days: int
+    vault_key: Secret
     witness_url: str
     witness_key: str
     local_enabled: bool
@@ -64,6 +65,7 @@ class Settings:
     openai_org_id: str
     openai_project_id: str
     openai_models: tuple[str, ...]
+    catalogue: Path | None
     anthropic_api_key: Secret
     anthropic_base_url: str
     anthropic_models: tuple[str, ...]
@@ -76,8 +78,8 @@ class Settings:
     xai_base_url: str
     xai_models: tuple[str, ...]
     hf_token: Secret
-    hf_base_url: str
-    hf_models: tuple[str, ...]
+    huggingface_base_url: str
+    huggingface_models: tuple[str, ...]
     blackroad_api_key: Secret
     blackroad_base_url: str
     blackroad_models: tuple[str, ...]
@@ -105,6 +107,11 @@ class Settings:
     def google_key(self) -> Secret:
         """Google's SDK knows two names for its key, and where both are set it takes this one first."""
         return self.google_api_key or self.gemini_api_key
+
+    @property
+    def vault_keys(self) -> tuple[bytes, ...]:
+        """The one that seals first; none where a file in ``home`` has them."""
+        return tuple(bytes.fromhex(word) for word in self.vault_key.reveal().split(",") if word)
 
     @property
     def logs(self) -> Path:
@@ -149,6 +156,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             "0",
             "after how many days texts are erased; 0: never",
         ),
+        Setting(
+            "vault_key",
+            "CARPOOL_VAULT_KEY",
+            readers.vault_keys,
+            "",
+            "what seals the keys that people bring; left out, it is made into a file in HOME",
+        ),
         Setting("witness_url", "CARPOOL_WITNESS_URL", readers.url, "", "a C2SP witness that cosigns the checkpoints"),
         Setting("witness_key", "CARPOOL_WITNESS_KEY", readers.vkey, "", "its public key: name+id+base64"),
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
@@ -177,6 +191,9 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("openai_org_id", "OPENAI_ORG_ID", readers.word, "", "the organization at OpenAI that is billed"),
         Setting("openai_project_id", "OPENAI_PROJECT_ID", readers.word, "", "the project of it that is billed"),
         _models("openai_models", "CARPOOL_OPENAI_MODELS"),
+        Setting(
+            "catalogue", "CARPOOL_CATALOGUE", readers.file, "", "a TOML file of models: more of them, or other prices"
+        ),
         Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "the key of Anthropic"),
         Setting("anthropic_base_url", "ANTHROPIC_BASE_URL", readers.url, "", "a gateway, instead of Anthropic"),
         _models("anthropic_models", "CARPOOL_ANTHROPIC_MODELS"),
@@ -193,8 +210,14 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("xai_base_url", "XAI_BASE_URL", readers.url, "", "a gateway, instead of xAI"),
         _models("xai_models", "CARPOOL_XAI_MODELS"),
         Setting("hf_token", "HF_TOKEN", readers.secret, "", "the token of Hugging Face, for its Inference Providers"),
-        Setting("hf_base_url", "CARPOOL_HF_BASE_URL", readers.url, "", "a TGI or vLLM server, instead of those"),
-        _models("hf_models", "CARPOOL_HF_MODELS"),
+        Setting(
+            "huggingface_base_url",
+            "CARPOOL_HUGGINGFACE_BASE_URL",
+            readers.url,
+            "",
+            "a TGI or vLLM server, instead of those",
+        ),
+        _models("huggingface_models", "CARPOOL_HUGGINGFACE_MODELS"),
         Setting(
             "blackroad_api_key", "CARPOOL_BLACKROAD_API_KEY", readers.secret, "", "the key of the house's own endpoint"
         ),

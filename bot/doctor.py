@@ -91,11 +91,12 @@ def _openai(settings: Settings) -> Finding:
 
 def _hosted(settings: Settings) -> tuple[Finding, ...]:
     anthropic, google, xai = settings.anthropic_api_key, settings.google_key, settings.xai_api_key
+    token = settings.hf_token
     return (
         _provider("Anthropic", "ANTHROPIC_API_KEY", anthropic, settings.anthropic_base_url, settings.anthropic_models),
         _provider("Google", "GEMINI_API_KEY", google, settings.google_base_url, settings.google_models),
         _provider("xAI", "XAI_API_KEY", xai, settings.xai_base_url, settings.xai_models),
-        _huggingface(settings),
+        _provider("Hugging Face", "HF_TOKEN", token, settings.huggingface_base_url, settings.huggingface_models),
         _blackroad(settings),
     )
 
@@ -108,13 +109,6 @@ def _provider(subject: str, variable: str, key: Secret, base_url: str, models: t
             "on", subject, f"With {', '.join(models)}. Whether the key is accepted shows in the first answer."
         )
     return Finding("off", subject, f"Set {variable}.")
-
-
-def _huggingface(settings: Settings) -> Finding:
-    token, url, models = settings.hf_token, settings.hf_base_url, settings.hf_models
-    if (token or url) and not models:
-        return Finding("off", "Hugging Face", "HF_TOKEN is set; name the models to offer in CARPOOL_HF_MODELS.")
-    return _provider("Hugging Face", "HF_TOKEN, and CARPOOL_HF_MODELS", token, url, models)
 
 
 def _blackroad(settings: Settings) -> Finding:

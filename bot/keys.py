@@ -1,11 +1,13 @@
-"""The two secrets of a ledger, in files of their own under ``CARPOOL_HOME``: its signing key, and that of its pseudonyms.
+"""The secrets of a ledger, each in a file under ``CARPOOL_HOME``: its signing key, that of its pseudonyms, and the vault's.
 
-Neither ever stands in the database, a log or an entry. Losing the first, nobody can sign as this ledger any more; losing
+None ever stands in the database, a log or an entry. Losing the first, nobody can sign as this ledger any more; losing
 the second, it no longer knows whose turns and conversations are whose. So they are made once, and never made again for a
 ledger that has entries.
 
 The signing key can be changed for another: ``rotate_signing_key`` makes the new one and keeps the one before, so that both sign
 for as long as people hold only the old public key; ``retire_old_key`` ends that.
+
+The vault's key seals the keys that people bring. It is made with the first of them, and may stand in the environment instead.
 """
 
 import contextlib
@@ -16,12 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.errors import StoreUnusable
-from ledger.files import sync_folder
+from ledger.files import replace_file, sync_folder
 
 SIGNING_FILE = "ledger.key"
 RETIRING_FILE = "ledger.key.before"
 NEXT_FILE = "ledger.key.next"
 PSEUDONYMS_FILE = "pseudonyms.key"
+VAULT_FILE = "vault.key"
+VAULT_KEYS_MAX = 2
 SECRET_BYTES = 32
 
 
@@ -98,6 +102,49 @@ def retire_old_key(home: Path) -> None:
         sync_folder(home)
 
 
+def read_vault_keys(home: Path) -> tuple[bytes, ...]:
+    """The one that seals first; during a rotation the one before it too. None where there is none yet.
+
+    Raises ``StoreUnusable`` where the file is damaged.
+    """
+    if not (home / VAULT_FILE).exists():
+        return ()
+    return tuple(_read(home / VAULT_FILE, 1, VAULT_KEYS_MAX))
+
+
+def create_vault_key(home: Path) -> tuple[bytes, ...]:
+    """Make it where it is missing; durable on return. Where two processes do it at once, one wins and both go on.
+
+    Raises ``StoreUnusable``.
+    """
+    try:
+        _create(home / VAULT_FILE, f"{secrets.token_hex(SECRET_BYTES)}\n")
+    except OSError as error:
+        raise StoreUnusable(
+            f"the vault's key cannot be written into {home} ({error.strerror})",
+            "See that the folder may be written, or free some space on its disk; then try again.",
+        ) from error
+    return read_vault_keys(home)
+
+
+def begin_vault_rotation(home: Path) -> tuple[bytes, ...]:
+    """Put a new vault's key before the one in use, which still opens. Durable on return.
+
+    Where a rotation was cut off, it gives its two keys again. Raises ``StoreUnusable``.
+    """
+    keys = read_vault_keys(home)
+    if len(keys) == 1:
+        replace_file(home / VAULT_FILE, f"{secrets.token_hex(SECRET_BYTES)} {keys[0].hex()}\n".encode(), 0o600)
+    return read_vault_keys(home)
+
+
+def end_vault_rotation(home: Path) -> None:
+    """Forget the key before: everything is sealed under the new one. Durable on return."""
+    keys = read_vault_keys(home)
+    if len(keys) > 1:
+        replace_file(home / VAULT_FILE, f"{keys[0].hex()}\n".encode(), 0o600)
+
+
 def _retiring(home: Path, seed: bytes) -> bytes | None:
     if not (home / RETIRING_FILE).exists():
         return None
@@ -132,7 +179,7 @@ def _create(path: Path, content: str) -> None:
     sync_folder(path.parent)
 
 
-def _read(path: Path, count: int) -> list[bytes]:
+def _read(path: Path, count: int, count_max: int | None = None) -> list[bytes]:
     remedy = f"Restore {path.name} from your last copy: without it this ledger cannot go on."
     try:
         words = [bytes.fromhex(word) for word in path.read_text(encoding="ascii").split()]
@@ -141,6 +188,6 @@ def _read(path: Path, count: int) -> list[bytes]:
     except (OSError, ValueError) as error:
         # The cause is left out of the sentence: it may quote the file.
         raise StoreUnusable(f"{path} cannot be read as a key", remedy) from error
-    if [len(word) for word in words] != [SECRET_BYTES] * count:
+    if not count <= len(words) <= (count_max or count) or any(len(word) != SECRET_BYTES for word in words):
         raise StoreUnusable(f"{path} is not a whole key", remedy)
     return words

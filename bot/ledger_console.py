@@ -50,6 +50,8 @@ async def list_entries(settings: Settings, *, json: bool) -> int:
         while page := await store.entries(after, PAGE_ENTRIES):
             sys.stdout.writelines(_as_json(recorded) if json else _as_line(recorded) for recorded in page)
             after = page[-1].entry.seq
+    if after < 0:
+        complain("There is nothing in the ledger yet: it begins with the first message.")
     return EXIT_OK
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from bot.app import OpenHouse, embedded_is_best, open_explorer, open_house, open_ledger, open_models
 from bot.commands.past import questions
+from bot.commands.table import completions
 from bot.config import Settings
 from bot.platforms.base import PlatformError
 from bot.platforms.terminal import (
@@ -72,7 +73,10 @@ async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
         warming = asyncio.create_task(models.warm_up())
         try:
             before = await _asked_before(house, session)
-            return await _unless_failed(house, converse(house.intake, platform, screen, session, before))
+            talking = converse(
+                house.intake, platform, screen, session, before, lambda line: completions(line, models.catalog)
+            )
+            return await _unless_failed(house, talking)
         finally:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
@@ -108,6 +112,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
         models = await stack.enter_async_context(open_models(settings))
         stack.push_async_callback(platform.aclose)
         house = await stack.enter_async_context(open_house(settings, models, [platform]))
+        explorer = await stack.enter_async_context(open_explorer(settings, house.house.desk.store))
         bolt = bolt_app(platform, house.intake.accept)
         _stop_on_signals(stop)
         app = web_app(
@@ -115,7 +120,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
             settings.slack_signing_secret.reveal(),
             settings.limits.body_bytes_max,
             lambda: not house.intake.failed.is_set(),
-            open_explorer(settings, house.house.desk.store),
+            explorer,
         )
         try:
             if socket:
@@ -136,8 +141,8 @@ async def _explore(settings: Settings) -> int:
 
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    async with open_ledger(settings) as (store, _):
-        app = web_app(None, "", settings.limits.body_bytes_max, lambda: True, open_explorer(settings, store))
+    async with open_ledger(settings) as (store, _), open_explorer(settings, store) as explorer:
+        app = web_app(None, "", settings.limits.body_bytes_max, lambda: True, explorer)
         try:
             await serve(app, settings.host, settings.port, stop, _tell_port)
         except OSError as error:

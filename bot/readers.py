@@ -31,6 +31,14 @@ def secret_like(prefix: str, what: str) -> Callable[[str], Secret]:
     return read
 
 
+def vault_keys(given: str) -> Secret:
+    """Empty; or the vault's key as 64 hex digits, and behind a comma the one before it."""
+    words = given.split(",") if given else []
+    if len(words) > 2 or not all(len(word) == 64 and set(word) <= set("0123456789abcdef") for word in words):
+        raise ValueError("it should be 64 of the digits 0 to 9 and a to f; behind a comma, the key before it")
+    return Secret(given)
+
+
 def flag(given: str) -> bool:
     if given.casefold() in YES:
         return True

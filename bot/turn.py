@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from adapters.base import BaseAdapter, ChatRequest, Patience
+from adapters.absent import AbsentAdapter
+from adapters.base import ChatRequest, Patience
 from adapters.messages import Message, ModelName, ProviderName, ToolCall, ToolResult
 from bot.agents.memory import compose, recall
 from bot.agents.registry import CARPOOL
@@ -13,6 +14,7 @@ from bot.commands.base import Asking, Desk
 from bot.commands.table import run_command
 from bot.limits import Limits
 from bot.listening import Heard, listen
+from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
 from bot.payloads import encode_message
@@ -49,7 +51,6 @@ class House:
 
     roadchain: RoadChain
     desk: Desk
-    adapters: Mapping[ProviderName, BaseAdapter]
     platforms: Mapping[str, Platform]
     toolbox: Toolbox
     limits: Limits
@@ -116,7 +117,8 @@ async def _route(story: Story, run: Run) -> Story:
     messages = compose(CARPOOL, (), Message("user", story.asked.parts), 0)
     needs = needs_of(messages, limits.output_tokens_max, tools=bool(run.house.toolbox.tools))
     conversation = await desk.store.conversation(story.scope.conversation)
-    decision = route(needs, desk.catalog, "" if conversation is None else conversation.pinned_model)
+    catalog = (await desk.connections.of(story.scope)).catalog
+    decision = route(needs, catalog, "" if conversation is None else conversation.pinned_model)
     candidates = tuple(
         Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates
     )
@@ -129,12 +131,15 @@ async def _call_model(story: Story, run: Run) -> Story:
     if index is None:
         raise AssertionError("a model is called while a candidate is left")
     chosen = story.candidate(index)
-    request = await _request(story, run, chosen)
+    connected = await run.house.desk.connections.of(story.scope)
+    request = await _request(story, run, chosen, connected.catalog)
     attempt = len(story.attempts) + 1
     called = ModelCalled(attempt, index, chosen.provider, chosen.model, request.max_output_tokens)
     story = await _record(story, run, (called, None))
     screen = run.platform.screen(story.asked.address, story.scope.turn)
-    adapter = run.house.adapters[ProviderName(chosen.provider)]
+    provider = ProviderName(chosen.provider)
+    # Its key may have been removed since the decision: then the next candidate is asked.
+    adapter = connected.adapters.get(provider) or AbsentAdapter(provider)
     heard = await listen(adapter.chat(request), screen, run.stop, request.timeout_s)
     answered = (_answered(attempt, heard), encode_message(heard.message()))
     # Where this is the answer, it and the reply made of it are one durable step: no answer without its outbox.
@@ -145,9 +150,9 @@ async def _call_model(story: Story, run: Run) -> Story:
     return await _record(story, run, answered)
 
 
-async def _request(story: Story, run: Run, chosen: Candidate) -> ChatRequest:
+async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) -> ChatRequest:
     desk, limits = run.house.desk, run.house.limits
-    card = desk.catalog.find(f"{chosen.provider}/{chosen.model}")
+    card = catalog.find(f"{chosen.provider}/{chosen.model}")
     output = limits.output_tokens_max if card is None else min(limits.output_tokens_max, card.output_tokens_max)
     room = 0 if card is None else card.context_tokens - output
     said = await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max)

@@ -191,18 +191,23 @@ class CheckpointSigned:
 
 @dataclass(frozen=True, slots=True)
 class KeyAdded:
-    """From here on this key signs too. ``public_key`` is Ed25519, in hex."""
+    """``signing``: from here on this key signs too; ``public_key`` is Ed25519, in hex.
+
+    ``provider``: somebody brought a key for a provider of models. Nothing of the key stands here.
+    """
 
     name: ClassVar[str] = "key.added"
-    kind: Literal["signing"]
+    kind: Literal["signing", "provider"]
     public_key: str
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRemoved:
     name: ClassVar[str] = "key.removed"
-    kind: Literal["signing"]
+    kind: Literal["signing", "provider"]
     public_key: str
+    provider: str = ""
 
 
 Action: TypeAlias = (
@@ -245,7 +250,11 @@ Field: TypeAlias = None | bool | int | str | list[dict[str, "Field"]]
 
 def encode_action(action: Action) -> dict[str, Field]:
     """The action's own fields, as they stand in an entry."""
-    return {name: _encode(getattr(action, name)) for name in _FIELDS[type(action)]}
+    fields: dict[str, Field] = {}
+    for name in _FIELDS[type(action)]:
+        value = getattr(action, name)
+        fields[name] = _encode(value) if type(value) is tuple else value  # the commonest need no look here
+    return fields
 
 
 def decode_action(name: str, data: Mapping[str, object]) -> Action:

@@ -38,17 +38,17 @@ def seal(found: Found, groups: Sequence[Group], now_us: int, new_salt: Callable[
     outcomes: list[Outcome] = []
     for group in groups:
         try:
-            receipts, added = _seal_group(head, known, book, group, now_us, new_salt)
+            receipts, added, after = _seal_group(head, known, book, group, now_us, new_salt)
         except LedgerError as error:
             book.undo()
             outcomes.append(error)
             continue
         book.keep()
         outcomes.append(receipts)
+        head = after
         for row in added:
             rows.append(row)
             known[row.entry.idem] = Known(row.entry.seq, row.leaf, row.hash, row.salt)
-            head = Head(row.entry.seq + 1, row.hash, row.entry.mono, head.frontier)
     frontier, subtrees = grow(head.frontier, [row.hash for row in rows])
     changes = tuple(change for row in rows for change in project(row.entry))
     head = Head(head.size, head.hash, head.mono, frontier)
@@ -57,10 +57,11 @@ def seal(found: Found, groups: Sequence[Group], now_us: int, new_salt: Callable[
 
 def _seal_group(
     head: Head, known: dict[str, Known], book: Book, group: Group, now_us: int, new_salt: Callable[[], bytes]
-) -> tuple[tuple[Receipt, ...], list[Row]]:
+) -> tuple[tuple[Receipt, ...], list[Row], Head]:
+    """The receipts, what is added, and the head after it."""
     earlier = [known.get(draft.idem) for draft in group]
     if any(earlier):
-        return tuple(_first_receipt(draft, first) for draft, first in zip(group, earlier, strict=True)), []
+        return tuple(_first_receipt(draft, first) for draft, first in zip(group, earlier, strict=True)), [], head
     if len({draft.idem for draft in group}) < len(group):
         raise KeyReused("two drafts of one group have the same key")
     added: list[Row] = []
@@ -68,7 +69,7 @@ def _seal_group(
         row = _chain(head, book, draft, now_us, new_salt)
         added.append(row)
         head = Head(row.entry.seq + 1, row.hash, row.entry.mono, head.frontier)
-    return tuple(Receipt(row.entry.seq, row.hash, True) for row in added), added
+    return tuple([Receipt(row.entry.seq, row.hash, True) for row in added]), added, head
 
 
 def _chain(head: Head, book: Book, draft: Draft, now_us: int, new_salt: Callable[[], bytes]) -> Row:

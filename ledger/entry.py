@@ -9,6 +9,7 @@ profile is checked first.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import orjson
@@ -100,10 +101,11 @@ class Entry:
 def encode_entry(entry: Entry) -> bytes:
     """The leaf: the canonical bytes. Raises ``InvalidEntry`` outside the profile or above 4 KiB."""
     payload, stripe = entry.payload, entry.stripe
+    economic = getattr(entry.action, "type", None)
     leaf = canonical(
         {
             **encode_action(entry.action),
-            **({"type": economic} if (economic := getattr(entry.action, "type", None)) else {}),
+            **({"type": economic} if economic else {}),
             "v": VERSION,
             "seq": entry.seq,
             "ts": entry.ts,
@@ -170,32 +172,32 @@ def hash_text(digest: bytes) -> str:
 
 def canonical(value: object) -> bytes:
     """RFC 8785 bytes of a value inside the profile. Raises ``InvalidEntry`` for any other."""
-    _check(value)
+    _check((value,))
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
         raise InvalidEntry(f"no canonical form: {error}") from error
 
 
-def _check(value: object) -> None:
+def _check(values: Iterable[object]) -> None:
     # Exact types: a subclass (an enum, a bool where an int is meant) may be written otherwise than it compares.
-    # The commonest first: this is looked at for each value of each entry.
-    if type(value) is str:
-        # PostgreSQL's text has no place for it, and a ledger must be the same wherever it is kept.
-        if "\0" in value:
-            raise InvalidEntry("a text with a NUL in it has no canonical form")
-    elif type(value) is int:
-        if not -INTEGER_MAX <= value <= INTEGER_MAX:
-            raise InvalidEntry(f"the integer {value} is beyond 2^53 - 1")
-    elif value is None or type(value) is bool:
-        return
-    elif type(value) is dict:
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii():
-                raise InvalidEntry(f"the key {key!r} is not an ASCII string")
-            _check(item)
-    elif type(value) is list:
-        for item in value:
-            _check(item)
-    else:
-        raise InvalidEntry(f"a value of type {type(value).__name__} has no canonical form")
+    # The commonest first, and one call for all that a container holds: each value of each entry is looked at.
+    for value in values:
+        if type(value) is str:
+            # PostgreSQL's text has no place for it, and a ledger must be the same wherever it is kept.
+            if "\0" in value:
+                raise InvalidEntry("a text with a NUL in it has no canonical form")
+        elif type(value) is int:
+            if not -INTEGER_MAX <= value <= INTEGER_MAX:
+                raise InvalidEntry(f"the integer {value} is beyond 2^53 - 1")
+        elif value is None or type(value) is bool:
+            continue
+        elif type(value) is dict:
+            for key in value:
+                if type(key) is not str or not key.isascii():
+                    raise InvalidEntry(f"the key {key!r} is not an ASCII string")
+            _check(value.values())
+        elif type(value) is list:
+            _check(value)
+        else:
+            raise InvalidEntry(f"a value of type {type(value).__name__} has no canonical form")

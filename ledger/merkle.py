@@ -2,10 +2,12 @@
 
 The tree is never kept whole. The writer carries its right edge (``Frontier``: about one SHA-256 an entry), and stores a root
 for every 256 entries, every 65,536 and so on (``Subtree``: the hashes of the tiles above level 0 in C2SP tlog-tiles).
-Every proof is made from those and the entries' hashes, in O(log n) reads of at most 256 hashes each.
+Every proof is made from those and the entries' hashes, in O(log n) reads of at most 256 hashes each. Who makes many keeps the
+tiles that were read lately (``TileCache``): then it is one read, of the entry's own tile.
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +16,8 @@ from ledger.errors import ChainBroken, HashMismatch, NotFound
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
+TILES_KEPT_MAX = 64
+"""About 33 KB each."""
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
@@ -84,7 +88,33 @@ class HashReader(Protocol):
         ...
 
 
-async def inclusion_proof(reader: HashReader, index: int, size: int) -> tuple[bytes, ...]:
+class TileCache:
+    """The tiles that were read lately, and their nodes as far as they were asked for. A tile of as many hashes never changes.
+
+    Whoever looks for what was changed in the store reads it anew, without one.
+    """
+
+    def __init__(self, tiles_max: int = TILES_KEPT_MAX) -> None:
+        self._tiles_max = tiles_max
+        self._tiles: OrderedDict[tuple[int, int, int], list[Sequence[bytes]]] = OrderedDict()
+
+    def get(self, level: int, number: int, count: int) -> list[Sequence[bytes]] | None:
+        """The rows of the tile's nodes, its hashes first; whoever needs more of them adds them."""
+        rows = self._tiles.get((level, number, count))
+        if rows is not None:
+            self._tiles.move_to_end((level, number, count))
+        return rows
+
+    def keep(self, level: int, number: int, hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
+        rows = self._tiles[level, number, len(hashes)] = [hashes]
+        if len(self._tiles) > self._tiles_max:
+            self._tiles.popitem(last=False)
+        return rows
+
+
+async def inclusion_proof(
+    reader: HashReader, index: int, size: int, kept: TileCache | None = None
+) -> tuple[bytes, ...]:
     """The audit path of RFC 6962, 2.1.1: from the leaf's sibling up. Raises ``NotFound`` where the tree has no such leaf."""
     if not 0 <= index < size:
         raise NotFound(f"a tree of {size} entries has no entry {index}")
@@ -98,10 +128,12 @@ async def inclusion_proof(reader: HashReader, index: int, size: int) -> tuple[by
         else:
             ranges.append((start, middle))
             start = middle
-    return await _roots(reader, size, ranges[::-1])
+    return await _roots(_Tiles(reader, size, kept), ranges[::-1])
 
 
-async def consistency_proof(reader: HashReader, old_size: int, new_size: int) -> tuple[bytes, ...]:
+async def consistency_proof(
+    reader: HashReader, old_size: int, new_size: int, kept: TileCache | None = None
+) -> tuple[bytes, ...]:
     """The proof of RFC 6962, 2.1.2. It is empty from size 0 and between equal sizes. Raises ``NotFound``."""
     if not 0 <= old_size <= new_size:
         raise NotFound(f"a tree of {new_size} entries does not hold one of {old_size}")
@@ -119,15 +151,15 @@ async def consistency_proof(reader: HashReader, old_size: int, new_size: int) ->
             start = middle
     if start:  # where the old tree is itself a subtree of the new one, the verifier holds its root already
         ranges.append((start, end))
-    return await _roots(reader, new_size, ranges[::-1])
+    return await _roots(_Tiles(reader, new_size, kept), ranges[::-1])
 
 
-async def root_at(reader: HashReader, size: int) -> bytes:
-    return (await frontier_at(reader, size)).root()
+async def root_at(reader: HashReader, size: int, kept: TileCache | None = None) -> bytes:
+    return (await frontier_at(reader, size, kept)).root()
 
 
-async def frontier_at(reader: HashReader, size: int) -> Frontier:
-    tiles = _Tiles(reader, size)
+async def frontier_at(reader: HashReader, size: int, kept: TileCache | None = None) -> Frontier:
+    tiles = _Tiles(reader, size, kept)
     return Frontier(size, tuple([await tiles.node(height, index) for height, index in _complete(0, size)]))
 
 
@@ -196,35 +228,33 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
 class _Tiles:
     """The nodes of the tree of ``size`` leaves, each tile read and hashed once however many of its nodes are asked for."""
 
-    def __init__(self, reader: HashReader, size: int) -> None:
+    def __init__(self, reader: HashReader, size: int, kept: TileCache | None = None) -> None:
         self._reader = reader
         self._size = size
-        self._rows: dict[tuple[int, int], list[Sequence[bytes]]] = {}
+        self._kept = TileCache() if kept is None else kept
 
     async def node(self, height: int, index: int) -> bytes:
         level, above = divmod(height, TILE_HEIGHT)
         number, offset = divmod(index, TILE_WIDTH >> above)
-        rows = self._rows.get((level, number))
+        first = number * TILE_WIDTH
+        count = min(TILE_WIDTH, (self._size >> (level * TILE_HEIGHT)) - first)
+        rows = self._kept.get(level, number, count)
         if rows is None:
-            rows = [await self._read(level, number)]
-            self._rows[level, number] = rows
+            rows = self._kept.keep(level, number, await self._read(level, first, count))
         sha256 = hashlib.sha256
         while len(rows) <= above:
             below = rows[-1]
             rows.append([sha256(b"\x01" + below[n] + below[n + 1]).digest() for n in range(0, len(below) - 1, 2)])
         return rows[above][offset]
 
-    async def _read(self, level: int, number: int) -> tuple[bytes, ...]:
-        first = number * TILE_WIDTH
-        count = min(TILE_WIDTH, (self._size >> (level * TILE_HEIGHT)) - first)
+    async def _read(self, level: int, first: int, count: int) -> tuple[bytes, ...]:
         tile = await self._reader.subtree_hashes(level, first, count)
         if len(tile) != count:
             raise ChainBroken(f"of {count} hashes from {first} at level {level}, {len(tile)} are there")
         return tile
 
 
-async def _roots(reader: HashReader, size: int, ranges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
-    tiles = _Tiles(reader, size)
+async def _roots(tiles: _Tiles, ranges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
     roots: list[bytes] = []
     for start, end in ranges:
         nodes = [await tiles.node(height, index) for height, index in _complete(start, end)]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entry import decode_entry, leaf_hash
 from ledger.errors import HashMismatch, InvalidEntry, NotFound
-from ledger.merkle import HashReader, inclusion_proof, verify_inclusion
+from ledger.merkle import HashReader, TileCache, inclusion_proof, verify_inclusion
 from ledger.note import VerifierKey, decode_base64, decode_decimal, decode_hash, encode_base64
 
 HEADER = "c2sp.org/tlog-proof@v1"
@@ -72,12 +72,19 @@ class Receipt:
     note: bytes
 
 
-async def make_receipt(reader: HashReader, leaf: bytes, index: int, note: bytes, keys: Sequence[VerifierKey]) -> bytes:
+async def make_receipt(
+    reader: HashReader,
+    leaf: bytes,
+    index: int,
+    note: bytes,
+    keys: Sequence[VerifierKey],
+    kept: TileCache | None = None,
+) -> bytes:
     """The receipt of an entry that a signed checkpoint covers. Raises ``NotFound`` where it does not cover it yet."""
     checkpoint = open_checkpoint(note, keys)
     if index >= checkpoint.size:
         raise NotFound(f"entry {index} is not covered by the checkpoint of {checkpoint.size} entries")
-    path = await inclusion_proof(reader, index, checkpoint.size)
+    path = await inclusion_proof(reader, index, checkpoint.size, kept)
     verify_inclusion(leaf_hash(leaf), index, checkpoint.size, path, checkpoint.root)
     return encode_receipt(Receipt(leaf, index, path, note))
 

@@ -29,23 +29,28 @@ root and size. In a receipt: the path from the entry to the root of the signed c
 import base64
 import hashlib
 import json
+import os
 import re
 import sqlite3
 import sys
 from binascii import hexlify
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 APPLICATION_ID = 0x526F6164
-SCHEMA_MAX = 1
+SCHEMA_MAX = 2
 GENESIS = "GENESIS"
 INTEGER_MAX = 2**53 - 1
 TILE_HEIGHT = 8
 TILE_WIDTH = 256
 HASH_BYTES = 32
+PIECE_ENTRIES = 64 * TILE_WIDTH
+"""What one process reads at a time, in whole tiles."""
 
 INSUFFICIENT_BALANCE = "RC001"
 INVALID_ENTRY_TYPE = "RC002"
@@ -139,25 +144,35 @@ def verify_database(path: Path, keys: Sequence[Key] = ()) -> Verified:
     if not path.is_file():
         raise NotALedger(f"there is no file {path}")
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        ) as database:
+        with closing(_open(path)) as database:
             database.execute("BEGIN")
             _check_kind(database, path)
             # Where the quick way does not find all in order, the other says what is wrong, and with which entry.
-            verified = _verify_at_once(database) or _verify(database)
+            verified = _verify_at_once(database, path) or _verify(database)
             if keys:
                 _check_signature_of_last(database, keys)
             return verified
+    except UnicodeDecodeError as error:  # SQLite's message of a damaged file quotes what it found there
+        raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, "the database cannot be read: it is damaged") from error
     except sqlite3.DatabaseError as error:
         primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if primary == sqlite3.SQLITE_NOTADB:
             raise NotALedger(f"{path} is not a SQLite database") from error
+        if primary == sqlite3.SQLITE_READONLY:
+            # What a writer began has to be finished or taken back first, and this only reads.
+            raise Incomplete(
+                "the database was not closed (the power was lost, or it was copied while in use): start CarPool once,"
+                " or copy it with its -wal or -journal file, then verify again"
+            ) from error
         if primary in _PASSING:
             raise Incomplete(
                 f"the database cannot be read just now ({error}): see its disk, then verify again"
             ) from error
         raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, f"the database cannot be read: {error}") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
 _PASSING = (
@@ -185,10 +200,10 @@ def _verify(database: sqlite3.Connection) -> Verified:
     keys: set[str] = set()
     tree, book = _Tree(_checkpoints(database)), _Book(database)
     rows = database.execute(
-        "SELECT entry.seq, leaf, hash, idem, turn, action, entry.commitment, salt, body"
+        "SELECT entry.seq, leaf, hash, idem, turn, action, actor, workspace, mono, entry.commitment, conversation, salt, body"
         " FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment ORDER BY entry.seq"
     )
-    for seq, leaf, digest, idem, turn, action, commitment, salt, body in _typed(rows):
+    for seq, leaf, digest, *beside, conversation, salt, body in _typed(rows):
         if seq != size:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, size, "the entry is missing")
         entry = _parse(seq, leaf)
@@ -201,7 +216,10 @@ def _verify(database: sqlite3.Connection) -> Verified:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "its idempotency key stands at an earlier entry already")
         payload = entry["payload"]
         named_here = None if payload is None else payload["commitment"]
-        if (entry["idem"], entry["turn"], entry["action"], named_here) != (idem, turn, action, commitment):
+        told = [*(entry[name] for name in ("idem", "turn", "action", "actor", "workspace", "mono")), named_here]
+        if told != beside or (
+            entry["action"] == "message.received" and json.loads(leaf).get("conversation") != conversation
+        ):
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "the columns beside the entry do not agree with it")
         if payload is not None:
             texts, erased = (texts, erased + 1) if body is None else (texts + 1, erased)
@@ -209,7 +227,7 @@ def _verify(database: sqlite3.Connection) -> Verified:
         if _NO_MONEY not in leaf:
             book.post(seq, json.loads(leaf).get("postings"))
         tree.push(digest)
-        keys.add(idem)
+        keys.add(entry["idem"])
         before, mono, size = digest, entry["mono"], size + 1
     _check_end(database, size, before, mono, texts)
     tree.check(database)
@@ -218,55 +236,147 @@ def _verify(database: sqlite3.Connection) -> Verified:
 
 
 _COLUMNS = """
-SELECT leaf, hash, CAST(idem AS BLOB), CAST(turn AS BLOB), CAST(action AS BLOB), CAST(commitment AS BLOB), seq
-FROM entry ORDER BY seq
+SELECT leaf, hash, CAST(action AS BLOB), CAST(actor AS BLOB), CAST(idem AS BLOB), CAST(mono AS BLOB),
+    CAST(commitment AS BLOB), CAST(turn AS BLOB), CAST(workspace AS BLOB), CAST(conversation AS BLOB), seq
+FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq
 """
 
 
-def _verify_at_once(database: sqlite3.Connection) -> Verified | None:
-    """What ``_verify`` checks, as comparisons of whole lists, a tile at a time. None where something is not in order."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Entries in a row that are in order among themselves: what is left to compare with the others, and with what stands beside.
+
+    ``before`` and ``after``: the hash and the time of the chain up to the first entry, and with the last. ``roots`` are those of
+    whole tiles, ``rest`` the hashes of the entries after them, ``parts`` the roots of a tile's first entries, by the size of the
+    ledger there. ``keys``, and ``commitments`` with their ``lengths``, are lines. ``told``: the checkpoints that entries tell of.
+    """
+
+    before: tuple[bytes, int]
+    after: tuple[bytes, int]
+    keys: bytes
+    commitments: bytes
+    lengths: bytes
+    roots: bytes
+    rest: bytes
+    parts: dict[int, bytes]
+    told: tuple[tuple[int, bytes], ...]
+    money: tuple[tuple[int, bytes], ...]
+
+
+def _verify_at_once(database: sqlite3.Connection, path: Path) -> Verified | None:
+    """What ``_verify`` checks, as comparisons of whole lists, a tile at a time and on each processor. None where something is
+    not in order. The processes read entries only, which never change: they need not read at the same moment as this one.
+    """
     try:
-        texts = _texts(database)
         signed = _kept_checkpoints(database)
-        chain, tree, book = _Chain(None), _Tree(dict(signed)), _Book(database)
-        size, named, there = 0, 0, 0
-        rows = database.execute(_COLUMNS)
-        while tile := rows.fetchmany(TILE_WIDTH):
-            leaves, digests, idems, turns, actions, commitments, seqs = zip(*tile, strict=True)
-            hashes = b"".join(digests)
-            fields = chain.follow(size, leaves, hashes)
-            _, _, _, digests_named, lengths, _, _, _, _ = columns = list(zip(*fields, strict=True))
-            beside = (actions, idems, tuple([commitment or b"" for commitment in commitments]), turns)
-            found = [texts[commitment] for commitment in digests_named if commitment in texts]
-            told = [
-                int(length) for commitment, length in zip(digests_named, lengths, strict=True) if commitment in texts
-            ]
-            if (
-                (columns[0], columns[1], digests_named, columns[7]) != beside
-                or b"" in commitments
-                or found != told
-                or seqs != tuple(range(size, size + len(tile)))
-            ):
-                return None
-            # Of a checkpoint that is kept too, the root is checked when the tree has its size; any other is for the other way.
-            telling = [(seq, leaves[seq - size]) for seq in seqs if actions[seq - size] == b"checkpoint.signed"]
-            if any(root not in signed.get(count, ()) for count, root in _told_checkpoints(telling)):
-                return None
-            for seq, leaf in enumerate(leaves, size):
-                if _NO_MONEY not in leaf:
+        tree, book = _Tree(dict(signed)), _Book(database)
+        first, last = database.execute("SELECT min(seq), max(seq) FROM entry").fetchone()
+        if first != 0:
+            return None
+        size = last + 1
+        end, named, there = (b"", 0), 0, 0
+        keys: set[bytes] = set()
+        bounds = [(start, min(start + PIECE_ENTRIES, size)) for start in range(0, size, PIECE_ENTRIES)]
+        with _processes(len(bounds)) as run:
+            pieces = run(_read_piece, [(path, *bound, sorted(signed)) for bound in bounds])
+            texts = _texts(database)
+            for piece in pieces:
+                commitments = piece.commitments.split()
+                told = zip(commitments, map(int, piece.lengths.split()), strict=True)
+                stored = [(commitment, length) for commitment, length in told if commitment in texts]
+                if (
+                    piece.before != end
+                    or any(texts[commitment] != length for commitment, length in stored)
+                    # Of a checkpoint that is kept too, the root is checked when the tree has its size; any other is for the
+                    # other way.
+                    or any(root not in signed.get(count, ()) for count, root in piece.told)
+                ):
+                    return None
+                for seq, leaf in piece.money:
                     book.post(seq, json.loads(leaf).get("postings"))
-            tree.push_tile(hashes)
+                tree.push_piece(piece)
+                keys.update(piece.keys.split(b"\n"))
+                end, named, there = piece.after, named + len(commitments), there + len(stored)
+        if len(keys) != size:
+            return None
+        _check_end(database, size, *end, there)
+        tree.check(database)
+        book.check()
+        return Verified(size, f"ps-sha256:{end[0].hex()}", there, named - there)
+    except (NotVerified, sqlite3.DatabaseError, OSError, RuntimeError, TypeError, ValueError):
+        return None  # the other way says what it is; where it is that no process could be started, it does without
+
+
+@contextmanager
+def _processes(pieces: int) -> Iterator[Callable[..., Iterable[_Piece]]]:
+    """What ``map`` does, by a process on each processor where there is work enough for several."""
+    count = min(pieces, os.cpu_count() or 1)
+    if count < 2:
+        yield map
+        return
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        yield pool.map
+
+
+def _read_piece(work: tuple[Path, int, int, Sequence[int]]) -> _Piece:
+    """The entries from a first one to before an end. Raises ``ValueError`` where one is not in order; ``_verify`` finds which."""
+    path, first, end, signed = work
+    with closing(_open(path)) as database:
+        row = database.execute("SELECT hash, mono FROM entry WHERE seq = ?", (first - 1,)).fetchone()
+        before: tuple[bytes, int] = (row[0], row[1]) if row else (b"", 0)
+        chain = _Chain(None, *before)
+        commitments, lengths = list[bytes](), list[bytes]()
+        roots, rest, parts = list[bytes](), b"", dict[int, bytes]()
+        told, money = list[tuple[int, bytes]](), list[tuple[int, bytes]]()
+        rows = database.execute(_COLUMNS, (first, end))
+        size = first
+        while tile := rows.fetchmany(TILE_WIDTH):
+            digests = [row[1] for row in tile]
+            leaves, fields = _read_tile_of(tile, size, chain)
+            commitments += [one[_COMMITMENT] for one in fields]
+            lengths += [one[_COMMITMENT + 1] for one in fields]
+            told += _told_checkpoints(
+                [(seq, leaf) for seq, leaf in enumerate(leaves, size) if fields[seq - size][0] == b"checkpoint.signed"]
+            )
+            money += [(seq, leaf) for seq, leaf in enumerate(leaves, size) if _NO_MONEY not in leaf]
+            if len(tile) == TILE_WIDTH:
+                roots.append(_tile_root(b"".join(digests)))
+            else:
+                rest = b"".join(digests)
+            for count in [count for count in signed if 0 < count - size < len(tile) == TILE_WIDTH]:
+                parts[count] = _tile_root(b"".join(digests[: count - size]))
             size += len(tile)
-            named += len(tile) - digests_named.count(b"")
-            there += len(found)
-        if size:
-            _check_end(database, size, chain.before, chain.mono, there)
-            tree.check(database)
-            book.check()
-            return Verified(size, f"ps-sha256:{chain.before.hex()}", there, named - there)
-    except (NotVerified, sqlite3.DatabaseError, TypeError, ValueError):
-        pass
-    return None
+        if size != end:
+            raise ValueError("an entry is missing")
+        after = (chain.before, chain.mono)
+        lines = b"\n".join(chain.keys), b"\n".join(commitments), b"\n".join(lengths)
+        return _Piece(before, after, *lines, b"".join(roots), rest, parts, tuple(told), tuple(money))
+
+
+def _read_tile_of(
+    tile: Sequence[tuple[Any, ...]], first: int, chain: "_Chain"
+) -> tuple[tuple[bytes, ...], list[tuple[bytes, ...]]]:
+    """The bytes and the ``_fields`` of entries that follow on the chain, and agree with the columns beside them."""
+    leaves, digests, actions, actors, idems, monos, commitments, turns, places, conversations, seqs = zip(
+        *tile, strict=True
+    )
+    fields = chain.follow(first, leaves, b"".join(digests))
+    *told_first, told_commitments, _, _, _, told_turns, _, told_places = zip(*fields, strict=True)
+    if (
+        told_first != [actions, actors, idems, monos]
+        or told_commitments != tuple([commitment or b"" for commitment in commitments])
+        or (told_turns, told_places) != (turns, places)
+        or b"" in commitments
+        or not all(map(_is_received_in, actions, leaves, conversations))
+        or seqs != tuple(range(first, first + len(tile)))
+    ):
+        raise ValueError("the columns beside an entry do not agree with it")
+    return leaves, fields
+
+
+def _is_received_in(action: bytes, leaf: bytes, conversation: bytes) -> bool:
+    """Only a message that is received says in its bytes where. A quotation mark inside of a string would be escaped."""
+    return action != b"message.received" or b'"conversation":"%s"' % conversation in leaf
 
 
 def _texts(database: sqlite3.Connection) -> dict[bytes, int]:
@@ -299,7 +409,20 @@ def _typed(rows: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
 # such a pattern matches is canonical, and is found to be so in a fraction of the time.
 _STRING = rb"[ !#-\[\]-~]*+"
 _INTEGER = rb"(?>[1-8][0-9]{0,15}|9[0-9]{0,14}|0|-[1-9][0-9]{0,14})"
-_READ = {"action": str, "idem": str, "mono": int, "payload": dict, "prev": str, "seq": int, "turn": str, "v": int}
+_READ = {
+    "action": str,
+    "actor": str,
+    "idem": str,
+    "mono": int,
+    "payload": dict,
+    "prev": str,
+    "seq": int,
+    "turn": str,
+    "v": int,
+    "workspace": str,
+}
+_COMMITMENT = 4
+"""Where ``_fields`` has it; the length follows."""
 _SHAPES_MAX = 1024
 _SHAPE_KEY_BYTES = 24
 _shapes: dict[bytes, list[re.Pattern[bytes]]] = {}
@@ -307,9 +430,10 @@ _shapes: dict[bytes, list[re.Pattern[bytes]]] = {}
 
 def _parse(seq: int, leaf: bytes) -> dict[str, Any]:
     """The fields that each entry has. Raises ``NotVerified`` where the bytes are not canonical or lack one."""
-    action, idem, mono, commitment, length, prev, number, turn, version = _fields(seq, leaf)
+    action, actor, idem, mono, commitment, length, prev, number, turn, version, workspace = _fields(seq, leaf)
     return {
         "action": action.decode(),
+        "actor": actor.decode(),
         "idem": idem.decode(),
         "mono": int(mono),
         "payload": {"commitment": commitment.decode(), "length": int(length)} if length else None,
@@ -317,11 +441,15 @@ def _parse(seq: int, leaf: bytes) -> dict[str, Any]:
         "seq": int(number),
         "turn": turn.decode(),
         "v": int(version),
+        "workspace": workspace.decode(),
     }
 
 
 def _fields(seq: int, leaf: bytes) -> tuple[bytes, ...]:
-    """action, idem, mono, commitment, length (both empty where there is no payload), prev, seq, turn, v: as they are written."""
+    """action, actor, idem, mono, commitment, length, prev, seq, turn, v, workspace: as they are written.
+
+    The commitment and the length are empty where there is no payload.
+    """
     for pattern in _shapes.get(leaf[:_SHAPE_KEY_BYTES], ()):
         match = pattern.fullmatch(leaf)
         if match is not None:
@@ -331,7 +459,7 @@ def _fields(seq: int, leaf: bytes) -> tuple[bytes, ...]:
         _shapes.setdefault(leaf[:_SHAPE_KEY_BYTES], []).append(re.compile(_shape(entry)))
     payload = entry["payload"] or {"commitment": "", "length": ""}
     values = {**entry, **payload}
-    names = ("action", "idem", "mono", "commitment", "length", "prev", "seq", "turn", "v")
+    names = ("action", "actor", "idem", "mono", "commitment", "length", "prev", "seq", "turn", "v", "workspace")
     return tuple(str(values[name]).encode() for name in names)
 
 
@@ -454,18 +582,14 @@ class _Tree:
         if self.size in self._roots:
             self._check_root(self.size, self.root())
 
-    def push_tile(self, hashes: bytes) -> None:
-        """The next 256 at once, or the last ones."""
-        width = len(hashes) // HASH_BYTES
-        if width < TILE_WIDTH:
-            for start in range(0, len(hashes), HASH_BYTES):
-                self.push(hashes[start : start + HASH_BYTES])
-            return
-        for count in range(1, TILE_WIDTH):
-            if self.size + count in self._roots:
-                part = _tile_root(hashes[: count * HASH_BYTES])
-                self._check_root(self.size + count, _folded([*self.stack, part]))
-        self.push(_tile_root(hashes), TILE_HEIGHT)
+    def push_piece(self, piece: _Piece) -> None:
+        """The next tiles at once, and the entries after them one by one."""
+        for start in range(0, len(piece.roots), HASH_BYTES):
+            for size in [size for size in piece.parts if self.size < size < self.size + TILE_WIDTH]:
+                self._check_root(size, _folded([*self.stack, piece.parts[size]]))
+            self.push(piece.roots[start : start + HASH_BYTES], TILE_HEIGHT)
+        for start in range(0, len(piece.rest), HASH_BYTES):
+            self.push(piece.rest[start : start + HASH_BYTES])
 
     def root(self) -> bytes:
         return _folded(self.stack)
@@ -621,12 +745,14 @@ def verify_folder(folder: Path, keys: Sequence[Key]) -> VerifiedFolder:
 class _Chain:
     """What each entry has to be, given all of those before it."""
 
-    def __init__(self, origin: str | None) -> None:
-        """``origin``: the name under which the ledger has to be begun, where one is known."""
-        self.before = b""
-        self.mono = 0
+    def __init__(self, origin: str | None, before: bytes = b"", mono: int = 0) -> None:
+        """``origin``: the name under which the ledger has to be begun, where one is known. ``before`` and ``mono``: the hash
+        and the time of the entry that is followed.
+        """
+        self.before = before
+        self.mono = mono
+        self.keys: set[bytes] = set()
         self._origin = origin
-        self._keys: set[bytes] = set()
 
     def follow(self, first: int, leaves: Sequence[bytes], hashes: bytes) -> list[tuple[bytes, ...]]:
         """The next entries, and their hashes in a row. Returns their ``_fields``. Raises ``NotVerified`` at the first bad one."""
@@ -644,7 +770,7 @@ class _Chain:
 
     def _fits(self, first: int, fields: Sequence[tuple[bytes, ...]], digests: list[bytes], hashes: bytes) -> bool:
         """All of it at once, as comparisons of whole lists: ``_first_fault`` says what is wrong where this does not hold."""
-        actions, keys, monos, _, _, prevs, seqs, _, _ = zip(*fields, strict=True)
+        actions, _, keys, monos, _, _, prevs, seqs, _, _, _ = zip(*fields, strict=True)
         times = [self.mono, *map(int, monos)]
         expected = [b"ps-sha256:" + hexlify(digest) for digest in (self.before, *digests[:-1])]
         if first == 0:
@@ -656,17 +782,17 @@ class _Chain:
             and list(seqs) == [b"%d" % seq for seq in range(first, first + len(fields))]
             and times == sorted(times)
             and len(fresh) == len(fields)
-            and self._keys.isdisjoint(fresh)
+            and self.keys.isdisjoint(fresh)
             and [seq for seq, action in enumerate(actions, first) if action == b"ledger.created"] == [0] * (first == 0)
         )
         if fits:
-            self._keys |= fresh
+            self.keys |= fresh
             self.mono = times[-1]
         return fits
 
     def _first_fault(self, first: int, leaves: Sequence[bytes], hashes: bytes) -> NotVerified:
         """Entry by entry, in the order of the checks."""
-        keys, before, mono = set(self._keys), self.before, self.mono
+        keys, before, mono = set(self.keys), self.before, self.mono
         for seq, leaf in enumerate(leaves, first):
             try:
                 entry = _parse(seq, leaf)

@@ -5,17 +5,19 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from adapters.base import BaseAdapter
 from adapters.messages import Finished, ModelName, ProviderName, ToolCall, ToolCallId, ToolResult, ToolSpec
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.base import Desk
+from bot.connections import Build, Connected, Connections
 from bot.intake import Intake
 from bot.limits import Limits
-from bot.lucidia.catalog import Catalog, ModelCard, Rates
+from bot.lucidia.catalog import Catalog, ModelCard, Rates, Tier
 from bot.platforms.base import Address, Incoming, Platform, PlatformName, Presence, Reply, Screen
 from bot.turn import House
+from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.actions import LedgerCreated, TurnOutcome
@@ -31,7 +33,16 @@ ME = Address(PlatformName("test"), "team", "channel", "thread", "person")
 
 
 def card(
-    name: str, quality: int = 50, *, images: bool = False, tools: bool = True, rates: Rates | None = None
+    name: str,
+    quality: int = 50,
+    *,
+    images: bool = False,
+    tools: bool = True,
+    rates: Rates | None = None,
+    tiers: tuple[Tier, ...] = (),
+    reasons: bool = False,
+    languages: tuple[str, ...] = (),
+    knows_until: str = "",
 ) -> ModelCard:
     return ModelCard(
         ProviderName(name),
@@ -43,6 +54,10 @@ def card(
         tools,
         quality=quality,
         rates=rates or Rates(0, 0),
+        tiers=tiers,
+        reasons=reasons,
+        languages=languages,
+        knows_until=knows_until,
     )
 
 
@@ -137,6 +152,10 @@ class Open:
         return await self.store.entries(-1, 100_000)
 
 
+Brought: TypeAlias = Callable[[SqliteStore], tuple[()] | tuple[Vault, Build]]
+"""The vault of keys that were brought, and what is made with one; nothing where nobody can bring any."""
+
+
 @asynccontextmanager
 async def running_house(
     folder: Path,
@@ -147,6 +166,7 @@ async def running_house(
     limits: Limits = Limits(),
     toolbox: Toolbox = EMPTY_TOOLBOX,
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
+    brought: Brought = lambda store: (),
 ) -> AsyncIterator[Open]:
     """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
     if not isinstance(adapters, Mapping):
@@ -158,9 +178,10 @@ async def running_house(
         stack.push_async_callback(store.aclose)
         roadchain = await stack.enter_async_context(RoadChain(store))
         await roadchain.append(GENESIS)
-        desk = Desk(store, Catalog.of(cards), lambda conversation: intake.stop(conversation), _no_receipt)
         by_provider = {ProviderName(name): adapter for name, adapter in adapters.items()}
-        house = House(roadchain, desk, by_provider, {platform.name: platform}, toolbox, limits)
+        connections = Connections(Connected(by_provider, Catalog.of(cards)), *brought(store))
+        desk = Desk(store, connections, lambda conversation: intake.stop(conversation), _no_receipt)
+        house = House(roadchain, desk, {platform.name: platform}, toolbox, limits)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)
         await stack.enter_async_context(intake)
         yield Open(house, intake, store, roadchain)

@@ -7,7 +7,7 @@ reply. So a command that is run again after a crash does no harm.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.lucidia.catalog import Catalog
+from bot.connections import Connections
 from ledger.actions import Action
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId
@@ -22,7 +22,7 @@ class Desk:
     """
 
     store: Store
-    catalog: Catalog
+    connections: Connections
     stop: Callable[[ConversationId], int]
     receipt: Callable[[Recorded], Awaitable[bytes | None]]
 

@@ -1,7 +1,7 @@
 """Commands that steer: which model answers here, and stop."""
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments, one_word
-from bot.lucidia.catalog import Catalog
+from bot.lucidia.catalog import Catalog, price_text
 from ledger.actions import MessageReceived, SettingChanged
 
 AUTOMATIC = "auto"
@@ -11,13 +11,14 @@ async def _model(asking: Asking, desk: Desk) -> Result:
     conversation = await desk.store.conversation(asking.scope.conversation)
     pinned = "" if conversation is None else conversation.pinned_model
     wanted = asking.arguments
+    catalog = (await desk.connections.of(asking.scope)).catalog
     if not wanted:
-        return Result(_listed(desk.catalog, pinned))
+        return Result(_listed(catalog, pinned))
     if wanted.casefold() == AUTOMATIC:
         return Result("Lucidia chooses the model again.", (SettingChanged("model", "", asking.scope.conversation),))
-    card = desk.catalog.find(wanted)
+    card = catalog.find(wanted)
     if card is None:
-        return Result(f"There is no connected model of that name.\n\n{_listed(desk.catalog, pinned)}")
+        return Result(f"There is no connected model of that name.\n\n{_listed(catalog, pinned)}")
     changed = SettingChanged("model", card.label, asking.scope.conversation)
     return Result(f"{card.label} answers in this conversation from now on.", (changed,))
 
@@ -25,9 +26,13 @@ async def _model(asking: Asking, desk: Desk) -> Result:
 def _listed(catalog: Catalog, pinned: str) -> str:
     if not catalog.cards:
         return "No model is connected. `carpool doctor` says what is missing."
-    lines = [f"- `{card.label}`{' (chosen here)' if card.label == pinned else ''}" for card in catalog.cards]
+    lines = [
+        f"- `{card.label}`{' (chosen here)' if card.label == pinned else ''}, {price_text(card)}"
+        for card in catalog.cards
+    ]
     how = "`/model NAME` chooses one for this conversation, `/model auto` leaves the choice to Lucidia."
-    return "\n".join(["Connected models, best first:", "", *lines, "", how])
+    prices = "Prices are for a million tokens, in and out. "
+    return "\n".join(["Connected models, best first:", "", *lines, "", prices + how])
 
 
 async def _stop(asking: Asking, desk: Desk) -> Result:

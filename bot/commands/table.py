@@ -4,8 +4,10 @@ import re
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
 from bot.commands.explaining import RECEIPT, WHY
+from bot.commands.keys import KEYS
 from bot.commands.past import HISTORY
-from bot.commands.steering import MODEL, STOP
+from bot.commands.steering import AUTOMATIC, MODEL, STOP
+from bot.lucidia.catalog import Catalog
 
 PREFIXES = ("/", "!")
 ONLY_THERE = {"terminal": ("- `/quit` leaves, and what was said stays",)}
@@ -32,7 +34,7 @@ def _line(command: Command) -> str:
 
 HELP = Command("help", "help [COMMAND]", "shows what I can be told", _help, no_arguments)
 
-COMMANDS = {command.name: command for command in (HELP, MODEL, WHY, RECEIPT, HISTORY, STOP)}
+COMMANDS = {command.name: command for command in (HELP, MODEL, WHY, RECEIPT, HISTORY, KEYS, STOP)}
 
 
 def recognise(text: str, *, bare: bool) -> str:
@@ -53,6 +55,19 @@ def recognise(text: str, *, bare: bool) -> str:
     if command is None or not (prefixed or (bare and command.bare(arguments))):
         return ""
     return f"{command.name} {arguments}".strip()
+
+
+def completions(text: str, catalog: Catalog) -> tuple[str, ...]:
+    """What a line that begins like this may be meant to be, whole: the commands, and behind ``/model`` the models."""
+    name, space, begun = text.partition(" ")
+    if not text.startswith(PREFIXES):
+        return ()
+    if not space:
+        return tuple(f"{name[0]}{command}" for command in COMMANDS if command.startswith(name[1:].casefold()))
+    if name[1:].casefold() != MODEL.name:
+        return ()
+    names = (AUTOMATIC, *(card.label for card in catalog.cards))
+    return tuple(f"{name} {item}" for item in names if begun.casefold() in item.casefold())
 
 
 async def run_command(name: str, asking: Asking, desk: Desk) -> Result:

@@ -15,7 +15,7 @@ from bot.http.openapi import document
 from ledger.checkpoint import Checkpoint, parse_checkpoint
 from ledger.entry import hash_text, leaf_hash
 from ledger.errors import NotFound
-from ledger.merkle import Frontier, consistency_proof, inclusion_proof, root_at
+from ledger.merkle import Frontier, TileCache, consistency_proof, inclusion_proof, root_at
 from ledger.note import parse_note
 from ledger.tiles import LogReader, read_tile
 
@@ -44,6 +44,7 @@ class Explorer:
 
     def __init__(self, log: Log, page_entries_max: int) -> None:
         self._log = log
+        self._kept = TileCache()
         self._page_entries_max = page_entries_max
         self._described = orjson.dumps(document(page_entries_max))
 
@@ -99,8 +100,8 @@ class Explorer:
             "seq": seq,
             "size": size,
             "hash": hash_text(leaf_hash(leaf)),
-            "root": (await root_at(self._log, size)).hex(),
-            "path": [digest.hex() for digest in await inclusion_proof(self._log, seq, size)],
+            "root": (await root_at(self._log, size, self._kept)).hex(),
+            "path": [digest.hex() for digest in await inclusion_proof(self._log, seq, size, self._kept)],
         }
         return kept(request, orjson.dumps(found), JSON, lasting="size" in given)
 
@@ -121,7 +122,7 @@ class Explorer:
             "to": new,
             "from_root": (await root_at(self._log, old)).hex(),
             "to_root": (await root_at(self._log, new)).hex(),
-            "path": [digest.hex() for digest in await consistency_proof(self._log, old, new)],
+            "path": [digest.hex() for digest in await consistency_proof(self._log, old, new, self._kept)],
         }
         return kept(request, orjson.dumps(found), JSON, lasting="to" in given)
 

@@ -84,7 +84,16 @@ def _slack(
         headers: dict[str, str | Sequence[str]] = {
             name: value for name, value in request.headers.items() if name.startswith(("x-slack-", "content-"))
         }
-        return _response(await app.async_dispatch(AsyncBoltRequest(body=text, headers=headers)))
+        other = NotTaken(400, "The body is not one that Slack sends: a field of it is of another kind.")
+        try:
+            # It reads who, where and what off the body, and takes for granted that each is what Slack makes it.
+            asked = AsyncBoltRequest(body=text, headers=headers)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise other from error
+        event = asked.body.get("event", {"type": ""})
+        if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+            raise other
+        return _response(await app.async_dispatch(asked))
 
     return events
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from adapters.messages import ModelName, ProviderName
+from adapters.messages import ModelName, ProviderName, Usage
 from ledger.money import FREE, Money
 
 URC_PER_USD_E12 = 10_000
@@ -12,17 +12,42 @@ URC_PER_USD_E12 = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """1e-12 USD a token."""
+    """1e-12 USD a token. Tokens read from a provider's cache, or written to it, are input tokens at rates of their own;
+    None where they cost what other input does."""
 
     input: int
     output: int
+    cache_read: int | None = None
+    cache_write: int | None = None
+
+    def units(self, usage: Usage) -> int:
+        """What it costs, in 1e-12 USD, to the last unit."""
+        read = self.input if self.cache_read is None else self.cache_read
+        write = self.input if self.cache_write is None else self.cache_write
+        fresh = usage.input - usage.cache_read - usage.cache_write
+        cached = usage.cache_read * read + usage.cache_write * write
+        return fresh * self.input + cached + usage.output * self.output
+
+    @property
+    def dearest_input(self) -> int:
+        return max(self.input, self.cache_read or 0, self.cache_write or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The rates of a request with more input tokens than ``above``: of all its tokens, not only of those beyond."""
+
+    above: int
+    rates: Rates
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """``context_tokens`` holds question and answer together. ``quality`` orders models, higher is better.
+    """``context_tokens`` holds question and answer together. ``quality`` orders models, higher is better, from 0 to 100.
 
-    ``rates`` is None where the price is not known, and zero where the model is free.
+    ``rates`` is None where the price is not known, and zero where the model is free; ``tiers``, the lowest first, replace
+    it for long requests, and ``priced_on`` says by what list, and from what day on, that is. ``languages`` are those that
+    it speaks (ISO 639-1), empty where they are many; ``knows_until`` (YYYY-MM) is empty where its maker does not say.
     """
 
     provider: ProviderName
@@ -34,17 +59,59 @@ class ModelCard:
     uses_tools: bool
     quality: int
     rates: Rates | None
+    tiers: tuple[Tier, ...] = ()
+    reasons: bool = False
+    languages: tuple[str, ...] = ()
+    knows_until: str = ""
+    priced_on: str = ""
 
     @property
     def label(self) -> str:
         return f"{self.provider}/{self.model}"
 
+    def rates_for(self, input_tokens: int) -> Rates | None:
+        """The rates of a request with so many input tokens."""
+        rates = self.rates
+        for tier in self.tiers:
+            if input_tokens > tier.above:
+                rates = tier.rates
+        return rates
+
     def cost(self, input_tokens: int, output_tokens: int) -> Money | None:
-        """In uRC, rounded up once. None where the price is not known."""
-        if self.rates is None:
+        """A ceiling in uRC, rounded up once: input at its dearest rate. None where the price is not known."""
+        rates = self.rates_for(input_tokens)
+        if rates is None:
             return None
-        units = input_tokens * self.rates.input + output_tokens * self.rates.output
-        return FREE if units == 0 else Money(-(-units // URC_PER_USD_E12))
+        return _money(input_tokens * rates.dearest_input + output_tokens * rates.output)
+
+    def cost_of(self, usage: Usage) -> Money | None:
+        """What an answer cost, in uRC, rounded up once. None where the price is not known."""
+        rates = self.rates_for(usage.input)
+        return None if rates is None else _money(rates.units(usage))
+
+
+def usd_text(rate: int) -> str:
+    """A rate as people read price lists: USD for a million tokens.
+
+    >>> usd_text(2_000_000), usd_text(125_000), usd_text(39)
+    ('2.00', '0.125', '0.000039')
+    """
+    whole, part = divmod(rate, 1_000_000)
+    decimals = f"{part:06d}".rstrip("0")
+    return f"{whole}.{decimals:0<2}"
+
+
+def price_text(card: ModelCard) -> str:
+    """The rates of a short request, in a few words."""
+    if card.rates is None:
+        return "price not known"
+    if card.rates == Rates(0, 0):
+        return "free"
+    return f"{usd_text(card.rates.input)} / {usd_text(card.rates.output)} USD"
+
+
+def _money(units: int) -> Money:
+    return FREE if units == 0 else Money(-(-units // URC_PER_USD_E12))
 
 
 @dataclass(frozen=True, slots=True)

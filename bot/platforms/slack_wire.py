@@ -54,20 +54,21 @@ def read_event(body: Payload) -> Incoming | None:
     event = body.get("event")
     if not isinstance(event, Mapping) or event.get("type") not in ("message", "app_mention"):
         return None
-    if event.get("bot_id") or event.get("subtype") not in TELLING_SUBTYPES or not event.get("user"):
+    if event.get("bot_id") or event.get("subtype") not in TELLING_SUBTYPES:
         return None
     if event["type"] == "message" and event.get("channel_type") != "im":
         return None
-    team = event.get("team") or body.get("team_id")
-    channel, ts, text = event.get("channel"), event.get("ts"), event.get("text") or ""
-    if not (isinstance(team, str) and isinstance(channel, str) and isinstance(ts, str) and isinstance(text, str)):
+    text, given = event.get("text") or "", body.get("authorizations") or []
+    where = [body.get("team_id") or event.get("team"), event.get("channel"), event.get("user"), event.get("ts")]
+    if not (
+        isinstance(text, str) and isinstance(given, list) and all(isinstance(name, str) and name for name in where)
+    ):
         return None
-    ours = {str(item.get("user_id")) for item in body.get("authorizations") or () if isinstance(item, Mapping)}
-    if event["user"] in ours:
+    team, channel, user, ts = (str(name) for name in where)
+    ours = {str(item.get("user_id")) for item in given if isinstance(item, Mapping)}
+    if user in ours:
         return None
-    address = Address(
-        SLACK, str(body.get("team_id") or team), channel, str(event.get("thread_ts") or ts), event["user"]
-    )
+    address = Address(SLACK, team, channel, str(event.get("thread_ts") or ts), user)
     # A mention can arrive as `message` and as `app_mention`: both name the same message.
     return Incoming(address, f"{address.workspace}:{channel}:{ts}", readable(text, ours), bare_commands=True)
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from bot.intake import Accepted
 from bot.limits import Limits
 from bot.platforms.base import Address, Incoming, PlatformError, PlatformName, Presence, Reply, Screen, Silent
+from bot.platforms.terminal_keys import silent_keys
 from bot.platforms.terminal_screen import TerminalScreen, drop_output, say_aside, write_whole
 from ledger.actions import TurnOutcome
 from ledger.pseudonyms import ConversationId, TurnId
@@ -160,14 +161,34 @@ def read_question(limits: Limits) -> str:
 
 
 async def converse(
-    talk: Talk, platform: TerminalPlatform, screen: TerminalScreen, session: Session, asked_before: Sequence[str]
+    talk: Talk,
+    platform: TerminalPlatform,
+    screen: TerminalScreen,
+    session: Session,
+    asked_before: Sequence[str],
+    complete: Callable[[str], Sequence[str]],
 ) -> int:
-    """Prompt, answer, until the person leaves. ``asked_before`` is what the arrow keys bring back, the oldest first."""
+    """Prompt, answer, until the person leaves. ``asked_before`` is what the arrow keys bring back, the oldest first;
+    ``complete`` gives the whole lines that Tab offers for a begun one."""
     from prompt_toolkit import PromptSession
+    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+    from prompt_toolkit.document import Document
     from prompt_toolkit.history import InMemoryHistory
     from prompt_toolkit.patch_stdout import patch_stdout
+    from prompt_toolkit.shortcuts import CompleteStyle
 
-    prompt: PromptSession[str] = PromptSession("you> ", history=InMemoryHistory(asked_before))
+    class Lines(Completer):
+        def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+            begun = document.text_before_cursor
+            yield from (Completion(line, start_position=-len(begun)) for line in complete(begun))
+
+    prompt: PromptSession[str] = PromptSession(
+        "you> ",
+        history=InMemoryHistory(asked_before),
+        completer=Lines(),
+        complete_while_typing=False,
+        complete_style=CompleteStyle.READLINE_LIKE,  # a menu would keep eight lines below the prompt for itself
+    )
     while True:
         try:
             # What arrives meanwhile (an answer left over from an earlier session) is printed above the prompt.
@@ -192,7 +213,7 @@ async def _ask(talk: Talk, platform: TerminalPlatform, session: Session, text: s
     event_identity = f"{session.id}/{secrets.token_hex(8)}"
     accepted = await talk.accept(Incoming(session.address, event_identity, text))
     platform.expect(accepted.turn)
-    with _interrupts(lambda: talk.stop(accepted.conversation)):
+    with silent_keys(), _interrupts(lambda: talk.stop(accepted.conversation)):
         return await talk.ended(accepted.turn)
 
 

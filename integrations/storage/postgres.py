@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 
+from integrations.secrets import SealedSecret
 from integrations.storage import postgres_batch, postgres_book, postgres_changes, postgres_copy, postgres_schema
 from integrations.storage.hold_rows import decode_hold
 from integrations.storage.postgres_errors import FOREIGN, failed, unusable
@@ -79,6 +80,12 @@ _KEEP_CHECKPOINT = """
 INSERT INTO checkpoint (size, root, note) VALUES ($1, $2, $3)
 ON CONFLICT (size) DO UPDATE SET root = excluded.root, note = excluded.note
 """
+_KEEP_SEALED = """
+INSERT INTO secret (owner, name, sealed) VALUES ($1, $2, $3)
+ON CONFLICT (owner, name) DO UPDATE SET sealed = excluded.sealed
+"""
+_SEALED = "SELECT owner, name, sealed FROM secret ORDER BY owner, name"
+_SEALED_OF = "SELECT owner, name, sealed FROM secret WHERE owner = ANY($1::text[]) ORDER BY owner, name"
 _MOVED = """
 SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND EXISTS (SELECT 1 FROM posting WHERE posting.seq = entry.seq AND n = 0)
 ORDER BY seq LIMIT $2
@@ -214,6 +221,22 @@ class PostgresStore:
         """As far as a client can: what the server's log (until it has moved on), standbys and backups keep is the operator's
         to see to; the README says how."""
         await self._write(self._scrub)
+
+    async def keep_secrets(self, secrets: Sequence[SealedSecret]) -> None:
+        rows = [(secret.owner, secret.name, secret.sealed) for secret in secrets]
+        await self._write(lambda: self._writer.executemany(_KEEP_SEALED, rows))
+
+    async def drop_secret(self, owner: str, name: str) -> bool:
+        query = "DELETE FROM secret WHERE owner = $1 AND name = $2 RETURNING true"
+        return bool(await self._write(lambda: self._writer.fetchval(query, owner, name)))
+
+    async def secrets(self, owners: Sequence[str]) -> tuple[SealedSecret, ...]:
+        rows = await self._read(lambda: self._readers.fetch(_SEALED_OF, list(owners)))
+        return tuple(SealedSecret(*row) for row in rows)
+
+    async def all_secrets(self) -> tuple[SealedSecret, ...]:
+        rows = await self._read(lambda: self._readers.fetch(_SEALED))
+        return tuple(SealedSecret(*row) for row in rows)
 
     async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE entry.seq > $1 ORDER BY entry.seq LIMIT $2", after, count_max)

@@ -170,7 +170,7 @@ async def _migrate(connection: Connection, url: str) -> None:
 
 
 async def _let_explorer_read(connection: Connection) -> None:
-    """A role without a login, for whoever serves the explorer: ``GRANT carpool_explorer TO somebody``."""
+    """A role without a login, as which the explorer reads: of this user, and of whoever else is granted it."""
     try:
         async with connection.transaction():
             if await connection.fetchval("SELECT to_regrole($1)", EXPLORER) is None:
@@ -184,6 +184,8 @@ async def _let_explorer_read(connection: Connection) -> None:
             )
             for (view,) in views:
                 await connection.execute(f"GRANT SELECT ON {SCHEMA}.{view} TO {EXPLORER}")
+            if not await connection.fetchval("SELECT pg_has_role($1, 'MEMBER')", EXPLORER):
+                await connection.execute(f"GRANT {EXPLORER} TO CURRENT_USER")
     except asyncpg.InsufficientPrivilegeError:
         log.info("the explorer's role was not made", extra={"cause": "this user may not make roles"})
 

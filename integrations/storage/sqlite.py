@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from integrations.storage import sqlite_book, sqlite_schema, sqlite_texts
+from integrations.secrets import SealedSecret
+from integrations.storage import sqlite_book, sqlite_schema, sqlite_secrets, sqlite_texts
 from integrations.storage.presence import Presence
 from integrations.storage.sqlite_schema import FAILURES, SqliteFailure, primary_code, transaction
 from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
@@ -157,6 +158,18 @@ class SqliteStore:
     async def scrub(self) -> None:
         await self._write(lambda: sqlite_texts.scrub(self._writer))
 
+    async def keep_secrets(self, secrets: Sequence[SealedSecret]) -> None:
+        await self._write(lambda: sqlite_secrets.keep(self._writer, secrets))
+
+    async def drop_secret(self, owner: str, name: str) -> bool:
+        return await self._write(lambda: sqlite_secrets.drop(self._writer, owner, name))
+
+    async def secrets(self, owners: Sequence[str]) -> tuple[SealedSecret, ...]:
+        return await self._read(lambda: sqlite_secrets.read(self._reader, owners))
+
+    async def all_secrets(self) -> tuple[SealedSecret, ...]:
+        return await self._read(lambda: sqlite_secrets.read_all(self._reader))
+
     async def find(self, idem: str) -> Recorded | None:
         found = await self._recorded("WHERE idem = ?", idem)
         return found[0] if found else None
@@ -257,8 +270,8 @@ class SqliteStore:
             database.executemany(_SUBTREE, _subtree_values(sealed.subtrees))
             sqlite_book.write(database, sealed.rows, sealed.book)
             for change in sealed.changes:
-                _apply(database, change)
-            self._hold(database, sealed.changes)
+                # A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal.
+                _apply(database, change, self.owner)
             database.execute(_SET_HEAD, _head_values(sealed.head))
         return sealed
 
@@ -267,13 +280,6 @@ class SqliteStore:
             database.execute(
                 "INSERT OR REPLACE INTO checkpoint (size, root, note) VALUES (?, ?, ?)", (size, root, note)
             )
-
-    def _hold(self, database: sqlite3.Connection, changes: Sequence[Change]) -> None:
-        """A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal."""
-        database.executemany(
-            "UPDATE turn SET lease_owner = ? WHERE turn = ?",
-            [(self.owner, change.turn) for change in changes if isinstance(change, TurnOpened)],
-        )
 
     def _claim(self, values: dict[str, str | int]) -> tuple[OpenTurn, ...]:
         with transaction(database := self._writer):
@@ -314,7 +320,7 @@ class SqliteStore:
             rebuilt = Replay()
             for leaf, digest in database.execute("SELECT leaf, hash FROM entry ORDER BY seq"):
                 for change in rebuilt.read(decode_entry(leaf), digest):
-                    _apply(database, change)
+                    _apply(database, change, None)
             sqlite_book.write_change(database, rebuilt.book.change())
             database.executemany(_SUBTREE, _subtree_values(rebuilt.subtrees))
             database.execute(_SET_HEAD, _head_values(rebuilt.head))
@@ -376,13 +382,13 @@ def _known(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Known
     return {idem: Known(seq, leaf, digest, salt) for idem, seq, leaf, digest, salt in rows}
 
 
-def _apply(database: sqlite3.Connection, change: Change) -> None:
+def _apply(database: sqlite3.Connection, change: Change, holder: OwnerId | None) -> None:
     match change:
         case TurnOpened(turn, seq, workspace, actor, conversation, platform, kind):
             database.execute(
-                "INSERT INTO turn (turn, seq, workspace, actor, conversation, platform, kind, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 'open')",
-                (turn, seq, workspace, actor, conversation, platform, kind),
+                "INSERT INTO turn (turn, seq, workspace, actor, conversation, platform, kind, lease_owner, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open')",
+                (turn, seq, workspace, actor, conversation, platform, kind, holder),
             )
         case TurnClosed(turn, outcome):
             database.execute("UPDATE turn SET state = ?, lease_owner = NULL WHERE turn = ?", (outcome, turn))

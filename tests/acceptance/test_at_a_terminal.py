@@ -56,6 +56,19 @@ async def test_ctrl_c_stops_the_answer_and_not_the_program(home: Home) -> None:
         assert await asyncio.to_thread(process.wait, 20) == 0
 
 
+async def test_what_is_typed_while_an_answer_streams_does_not_show_in_it_and_is_the_next_question(home: Home) -> None:
+    home.script = [[{"text": "One, two "}, {"pause_s": 1}, {"text": "three."}, {"finish": "stop"}], *HELLO]
+    async with terminal(home) as (screen, _):
+        await screen.sees(PROMPT)
+        screen.type(f"count{ENTER}")
+        await screen.sees("One, two")
+        screen.type(f"crimson{ENTER}")
+        assert "crimson" not in await screen.sees("three.")
+        await screen.sees(PROMPT)
+        await screen.sees("crimson")
+        await screen.sees("Hello there.")
+
+
 async def test_what_stands_behind_a_stopped_answer_is_no_markup(home: Home) -> None:
     home.script = [[{"text": "One, two "}, {"pause_s": 60}, {"finish": "stop"}]]
     async with terminal(home) as (screen, _):
@@ -129,3 +142,17 @@ async def test_the_embedded_model_says_that_it_is_small_and_how_to_plug_in_a_bet
     assert "It is very small, so expect mistakes." in first
     assert "OPENAI_API_KEY" in first
     assert "CARPOOL_LOCAL_MODEL" in first
+
+
+async def test_tab_completes_a_command_and_the_name_of_a_model(home: Home) -> None:
+    async with terminal(home) as (screen, process):
+        await screen.sees(PROMPT)
+        screen.type("/mod\t")
+        await screen.sees("el")
+        screen.type(" scr\t")
+        await screen.sees("ipted/script")
+        screen.type(ENTER)
+        await screen.sees("scripted/script answers in this conversation from now on.")
+        await screen.sees(PROMPT)
+        screen.type(CTRL_D)
+        assert await asyncio.to_thread(process.wait, 20) == 0

@@ -492,3 +492,25 @@ async def test_a_command_that_there_is_not_is_told_how_to_use_it(home: Home, arg
     done = await home.run(*arguments)
     assert done.status == 2
     assert "usage: carpool" in done.err
+
+
+async def test_the_list_of_models_says_of_each_what_it_costs_and_what_is_missing_to_use_it(home: Home) -> None:
+    home.settings = {"OPENAI_API_KEY": "sk-crimson"}
+    done = await home.run("models")
+    assert done.status == 0
+    lines = {line.split()[0]: line for line in done.out.splitlines() if "/" in line.split(" ")[0]}
+    assert lines["openai/gpt-6.1-sol"].endswith("usable")
+    assert "2.00 / 10.00 USD (cached 0.10) *" in lines["openai/gpt-6.1-sol"]
+    assert lines["openai/gpt-6-astra"].endswith("not offered: name it in CARPOOL_OPENAI_MODELS")
+    assert lines["xai/grok-4.7"].endswith("no key: set XAI_API_KEY")
+    assert "free" in lines["scripted/script"]
+    assert "crimson" not in done.out
+
+
+async def test_a_catalogue_that_is_wrong_is_named_before_anything_starts(home: Home) -> None:
+    (home.folder / "models.toml").write_text('["a/b"]\ncolour = "red"\n')
+    home.settings = {"CARPOOL_CATALOGUE": "models.toml"}
+    done = await home.run("chat", given=b"hello")
+    assert done.status == 2
+    assert "a/b has colour, which is none of" in done.err
+    assert "CARPOOL_CATALOGUE" in done.err

@@ -116,6 +116,10 @@ async def test_a_whole_ledger_is_verified_and_its_file_is_not_changed(ledger: Pa
         (sql("UPDATE entry SET idem = 'other' WHERE seq = 6"), "RC011", 6),
         (sql("UPDATE entry SET turn = 'other' WHERE seq = 6"), "RC011", 6),
         (sql("UPDATE entry SET action = 'model.called' WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET actor = 'other' WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET workspace = 'other' WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET mono = mono + 1 WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET conversation = 'other' WHERE action = 'message.received' AND seq > 1"), "RC011", 8),
         (edited(4, outcome="failed"), "RC011", 5),
         (edited(4, seq=7), "RC011", 4),
         (edited(4, mono=1), "RC011", 4),
@@ -169,9 +173,17 @@ def drafts_to(size: int) -> list[Draft]:
     return [GENESIS, *(draft for number in range(size // 7 + 1) for draft in turn(number))][:size]
 
 
+def in_pieces(monkeypatch: pytest.MonkeyPatch, processors: int) -> None:
+    """700 entries are three pieces of a tile."""
+    monkeypatch.setattr(verify, "PIECE_ENTRIES", verify.TILE_WIDTH)
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+
+
+@pytest.mark.parametrize("processors", [1, 2])
 async def test_a_whole_ledger_is_verified_without_looking_at_each_entry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int
 ) -> None:
+    in_pieces(monkeypatch, processors)
     path = await signed_twice(tmp_path)
     entry_by_entry = verify._verify
     monkeypatch.setattr(verify, "_verify", pytest.fail)
@@ -189,6 +201,73 @@ async def test_a_checkpoint_over_other_entries_is_found_wherever_it_was_signed(
     with pytest.raises(NotVerified, match="a checkpoint was signed over other entries") as found:
         verify_database(path)
     assert found.value.seq == entry
+
+
+def rechained(seq: int, /, **fields: object) -> Change:
+    """An entry forged, and all that follows from it made to fit, in a table without rules."""
+
+    def change(database: sqlite3.Connection) -> None:
+        database.execute("CREATE TABLE forged AS SELECT * FROM entry")
+        database.execute("DROP TABLE entry")
+        database.execute("ALTER TABLE forged RENAME TO entry")
+        (size,) = database.execute("SELECT size FROM head").fetchone()
+        rewrite(database, seq, lambda entry: entry.update(fields))
+        for later in range(seq + 1, size):
+            (digest,) = database.execute("SELECT hash FROM entry WHERE seq = ?", (later - 1,)).fetchone()
+            rewrite(database, later, lambda entry: entry.update(prev=f"ps-sha256:{digest.hex()}"))  # noqa: B023  # called here
+        for name, value in fields.items():
+            database.execute(f"UPDATE entry SET {name} = ? WHERE seq = ?", (value, seq))
+        hashes = [digest for (digest,) in database.execute("SELECT hash FROM entry ORDER BY seq")]
+        _, subtrees = grow(EMPTY_FRONTIER, hashes)
+        database.execute("DELETE FROM checkpoint")
+        database.execute("UPDATE head SET hash = ?", (hashes[-1],))
+        for subtree in subtrees:
+            database.execute("UPDATE subtree SET hash = ? WHERE number = ?", (subtree.hash, subtree.index))
+        mend_tree(database)
+
+    return change
+
+
+async def test_a_ledger_that_was_forged_as_a_whole_is_whole_in_itself(tmp_path: Path) -> None:
+    """What the forgeries below have in common is not what is found in them."""
+    path = await signed_twice(tmp_path)
+    forge(path, rechained(300, idem="other"))
+    assert verify_database(path).size == 700
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+@pytest.mark.parametrize(
+    ("change", "entry", "reason"),
+    [
+        (edited(255, ts=1), 256, "does not follow the entry before"),
+        (rechained(256, mono=1), 256, "goes backwards"),
+        (rechained(600, idem=drafts_to(21)[20].idem), 600, "stands at an earlier entry already"),
+        (sql("DELETE FROM entry WHERE seq = 255"), 255, "the entry is missing"),
+        (sql("DELETE FROM entry WHERE seq >= 512"), 512, "the recorded end"),
+    ],
+)
+async def test_a_change_is_found_where_two_pieces_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int, change: Change, entry: int, reason: str
+) -> None:
+    in_pieces(monkeypatch, processors)
+    path = await signed_twice(tmp_path)
+    forge(path, change)
+    with closing(sqlite3.connect(path)) as database:
+        assert verify._verify_at_once(database, path) is None
+    with pytest.raises(NotVerified, match=reason) as found:
+        verify_database(path)
+    assert found.value.seq == entry
+
+
+async def test_where_no_process_can_be_started_the_ledger_is_verified_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(method: str) -> None:
+        raise OSError(method)
+
+    in_pieces(monkeypatch, 2)
+    monkeypatch.setattr(verify, "get_context", refused)
+    assert verify_database(await signed_twice(tmp_path)).size == 700
 
 
 def test_an_erased_text_leaves_the_chain_verified(ledger: Path) -> None:
@@ -295,6 +374,35 @@ def test_what_is_no_ledger_is_named_as_such(tmp_path: Path, content: bytes | Non
 def test_a_newer_schema_is_not_judged(ledger: Path) -> None:
     forge(ledger, sql("PRAGMA user_version = 99"))
     with pytest.raises(NotALedger, match="schema 99"):
+        verify_database(ledger)
+
+
+def test_a_change_that_the_loss_of_power_left_half_done_is_incomplete_and_not_a_refusal(
+    ledger: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("INSERT INTO payload VALUES ('00', x'00', zeroblob(100000))")
+        for end in ("", "-journal"):
+            shutil.copy(f"{ledger}{end}", f"{copy}{end}")
+        database.execute("ROLLBACK")
+    status, said = run(str(copy))
+    assert (status, said.startswith("incomplete: the database was not closed")) == (3, True)
+    assert "start CarPool once" in said
+    assert "-wal" in said
+    with closing(sqlite3.connect(copy)) as started:
+        started.execute("SELECT count(*) FROM entry").fetchone()
+    assert run(str(copy))[0] == 0
+
+
+def test_a_schema_whose_words_are_no_text_is_not_verified(ledger: Path) -> None:
+    data = ledger.read_bytes()
+    place = data.index(b"CREATE TABLE entry") + len("CREATE ")
+    ledger.write_bytes(data[:place] + b"\xff" + data[place + 1 :])
+    with pytest.raises(NotVerified, match="cannot be read"):
         verify_database(ledger)
 
 

@@ -6,6 +6,8 @@ import pytest
 from pymerkle import InclusionProof, InmemoryTree, InvalidProof
 from pymerkle.core import _inclusion_path_layout
 
+from ledger.errors import HashMismatch
+from ledger.receipts import decode_receipt
 from tests.verifiers.big_log import BigLog
 from tests.verifiers.samples import Inclusion, Samples, flips, wrong_growths, wrong_inclusions
 
@@ -48,6 +50,23 @@ def test_each_change_of_an_inclusion_proof_is_refused(tree: InmemoryTree, sample
             verify_inclusion(item, tree)
         count += 1
     assert count > 5_000
+
+
+def test_each_bit_of_a_receipt_counts_that_is_no_part_of_the_note(
+    tree: InmemoryTree, samples: Samples, log: BigLog
+) -> None:
+    """A receipt is read by our own parser. Of the note pymerkle knows nothing: it is given the root that was signed."""
+    data = samples.receipts[3]
+    judged = 0
+    for changed in flips(data[: -len(log.note)]):
+        try:
+            receipt = decode_receipt(changed + log.note)
+        except HashMismatch:
+            continue
+        judged += 1
+        with pytest.raises(InvalidProof):
+            verify_inclusion(Inclusion(receipt.leaf, receipt.index, log.size, log.root, receipt.path), tree)
+    assert judged > 2_000
 
 
 def test_its_consistency_proofs_hold_between_the_roots_that_were_signed(tree: InmemoryTree, samples: Samples) -> None:

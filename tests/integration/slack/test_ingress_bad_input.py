@@ -22,6 +22,13 @@ async def slack(tmp_path: Path) -> AsyncIterator[SlackUnderTest]:
         yield slack
 
 
+MENTION = {"type": "app_mention", "user": "U", "channel": "C", "team": "T", "ts": "1.2", "text": "hello"}
+
+
+def told(**body: object) -> Signed:
+    return sign(json.dumps({"type": "event_callback", "team_id": "T", **body}).encode())
+
+
 def without(name: str) -> Signed:
     signed = sign(GOOD)
     return Signed(signed.body, {key: value for key, value in signed.headers.items() if key != name})
@@ -50,6 +57,11 @@ def without(name: str) -> Signed:
         (lambda: sign(b"[" * 100_000), 400, "not JSON"),
         (lambda: sign(b'["event_callback"]'), 400, "not a JSON object"),
         (lambda: sign(b""), 400, "not JSON"),
+        (lambda: told(event=MENTION, authorizations=5), 400, "a field of it is of another kind"),
+        (lambda: told(event=MENTION, authorizations=["U"]), 400, "a field of it is of another kind"),
+        (lambda: told(event=MENTION | {"channel": 5}), 400, "a field of it is of another kind"),
+        (lambda: told(event="x"), 400, "a field of it is of another kind"),
+        (lambda: told(event=MENTION | {"type": ["app_mention"]}), 400, "a field of it is of another kind"),
         (lambda: sign(b"x" * 10_000_000), 413, "more than 1,048,576 bytes"),
         (lambda: sign(b'{"type": "event_callback"}'), 404, "Nothing here answers"),
         (lambda: sign(b"command=%2Fother&team_id=T", FORM), 404, "Nothing here answers"),
@@ -64,6 +76,19 @@ async def test_a_bad_request_gets_its_status_and_a_sentence(
     assert given == status
     assert sentence in json.loads(body)["error"]
     assert "Traceback" not in body
+    assert await slack.turns() == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"user": []}, {"user": {"name": "anna"}}, {"ts": 1.2}, {"text": 5}, {"subtype": {}}, {"team": 5}, {"channel": {}}],
+    ids=str,
+)
+async def test_a_mention_that_lacks_what_a_mention_has_is_taken_for_nobody(
+    slack: SlackUnderTest, event: dict[str, object]
+) -> None:
+    """200, so that Slack does not send it again."""
+    assert (await slack.deliver(told(event=MENTION | event, team_id=None)))[0] == 200
     assert await slack.turns() == []
 
 

@@ -44,7 +44,7 @@ async def test_a_direct_message_is_answered_in_its_thread_and_remembers_it(
         second = await workspace.say("second", workspace.im, first)
         await slack.deliver(envelope(workspace.direct("second", second, thread_ts=first)))
         await slack.settled()
-        adapter = slack.open.house.adapters["scripted"]  # type: ignore[index]  # a provider's name
+        adapter = slack.open.house.desk.connections.house.adapters["scripted"]  # type: ignore[index]  # a provider's name
     assert [message["text"] for message in await workspace.thread(workspace.im, first)] == ["One.", "second", "Two."]
     asked = [message.text for message in adapter.requests[1].messages[1:]]  # type: ignore[attr-defined]  # scripted
     assert asked == ["first", "One.", "second"]

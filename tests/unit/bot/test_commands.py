@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from adapters.scripted import answer
-from bot.commands.table import COMMANDS, recognise
+from bot.commands.table import COMMANDS, completions, recognise
+from bot.lucidia.catalog import Catalog
 from tests.house import RecordingPlatform, asks, card, running_house
 
 
@@ -50,6 +51,24 @@ def test_called_by_name_a_command_needs_no_slash_where_the_whole_text_fits(text:
     assert recognise(text, bare=True) == invocation
 
 
+@pytest.mark.parametrize(
+    ("begun", "offered"),
+    [
+        ("/mo", ("/model",)),
+        ("/H", ("/help", "/history")),
+        ("!w", ("!why",)),
+        ("/model ", ("/model auto", "/model one/m", "/model two/m")),
+        ("/model TW", ("/model two/m",)),
+        ("/why o", ()),
+        ("/x", ()),
+        ("mo", ()),
+        ("", ()),
+    ],
+)
+def test_a_begun_line_is_completed_to_a_command_or_to_a_model(begun: str, offered: tuple[str, ...]) -> None:
+    assert completions(begun, Catalog.of([card("one", 90), card("two")])) == offered
+
+
 async def said(folder: Path, *texts: str) -> list[str]:
     platform = RecordingPlatform()
     cards = [card("scripted"), card("other", 10)]
@@ -77,7 +96,7 @@ async def test_help_on_one_command_is_its_line(tmp_path: Path) -> None:
 async def test_a_chosen_model_stays_chosen_in_this_conversation_until_lucidia_chooses_again(tmp_path: Path) -> None:
     texts = await said(tmp_path, "/model SCRIPTED/m", "/model", "hello", "/why", "/model auto", "/model")
     assert texts[0] == "scripted/m answers in this conversation from now on."
-    assert "`scripted/m` (chosen here)" in texts[1]
+    assert "`scripted/m` (chosen here), free" in texts[1]
     assert "you chose scripted/m for this conversation" in texts[3]
     assert texts[4] == "Lucidia chooses the model again."
     assert "(chosen here)" not in texts[5]

@@ -13,9 +13,14 @@ from bot.keys import (
     PSEUDONYMS_FILE,
     RETIRING_FILE,
     SIGNING_FILE,
+    VAULT_FILE,
+    begin_vault_rotation,
     create_keys,
+    create_vault_key,
+    end_vault_rotation,
     keys_exist,
     read_keys,
+    read_vault_keys,
     retire_old_key,
     rotate_signing_key,
 )
@@ -131,3 +136,31 @@ def test_an_interrupted_rotation_leaves_the_old_key_in_use_and_is_finished_by_th
     assert rotated.signing_seeds == (rotated.seed, before.seed)
     assert prepared.startswith(rotated.seed.hex())
     assert (tmp_path / RETIRING_FILE).exists()
+
+
+def test_the_vaults_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    assert read_vault_keys(tmp_path) == ()
+    first = create_vault_key(tmp_path)
+    assert create_vault_key(tmp_path) == read_vault_keys(tmp_path) == first
+    assert [len(key) for key in first] == [32]
+    assert (tmp_path / VAULT_FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_while_the_vaults_key_is_rotated_both_are_there_and_then_the_new_one(tmp_path: Path) -> None:
+    (old,) = create_vault_key(tmp_path)
+    new, before = begin_vault_rotation(tmp_path)
+    assert before == old != new
+    # Cut off here, it goes on with the same two.
+    assert begin_vault_rotation(tmp_path) == (new, old)
+    end_vault_rotation(tmp_path)
+    end_vault_rotation(tmp_path)
+    assert read_vault_keys(tmp_path) == (new,)
+    assert (tmp_path / VAULT_FILE).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", ["", "zz", "ab" * 31, " ".join(["ab" * 32] * 3)])
+def test_a_damaged_vault_key_is_named_and_not_replaced(tmp_path: Path, content: str) -> None:
+    (tmp_path / VAULT_FILE).write_text(content)
+    with pytest.raises(StoreUnusable, match=r"vault\.key"):
+        create_vault_key(tmp_path)
+    assert (tmp_path / VAULT_FILE).read_text() == content

@@ -11,6 +11,7 @@ from ledger.errors import ChainBroken, HashMismatch, NotFound
 from ledger.merkle import (
     EMPTY_FRONTIER,
     Subtree,
+    TileCache,
     consistency_proof,
     frontier_at,
     grow,
@@ -20,6 +21,34 @@ from ledger.merkle import (
     verify_inclusion,
 )
 from tests.fakes.memory_log import MemoryLog
+
+
+async def test_a_tile_that_was_read_lately_is_not_read_again_and_the_proofs_are_the_same() -> None:
+    tree, kept = log(70_000), TileCache()
+    for size in (69_000, 70_000):  # the last tiles of the one grow in the other
+        for index in (0, 1, 255, 256, 65_535, 65_536, 68_999):
+            expected = await inclusion_proof(tree, index, size)
+            assert await inclusion_proof(tree, index, size, kept) == expected
+        assert await root_at(tree, size, kept) == await root_at(tree, size)
+        assert await consistency_proof(tree, 300, size, kept) == await consistency_proof(tree, 300, size)
+    tree.reads.clear()
+    await inclusion_proof(tree, 68_999, 70_000, kept)
+    assert tree.reads == []
+    await inclusion_proof(tree, 1_000, 70_000, kept)
+    assert tree.reads == [256]
+
+
+async def test_no_more_tiles_are_kept_than_it_was_told() -> None:
+    tree, kept = log(2_560), TileCache(2)
+    for index in (0, 300, 600):
+        await inclusion_proof(tree, index, 256 * (index // 256 + 1), kept)
+    tree.reads.clear()
+    for index in (600, 300):
+        await inclusion_proof(tree, index, 256 * (index // 256 + 1), kept)
+    assert 256 not in tree.reads[1:]
+    tree.reads.clear()
+    await inclusion_proof(tree, 0, 256, kept)
+    assert tree.reads == [256]
 
 
 def leaves(count: int) -> list[bytes]:
