@@ -1,7 +1,8 @@
 """The house's own endpoint: chat completions at an address and with a key of its own."""
 
+from adapters.http_client import CONNECT_S
 from adapters.messages import ProviderName
-from adapters.openai_compatible import CONNECT_S, CompatibleAdapter
+from adapters.openai_compatible import CompatibleAdapter
 
 LACKS = "Set CARPOOL_BLACKROAD_BASE_URL and CARPOOL_BLACKROAD_API_KEY to the house's own endpoint and its key."
 

@@ -40,9 +40,11 @@ class Deadline:
         """Raises ``TimedOut`` or one of its kinds when a limit is met, into whatever is awaited inside."""
         at_s, late = self._next_limit()
         try:
-            async with asyncio.timeout_at(at_s):
+            async with asyncio.timeout_at(at_s) as limit:
                 yield
         except TimeoutError as error:
+            if not limit.expired():  # somebody else's limit: an SDK's error may be a TimeoutError too
+                raise
             raise late from error
 
     async def next(self, chunks: AsyncIterator[T]) -> T | None:

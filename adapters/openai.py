@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adapters.base import ChatRequest
 from adapters.deadline import Deadline
+from adapters.http_client import CONNECT_S
 from adapters.messages import ProviderName
-from adapters.openai_compatible import CONNECT_S, CompatibleAdapter, OpenAISdk, OutputLimit
+from adapters.openai_compatible import CompatibleAdapter, OpenAISdk, OutputLimit
 from adapters.responses_wire import ResponseDecoder, encode_request
 from adapters.streaming import events_of
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from adapters.base import BaseAdapter, ChatRequest
 from adapters.deadline import Deadline
 from adapters.errors import AdapterError, NotConfigured, Refused
-from adapters.http_client import not_installed, open_http_client
+from adapters.http_client import CONNECT_S, not_installed, open_http_client
 from adapters.messages import File, ProviderName, ReplyEvent
 from adapters.openai_errors import as_adapter_error, sdk_errors
 from adapters.openai_wire import ChunkDecoder, Wire, encode_messages, encode_schema, encode_tools
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 NO_KEY = "none"
 """Sent as the key to a server that needs none: the SDK insists on having one."""
-CONNECT_S = 10.0
 
 OutputLimit = Literal["max_completion_tokens", "max_tokens"]
 

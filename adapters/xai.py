@@ -1,7 +1,8 @@
 """xAI, through its chat completions."""
 
+from adapters.http_client import CONNECT_S
 from adapters.messages import ProviderName
-from adapters.openai_compatible import CONNECT_S, CompatibleAdapter
+from adapters.openai_compatible import CompatibleAdapter
 
 XAI_URL = "https://api.x.ai/v1"
 

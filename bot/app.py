@@ -18,7 +18,7 @@ from adapters.messages import ProviderName
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.config import Settings
-from bot.connections import Build, Built, Connected, Connections
+from bot.connections import Build, Connected, Connections
 from bot.intake import Intake
 from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys
 from bot.lucidia import cards
@@ -26,8 +26,8 @@ from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Platform
+from bot.providers import brought, hosted
 from bot.retention import Retention
-from bot.secret import Secret
 from bot.turn import House
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
@@ -207,20 +207,9 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 
         adapters[cards.SCRIPTED] = ScriptedAdapter.from_file(cards.SCRIPTED, settings.scripted)
         listed.append(cards.scripted_card())
-    if settings.openai_api_key or settings.openai_base_url:
-        from adapters.openai import OpenAIAdapter
-
-        # A server of one's own may ask for no key; the SDK wants one all the same.
-        key = settings.openai_api_key.reveal() or "none"
-        adapters[cards.OPENAI] = OpenAIAdapter(
-            cards.OPENAI,
-            key,
-            settings.openai_base_url or None,
-            organization=settings.openai_org_id,
-            project=settings.openai_project_id,
-        )
-        card = shelf.compatible_card if settings.openai_base_url else shelf.card
-        listed += [card(cards.OPENAI, model) for model in settings.openai_models]
+    for adapter, offered in hosted(settings, shelf):
+        adapters[adapter.provider] = adapter
+        listed += offered
     if settings.local_enabled:
         from adapters.blackroad_local import EMBEDDED_MODEL
 
@@ -238,7 +227,7 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
             adapters,
             Catalog.of(listed),
             lambda: _quietly(warm_up),
-            lambda provider, key: _brought(provider, key, shelf),
+            lambda provider, key: brought(provider, key, settings, shelf),
         )
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
@@ -247,16 +236,6 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 def _policy(settings: Settings) -> Policy:
     budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
     return Policy(settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget)
-
-
-def _brought(provider: ProviderName, key: Secret, shelf: cards.Shelf) -> Built | None:
-    """A provider with somebody's own key: at its own address, and with nothing of the house's account."""
-    if provider != cards.OPENAI:
-        return None
-    from adapters.openai import OpenAIAdapter
-
-    listed = tuple(shelf.card(provider, model) for model in cards.OPENAI_MODELS)
-    return OpenAIAdapter(provider, key.reveal(), None, organization="", project=""), listed
 
 
 def open_shelf(settings: Settings) -> cards.Shelf:

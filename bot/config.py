@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from bot import readers
 from bot.limits import ABOUT, Limits
-from bot.lucidia.cards import OPENAI_MODELS
+from bot.lucidia.cards import ANTHROPIC_MODELS, GOOGLE_MODELS, HUGGINGFACE_MODELS, OPENAI_MODELS, XAI_MODELS
 from bot.lucidia.policy import AIMS, Aim
 from bot.secret import Secret, SecretUrl
 
@@ -24,6 +24,20 @@ TOML_FILE = "carpool.toml"
 ENV_FILE = ".env"
 DATABASE_FILE = "roadchain.db"
 LIMIT_MOST = 1_000_000_000
+
+MODELS_KNOWN: Mapping[str, tuple[str, ...]] = {
+    "openai_models": OPENAI_MODELS,
+    "anthropic_models": ANTHROPIC_MODELS,
+    "google_models": GOOGLE_MODELS,
+    "xai_models": XAI_MODELS,
+    "huggingface_models": HUGGINGFACE_MODELS,
+}
+MODELS_UNKNOWN: Mapping[str, str] = {
+    "openai": "OPENAI_BASE_URL",
+    "huggingface": "CARPOOL_HUGGINGFACE_BASE_URL",
+    "blackroad": "CARPOOL_BLACKROAD_BASE_URL",
+}
+"""Servers of which nobody knows what they have."""
 
 Source: TypeAlias = Literal["environment", ".env", "carpool.toml", "default"]
 
@@ -58,10 +72,22 @@ class Settings:
     providers: tuple[str, ...]
     answer_urc_max: int
     anthropic_api_key: Secret
+    anthropic_base_url: str
+    anthropic_models: tuple[str, ...]
     gemini_api_key: Secret
     google_api_key: Secret
+    google_base_url: str
+    google_api_version: str
+    google_models: tuple[str, ...]
     xai_api_key: Secret
+    xai_base_url: str
+    xai_models: tuple[str, ...]
     hf_token: Secret
+    huggingface_base_url: str
+    huggingface_models: tuple[str, ...]
+    blackroad_api_key: Secret
+    blackroad_base_url: str
+    blackroad_models: tuple[str, ...]
     slack_bot_token: Secret
     slack_signing_secret: Secret
     slack_app_token: Secret
@@ -169,13 +195,7 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("openai_base_url", "OPENAI_BASE_URL", readers.url, "", "a compatible server, instead of OpenAI"),
         Setting("openai_org_id", "OPENAI_ORG_ID", readers.word, "", "the organization at OpenAI that is billed"),
         Setting("openai_project_id", "OPENAI_PROJECT_ID", readers.word, "", "the project of it that is billed"),
-        Setting(
-            "openai_models",
-            "CARPOOL_OPENAI_MODELS",
-            readers.names,
-            "",
-            "which of its models are offered, with commas between",
-        ),
+        _models("openai_models", "CARPOOL_OPENAI_MODELS"),
         Setting(
             "catalogue", "CARPOOL_CATALOGUE", readers.file, "", "a TOML file of models: more of them, or other prices"
         ),
@@ -195,13 +215,35 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             "0",
             "what an answer may cost, in uRC (1,000,000 are a US cent); 0: any",
         ),
-        Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
-        Setting("gemini_api_key", "GEMINI_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
+        Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "the key of Anthropic"),
+        Setting("anthropic_base_url", "ANTHROPIC_BASE_URL", readers.url, "", "a gateway, instead of Anthropic"),
+        _models("anthropic_models", "CARPOOL_ANTHROPIC_MODELS"),
+        Setting("gemini_api_key", "GEMINI_API_KEY", readers.secret, "", "the key of Google's Gemini API"),
         Setting(
             "google_api_key", "GOOGLE_API_KEY", readers.secret, "", "the same key by its other name; it goes first"
         ),
-        Setting("xai_api_key", "XAI_API_KEY", readers.secret, "", "recognised; its adapter comes later"),
-        Setting("hf_token", "HF_TOKEN", readers.secret, "", "recognised; its adapter comes later"),
+        Setting("google_base_url", "GOOGLE_GEMINI_BASE_URL", readers.url, "", "a gateway, instead of Google"),
+        Setting(
+            "google_api_version", "GOOGLE_GENAI_API_VERSION", readers.line, "v1beta", "the version of its API to speak"
+        ),
+        _models("google_models", "CARPOOL_GOOGLE_MODELS"),
+        Setting("xai_api_key", "XAI_API_KEY", readers.secret, "", "the key of xAI"),
+        Setting("xai_base_url", "XAI_BASE_URL", readers.url, "", "a gateway, instead of xAI"),
+        _models("xai_models", "CARPOOL_XAI_MODELS"),
+        Setting("hf_token", "HF_TOKEN", readers.secret, "", "the token of Hugging Face, for its Inference Providers"),
+        Setting(
+            "huggingface_base_url",
+            "CARPOOL_HUGGINGFACE_BASE_URL",
+            readers.url,
+            "",
+            "a TGI or vLLM server, instead of those",
+        ),
+        _models("huggingface_models", "CARPOOL_HUGGINGFACE_MODELS"),
+        Setting(
+            "blackroad_api_key", "CARPOOL_BLACKROAD_API_KEY", readers.secret, "", "the key of the house's own endpoint"
+        ),
+        Setting("blackroad_base_url", "CARPOOL_BLACKROAD_BASE_URL", readers.url, "", "the address of that endpoint"),
+        _models("blackroad_models", "CARPOOL_BLACKROAD_MODELS"),
         Setting("slack_bot_token", "SLACK_BOT_TOKEN", bot_token, "", "Slack: the bot token"),
         Setting("slack_signing_secret", "SLACK_SIGNING_SECRET", readers.secret, "", "Slack: for events over HTTP"),
         Setting("slack_app_token", "SLACK_APP_TOKEN", app_token, "", "Slack: for events over Socket Mode"),
@@ -228,6 +270,10 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         for item in fields(Limits)
     )
     return own + limits
+
+
+def _models(field: str, variable: str) -> Setting:
+    return Setting(field, variable, readers.names, "", "which of its models are offered, with commas between")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,13 +320,14 @@ def load(environment: Mapping[str, str], folder: Path, home: Path) -> Loaded:
             continue
         values[setting.field] = value
         in_force.append(InForce(setting, _shown(setting, given, value), source))
-    if values.get("openai_base_url") and not values.get("openai_models", True):
-        problems.append(
-            Problem(
-                "OPENAI_BASE_URL names a server, and nothing says which models it has.",
-                "Name them in CARPOOL_OPENAI_MODELS, with commas between.",
-            )
+    problems.extend(
+        Problem(
+            f"{variable} names a server, and nothing says which models it has.",
+            f"Name them in CARPOOL_{name.upper()}_MODELS, with commas between.",
         )
+        for name, variable in MODELS_UNKNOWN.items()
+        if values.get(f"{name}_base_url") and not values.get(f"{name}_models", True)
+    )
     if bool(values.get("witness_url")) != bool(values.get("witness_key")):
         problems.append(
             Problem(
@@ -291,7 +338,8 @@ def load(environment: Mapping[str, str], folder: Path, home: Path) -> Loaded:
     if problems:
         return Loaded(None, tuple(in_force), tuple(problems))
     limits = Limits(**{item.name: values.pop(item.name) for item in fields(Limits)})
-    values["openai_models"] = values["openai_models"] or OPENAI_MODELS
+    for name, models in MODELS_KNOWN.items():
+        values[name] = values[name] or models
     return Loaded(Settings(limits=limits, **values), tuple(in_force), ())
 
 

@@ -27,18 +27,13 @@ class Finding:
 
 
 async def examine(settings: Settings) -> tuple[Finding, ...]:
-    later = (
-        ("Anthropic", settings.anthropic_api_key),
-        ("Google", settings.google_key),
-        ("xAI", settings.xai_api_key),
-        ("Hugging Face", settings.hf_token),
-        ("Discord", settings.discord_bot_token),
-    )
+    later = (("Discord", settings.discord_bot_token),)
     return (
         _disk(settings.home),
         await _ledger(settings),
         await _local(settings),
         _openai(settings),
+        *_hosted(settings),
         _slack(settings),
         *(_later(subject, key) for subject, key in later),
     )
@@ -92,6 +87,41 @@ def _openai(settings: Settings) -> Finding:
     if settings.openai_api_key:
         return Finding("on", "OpenAI", f"With {models}. Whether the key is accepted shows in the first answer.")
     return Finding("off", "OpenAI", "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server.")
+
+
+def _hosted(settings: Settings) -> tuple[Finding, ...]:
+    anthropic, google, xai = settings.anthropic_api_key, settings.google_key, settings.xai_api_key
+    token = settings.hf_token
+    return (
+        _provider("Anthropic", "ANTHROPIC_API_KEY", anthropic, settings.anthropic_base_url, settings.anthropic_models),
+        _provider("Google", "GEMINI_API_KEY", google, settings.google_base_url, settings.google_models),
+        _provider("xAI", "XAI_API_KEY", xai, settings.xai_base_url, settings.xai_models),
+        _provider("Hugging Face", "HF_TOKEN", token, settings.huggingface_base_url, settings.huggingface_models),
+        _blackroad(settings),
+    )
+
+
+def _provider(subject: str, variable: str, key: Secret, base_url: str, models: tuple[str, ...]) -> Finding:
+    if base_url:
+        return Finding("on", subject, f"Through {without_password(base_url)}, with {', '.join(models)}.")
+    if key:
+        return Finding(
+            "on", subject, f"With {', '.join(models)}. Whether the key is accepted shows in the first answer."
+        )
+    return Finding("off", subject, f"Set {variable}.")
+
+
+def _blackroad(settings: Settings) -> Finding:
+    if settings.blackroad_base_url and not settings.blackroad_api_key:
+        return Finding("wrong", "BlackRoad", "CARPOOL_BLACKROAD_API_KEY is missing: without it nothing is answered.")
+    if not settings.blackroad_base_url:
+        return Finding(
+            "off",
+            "BlackRoad",
+            "Not configured: set CARPOOL_BLACKROAD_BASE_URL, CARPOOL_BLACKROAD_API_KEY and CARPOOL_BLACKROAD_MODELS.",
+        )
+    key, url, models = settings.blackroad_api_key, settings.blackroad_base_url, settings.blackroad_models
+    return _provider("BlackRoad", "", key, url, models)
 
 
 def _slack(settings: Settings) -> Finding:

@@ -80,7 +80,7 @@ def _sentence(trouble: Trouble, limits: Limits) -> str:
                 "Ask for something shorter, or choose another model with `/model`."
             )
         case "cut_short":
-            return f"The answer breaks off here: {_failure(trouble)}. Send your message again to have it anew."
+            return f"The answer breaks off here: {_failure(trouble, limits)}. Send your message again to have it anew."
         case "tool_rounds":
             return (
                 f"I stopped after {limits.tool_rounds_max} rounds of tools without reaching an answer. "
@@ -97,14 +97,17 @@ def _sentence(trouble: Trouble, limits: Limits) -> str:
                 "Something went wrong on my side, and this was not answered. Please try again; the log has the details."
             )
         case "model_failed":
-            return f"No answer: {_failure(trouble)}. {_remedy(trouble)}"
+            return f"No answer: {_failure(trouble, limits)}. {_remedy(trouble)}"
         case _:
             assert_never(trouble.code)
 
 
-def _failure(trouble: Trouble) -> str:
+def _failure(trouble: Trouble, limits: Limits) -> str:
     model = trouble.model
     failures = {
+        "connect_timed_out": f"{model} could not be reached within {limits.connect_s} seconds",
+        "first_token_timed_out": f"{model} did not begin its answer within {limits.first_token_s} seconds",
+        "went_silent": f"{model} said nothing more for {limits.between_tokens_s} seconds",
         "rate_limited": f"{model} is at its rate limit",
         "unavailable": f"the connection to {model} failed or was cut",
         "timed_out": f"{model} took too long",

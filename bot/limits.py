@@ -9,6 +9,9 @@ class Limits:
     message_bytes_max: int = 32_000
     body_bytes_max: int = 1_048_576
     turn_s: int = 120
+    connect_s: int = 10
+    first_token_s: int = 90
+    between_tokens_s: int = 60
     tool_rounds_max: int = 8
     calls_max: int = 4
     output_tokens_max: int = 1024
@@ -24,6 +27,9 @@ ABOUT: Mapping[str, str] = {
     "message_bytes_max": "how long a message may be",
     "body_bytes_max": "how long the body of a request over HTTP may be",
     "turn_s": "how long an answer may take",
+    "connect_s": "how long a model's provider may take to be reached",
+    "first_token_s": "how long a model may take to begin its answer",
+    "between_tokens_s": "how long a model may say nothing in the midst of its answer",
     "tool_rounds_max": "how often a model may use tools for one answer",
     "calls_max": "how many models are asked for one answer, where the first ones fail",
     "output_tokens_max": "how long an answer may be",

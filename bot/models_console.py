@@ -39,7 +39,7 @@ def _missing(settings: Settings) -> Mapping[ProviderName, str]:
     keys = {
         cards.OPENAI: ("OPENAI_API_KEY", settings.openai_api_key, "CARPOOL_OPENAI_MODELS"),
         cards.ANTHROPIC: ("ANTHROPIC_API_KEY", settings.anthropic_api_key, "CARPOOL_ANTHROPIC_MODELS"),
-        cards.GOOGLE: ("GEMINI_API_KEY", settings.gemini_api_key, "CARPOOL_GOOGLE_MODELS"),
+        cards.GOOGLE: ("GEMINI_API_KEY", settings.google_key, "CARPOOL_GOOGLE_MODELS"),
         cards.XAI: ("XAI_API_KEY", settings.xai_api_key, "CARPOOL_XAI_MODELS"),
         cards.HUGGINGFACE: ("HF_TOKEN", settings.hf_token, "CARPOOL_HF_MODELS"),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from adapters.absent import AbsentAdapter
-from adapters.base import ChatRequest
+from adapters.base import ChatRequest, Patience
 from adapters.messages import Message, ModelName, ProviderName, ToolCall, ToolResult
 from bot.agents.memory import compose, fit, recall
 from bot.agents.registry import CARPOOL
@@ -179,7 +179,8 @@ async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) 
     past, rounds = fit(said, provider, card), fit(story.tool_rounds, provider, card)
     messages = compose(CARPOOL, past, Message("user", story.asked.parts), room, rounds)
     left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
-    return ChatRequest(ModelName(chosen.model), messages, output, left_s, run.house.toolbox.specs)
+    patience = Patience(limits.first_token_s, limits.between_tokens_s)
+    return ChatRequest(ModelName(chosen.model), messages, output, left_s, run.house.toolbox.specs, patience=patience)
 
 
 async def _use_tools(story: Story, run: Run) -> Story:

