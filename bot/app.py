@@ -23,6 +23,8 @@ from bot.intake import Intake
 from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
+from bot.lucidia.policy import Policy
+from bot.lucidia.watch import Watch
 from bot.platforms.base import Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
@@ -33,6 +35,7 @@ from integrations.tools.base import EMPTY_TOOLBOX
 from ledger.actions import LedgerCreated
 from ledger.entry import HOUSE, Draft
 from ledger.errors import ChainBroken, KeyReused, StoreUnusable
+from ledger.money import Money
 from ledger.notary import CHECKPOINT_FILE, Notary
 from ledger.note import Signer, parse_vkey
 from ledger.pseudonyms import Pseudonyms
@@ -145,7 +148,14 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
             Connected(models.adapters, models.catalog), await open_vault(settings, store), models.build
         )
         stack.push_async_callback(connections.aclose)
-        desk = Desk(store, connections, lambda conversation: intake.stop(conversation), checkpoints.receipt)
+        desk = Desk(
+            store,
+            connections,
+            lambda conversation: intake.stop(conversation),
+            checkpoints.receipt,
+            Watch(store, clock_us),
+            _policy(settings),
+        )
         house = House(roadchain, desk, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
@@ -221,6 +231,11 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         )
     finally:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
+
+
+def _policy(settings: Settings) -> Policy:
+    budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
+    return Policy(settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget)
 
 
 def open_shelf(settings: Settings) -> cards.Shelf:

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from bot import readers
 from bot.limits import ABOUT, Limits
 from bot.lucidia.cards import ANTHROPIC_MODELS, GOOGLE_MODELS, HUGGINGFACE_MODELS, OPENAI_MODELS, XAI_MODELS
+from bot.lucidia.policy import AIMS, Aim
 from bot.secret import Secret, SecretUrl
 
 PREFIX = "CARPOOL_"
@@ -66,6 +67,10 @@ class Settings:
     openai_project_id: str
     openai_models: tuple[str, ...]
     catalogue: Path | None
+    policy: Aim
+    model: str
+    providers: tuple[str, ...]
+    answer_urc_max: int
     anthropic_api_key: Secret
     anthropic_base_url: str
     anthropic_models: tuple[str, ...]
@@ -193,6 +198,22 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         _models("openai_models", "CARPOOL_OPENAI_MODELS"),
         Setting(
             "catalogue", "CARPOOL_CATALOGUE", readers.file, "", "a TOML file of models: more of them, or other prices"
+        ),
+        Setting("policy", "CARPOOL_POLICY", readers.aim, "balanced", f"what decides among models: {', '.join(AIMS)}"),
+        Setting("model", "CARPOOL_MODEL", readers.model, "", "provider/model that answers wherever it can serve"),
+        Setting(
+            "providers",
+            "CARPOOL_PROVIDERS",
+            readers.names,
+            "",
+            "the only providers that may be asked, with commas between",
+        ),
+        Setting(
+            "answer_urc_max",
+            "CARPOOL_ANSWER_URC_MAX",
+            readers.count(0, 10**12),
+            "0",
+            "what an answer may cost, in uRC (1,000,000 are a US cent); 0: any",
         ),
         Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "the key of Anthropic"),
         Setting("anthropic_base_url", "ANTHROPIC_BASE_URL", readers.url, "", "a gateway, instead of Anthropic"),

@@ -27,10 +27,11 @@ log = logging.getLogger("carpool.connections")
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The models that may answer somebody, and the adapters behind them."""
+    """The models that may answer somebody, and the adapters behind them. ``owners``: whose key it is, where it was brought."""
 
     adapters: Mapping[ProviderName, BaseAdapter]
     catalog: Catalog
+    owners: Mapping[ProviderName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,17 @@ class Connections:
         """What answers this person here. Raises ``StoreFailed``."""
         if self.vault is None:
             return self.house
+        owners: dict[ProviderName, str] = {}
         adapters, cards = dict(self.house.adapters), {card.label: card for card in self.house.catalog.cards}
         for sealed in reversed(await self.vault.sealed(*_owners(scope))):  # the nearest last, in place of the others
             if (built := self._with(sealed, self.vault)) is not None:
                 adapter, listed = built
                 adapters[adapter.provider] = adapter
+                owners[adapter.provider] = sealed.owner
                 cards.update({card.label: card for card in listed})
         if len(cards) == len(self.house.catalog.cards):
-            return Connected(adapters, self.house.catalog)
-        return Connected(adapters, Catalog.of(cards.values()))
+            return Connected(adapters, self.house.catalog, owners)
+        return Connected(adapters, Catalog.of(cards.values()), owners)
 
     async def shown(self, scope: Scope) -> tuple[KeyShown, ...]:
         """Which keys answer this person, the nearest first. Raises ``StoreFailed``."""

@@ -41,7 +41,7 @@ def _missing(settings: Settings) -> Mapping[ProviderName, str]:
         cards.ANTHROPIC: ("ANTHROPIC_API_KEY", settings.anthropic_api_key, "CARPOOL_ANTHROPIC_MODELS"),
         cards.GOOGLE: ("GEMINI_API_KEY", settings.google_key, "CARPOOL_GOOGLE_MODELS"),
         cards.XAI: ("XAI_API_KEY", settings.xai_api_key, "CARPOOL_XAI_MODELS"),
-        cards.HUGGINGFACE: ("HF_TOKEN", settings.hf_token, "CARPOOL_HUGGINGFACE_MODELS"),
+        cards.HUGGINGFACE: ("HF_TOKEN", settings.hf_token, "CARPOOL_HF_MODELS"),
     }
     return {
         provider: f"not offered: name it in {models}" if key else f"no key: set {variable}"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bot.lucidia.policy import AIMS, Aim
 from bot.secret import Secret, SecretUrl
 from ledger.errors import LedgerError
 from ledger.note import parse_vkey
@@ -75,6 +76,21 @@ def without_password(address: str) -> str:
     before, at, host = address.rpartition("@")
     scheme, slashes, _ = before.partition("//")
     return f"{scheme}{slashes}…@{host}" if at else address
+
+
+def aim(given: str) -> Aim:
+    for known in AIMS:
+        if given.casefold() == known:
+            return known
+    raise ValueError(f"it should be one of {', '.join(AIMS)}")
+
+
+def model(given: str) -> str:
+    """Empty, or ``provider/model``. Whether it is connected shows where it is asked."""
+    provider, _, name = given.partition("/")
+    if given and not (provider and name):
+        raise ValueError("it should be a provider and a model, such as openai/gpt-6.1-sol")
+    return given
 
 
 def word(given: str) -> str:

@@ -1,12 +1,14 @@
-"""What the person gets: the reply and its footer, made of the story alone, so that a resumed turn says the same."""
+"""What the person gets: the reply, made of the story alone, so that a resumed turn says the same; and its footer."""
 
 from bot.errors import Trouble, TroubleCode, explain
 from bot.limits import Limits
+from bot.lucidia.catalog import Catalog
+from bot.lucidia.costs import cost_of_call
 from bot.payloads import ERASED
 from bot.platforms.base import Footer, Reply
 from bot.story import Attempt, Story
 from ledger.actions import ReplyKind, ReplyPrepared, TurnOutcome
-from ledger.money import FREE
+from ledger.money import FREE, Money
 
 
 def compose_reply(story: Story, limits: Limits) -> tuple[ReplyKind, TurnOutcome, str]:
@@ -22,7 +24,7 @@ def compose_reply(story: Story, limits: Limits) -> tuple[ReplyKind, TurnOutcome,
     return "answer", outcome, f"{text}\n\n_{sentence}_"
 
 
-def footer_of(story: Story) -> Reply:
+def footer_of(story: Story, catalog: Catalog) -> Reply:
     """The prepared reply as it is posted. An answer says which model made it, why, and at what cost."""
     reply = story.reply
     if reply is None:
@@ -30,9 +32,24 @@ def footer_of(story: Story) -> Reply:
     last, route = story.last, story.route
     if reply.action.kind != "answer" or last is None or route is None:
         return Reply(reply.action.kind, reply.text)
-    free = story.candidate(last.called.candidate).estimated_cost == FREE
-    footer = Footer(_label(last), _reason(story), FREE if free else None, story.scope.turn)
+    footer = Footer(_label(last), _reason(story), _cost(story, catalog), story.scope.turn)
     return Reply("answer", reply.text, footer)
+
+
+def _cost(story: Story, catalog: Catalog) -> Money | None:
+    """Of all calls that said something. None where one of them is not known."""
+    total = 0
+    for attempt in story.attempts:
+        answered = attempt.answered
+        if answered is None or not (attempt.heard or answered.usage_known):
+            continue  # it failed before it said anything, and its provider counted nothing
+        if story.candidate(attempt.called.candidate).estimated_cost == FREE:
+            continue
+        cost = cost_of_call(attempt.called, answered, catalog)
+        if cost is None:
+            return None
+        total += cost
+    return Money(total)
 
 
 def maybe_delivered(story: Story, limits: Limits) -> tuple[ReplyPrepared, bytes]:

@@ -27,6 +27,9 @@ from ledger.actions import (
 )
 from ledger.entry import Scope
 
+KEYS = ("refused_key", "not_configured")
+"""Errors that are those of a provider, whichever of its models was asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -121,17 +124,35 @@ class Story:
         )
 
     @property
+    def tool_rounds(self) -> tuple[Message, ...]:
+        """What models asked of tools in this turn, and what they got, in order."""
+        asked = [(attempt.said, attempt) for attempt in self.attempts if attempt.tool_calls]
+        return tuple(
+            message
+            for said, attempt in asked
+            if said is not None
+            for message in (said, Message("tool", self.results_of(attempt)))
+        )
+
+    @property
     def rounds(self) -> int:
         return sum(1 for attempt in self.attempts if attempt.tool_calls)
 
     @property
     def next_candidate(self) -> int | None:
-        """The candidate to ask next: the same after tools, the one behind it after a failure; None where none is left."""
+        """The candidate to ask next: the same after tools, the one behind it after a failure; None where none is left.
+
+        After a key was refused, one of another provider: no other model takes that key either.
+        """
         if self.route is None:
             return None
         last = self.last
         index = 0 if last is None else last.called.candidate + (0 if last.tool_calls else 1)
-        return index if index < len(self.route.candidates) else None
+        shut = {
+            attempt.called.provider for attempt in self.attempts if attempt.answered and attempt.answered.error in KEYS
+        }
+        left = range(index, len(self.route.candidates))
+        return next((place for place in left if self.route.candidates[place].provider not in shut), None)
 
     def candidate(self, index: int) -> Candidate:
         if self.route is None:

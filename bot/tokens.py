@@ -1,6 +1,8 @@
 """How many tokens a message may have, estimated from above and without a tokenizer."""
 
-from adapters.messages import File, Image, Message, Text, ToolCall, ToolResult
+from typing import assert_never
+
+from adapters.messages import File, Image, Message, ProviderState, Text, ToolCall, ToolResult
 
 BYTES_PER_TOKEN = 3
 """Low on purpose: English has about four bytes a token. An estimate that is too high costs a little room, never an answer."""
@@ -23,8 +25,10 @@ def tokens_in(message: Message) -> int:
                 count += tokens_in_text(str(arguments))
             case ToolResult(content=content):
                 count += tokens_in_text(content)
+            case ProviderState(payload=payload):
+                count += tokens_in_text(payload)
             case _:
-                pass
+                assert_never(part)
     return count
 
 

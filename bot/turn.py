@@ -8,7 +8,7 @@ from typing import assert_never
 from adapters.absent import AbsentAdapter
 from adapters.base import ChatRequest, Patience
 from adapters.messages import Message, ModelName, ProviderName, ToolCall, ToolResult
-from bot.agents.memory import compose, recall
+from bot.agents.memory import compose, fit, recall
 from bot.agents.registry import CARPOOL
 from bot.commands.base import Asking, Desk
 from bot.commands.table import run_command
@@ -21,6 +21,7 @@ from bot.payloads import encode_message
 from bot.platforms.base import Platform
 from bot.reply import compose_reply, footer_of, maybe_delivered
 from bot.story import Fact, Story, after, next_step, tell
+from bot.tokens import tokens_in
 from integrations.tools.base import Toolbox
 from ledger.actions import (
     Action,
@@ -115,10 +116,14 @@ async def _route(story: Story, run: Run) -> Story:
     """Lucidia decides. Nothing leaves the house, so the decision alone is recorded."""
     desk, limits = run.house.desk, run.house.limits
     messages = compose(CARPOOL, (), Message("user", story.asked.parts), 0)
-    needs = needs_of(messages, limits.output_tokens_max, tools=bool(run.house.toolbox.tools))
+    past = recall(await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max))
+    past_tokens = sum(tokens_in(message) for message in past)
+    needs = needs_of(messages, limits.output_tokens_max, bool(run.house.toolbox.tools), past_tokens)
     conversation = await desk.store.conversation(story.scope.conversation)
-    catalog = (await desk.connections.of(story.scope)).catalog
-    decision = route(needs, catalog, "" if conversation is None else conversation.pinned_model)
+    connected = await desk.connections.of(story.scope)
+    pinned = "" if conversation is None else conversation.pinned_model
+    health = await desk.watch.look(connected.owners)
+    decision = route(needs, connected.catalog, pinned, desk.policy, health)
     candidates = tuple(
         Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates
     )
@@ -134,10 +139,11 @@ async def _call_model(story: Story, run: Run) -> Story:
     connected = await run.house.desk.connections.of(story.scope)
     request = await _request(story, run, chosen, connected.catalog)
     attempt = len(story.attempts) + 1
-    called = ModelCalled(attempt, index, chosen.provider, chosen.model, request.max_output_tokens)
+    provider = ProviderName(chosen.provider)
+    key = connected.owners.get(provider, "")
+    called = ModelCalled(attempt, index, chosen.provider, chosen.model, request.max_output_tokens, key)
     story = await _record(story, run, (called, None))
     screen = run.platform.screen(story.asked.address, story.scope.turn)
-    provider = ProviderName(chosen.provider)
     # Its key may have been removed since the decision: then the next candidate is asked.
     adapter = connected.adapters.get(provider) or AbsentAdapter(provider)
     heard = await listen(adapter.chat(request), screen, run.stop, request.timeout_s)
@@ -156,15 +162,12 @@ async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) 
     output = limits.output_tokens_max if card is None else min(limits.output_tokens_max, card.output_tokens_max)
     room = 0 if card is None else card.context_tokens - output
     said = await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max)
-    messages = list(compose(CARPOOL, recall(said), Message("user", story.asked.parts), room))
-    for attempt in story.attempts:
-        if attempt.tool_calls and attempt.said is not None:
-            messages += [attempt.said, Message("tool", story.results_of(attempt))]
+    provider = ProviderName(chosen.provider)
+    past, rounds = fit(recall(said), provider, card), fit(story.tool_rounds, provider, card)
+    messages = compose(CARPOOL, past, Message("user", story.asked.parts), room, rounds)
     left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
     patience = Patience(limits.first_token_s, limits.between_tokens_s)
-    return ChatRequest(
-        ModelName(chosen.model), tuple(messages), output, left_s, run.house.toolbox.specs, patience=patience
-    )
+    return ChatRequest(ModelName(chosen.model), messages, output, left_s, run.house.toolbox.specs, patience=patience)
 
 
 async def _use_tools(story: Story, run: Run) -> Story:
@@ -203,7 +206,9 @@ async def _deliver(story: Story, run: Run) -> Story:
     if presence == "unknown" and reply.action.kind == "answer":
         return await _record(story, run, maybe_delivered(story, run.house.limits))
     if presence != "there":
-        await run.platform.send(address, turn, part, footer_of(story))
+        await run.platform.send(
+            address, turn, part, footer_of(story, (await run.house.desk.connections.of(story.scope)).catalog)
+        )
     sent = (ReplySent(part, found=presence == "there"), None)
     # The last two entries are one durable step: after the reply nothing is left to do.
     return await _record(story, run, sent, (_finished(story), None))

@@ -83,7 +83,10 @@ class RouteChosen:
 
 @dataclass(frozen=True, slots=True)
 class ModelCalled:
-    """The request is about to leave. Each attempt is one entry, counted from 1."""
+    """The request is about to leave. Each attempt is one entry, counted from 1.
+
+    ``key`` is whose key it carries, by pseudonyms; empty where it is the house's.
+    """
 
     name: ClassVar[str] = "model.called"
     attempt: int
@@ -91,6 +94,7 @@ class ModelCalled:
     provider: str
     model: str
     output_tokens_max: int
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,10 @@ class Store(Protocol):
         """
         ...
 
+    async def calls(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        """``model.called`` and ``model.answered``, in order, from above ``seq`` ``after``. Without their payloads."""
+        ...
+
     async def last_turn(self, conversation: ConversationId, actor: ActorId, before: int) -> TurnId | None:
         """The last turn of kind ``message`` below ``seq`` ``before`` in the conversation; else the person's last anywhere."""
         ...

@@ -15,6 +15,8 @@ from bot.connections import Build, Connected, Connections
 from bot.intake import Intake
 from bot.limits import Limits
 from bot.lucidia.catalog import Catalog, ModelCard, Rates, Tier
+from bot.lucidia.policy import Policy
+from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Incoming, Platform, PlatformName, Presence, Reply, Screen
 from bot.turn import House
 from bot.vault import Vault
@@ -43,10 +45,11 @@ def card(
     reasons: bool = False,
     languages: tuple[str, ...] = (),
     knows_until: str = "",
+    model: str = "m",
 ) -> ModelCard:
     return ModelCard(
         ProviderName(name),
-        ModelName("m"),
+        ModelName(model),
         100_000,
         4_096,
         images,
@@ -165,6 +168,7 @@ async def running_house(
     cards: Sequence[ModelCard] | None = None,
     limits: Limits = Limits(),
     toolbox: Toolbox = EMPTY_TOOLBOX,
+    policy: Policy = Policy(),
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
     brought: Brought = lambda store: (),
 ) -> AsyncIterator[Open]:
@@ -180,7 +184,8 @@ async def running_house(
         await roadchain.append(GENESIS)
         by_provider = {ProviderName(name): adapter for name, adapter in adapters.items()}
         connections = Connections(Connected(by_provider, Catalog.of(cards)), *brought(store))
-        desk = Desk(store, connections, lambda conversation: intake.stop(conversation), _no_receipt)
+        watch = Watch(store, clock_us)
+        desk = Desk(store, connections, lambda conversation: intake.stop(conversation), _no_receipt, watch, policy)
         house = House(roadchain, desk, {platform.name: platform}, toolbox, limits)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)
         await stack.enter_async_context(intake)

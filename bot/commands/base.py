@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.connections import Connections
+from bot.lucidia.policy import Policy
+from bot.lucidia.watch import Watch
 from ledger.actions import Action
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId
@@ -18,13 +20,16 @@ from ledger.store import Recorded, Store
 class Desk:
     """What commands and turns read from. ``stop`` stops what is being answered in a conversation: how many turns.
 
-    ``receipt`` makes the receipt of an entry, or gives None where no checkpoint can cover it just now.
+    ``receipt`` makes the receipt of an entry, or gives None where no checkpoint can cover it just now. ``watch`` knows how the
+    models do, ``policy`` what is wanted of a choice among them.
     """
 
     store: Store
     connections: Connections
     stop: Callable[[ConversationId], int]
     receipt: Callable[[Recorded], Awaitable[bytes | None]]
+    watch: Watch
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Commands that explain the last answer: why this model, and what is recorded of it."""
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.lucidia.catalog import Catalog
+from bot.lucidia.costs import cost_of_call
 from ledger.actions import Candidate, ModelAnswered, ModelCalled, ReplyPrepared, RouteChosen
 from ledger.entry import hash_text
 from ledger.money import Money, rc_text
@@ -24,9 +26,10 @@ async def _why(asking: Asking, desk: Desk) -> Result:
     if len(decision.candidates) > 1:
         lines += ["", "In this order:", ""]
         lines += [f"{place}. {_candidate(candidate)}" for place, candidate in enumerate(decision.candidates, start=1)]
+    catalog = (await desk.connections.of(asking.scope)).catalog
     called = {action.attempt: action for action in actions if isinstance(action, ModelCalled)}
     for answered in (action for action in actions if isinstance(action, ModelAnswered)):
-        lines += ["", _attempt(called[answered.attempt], answered)]
+        lines += ["", _attempt(called[answered.attempt], answered, catalog)]
     return Result("\n".join(lines))
 
 
@@ -37,7 +40,7 @@ def _candidate(candidate: Candidate) -> str:
     return f"{name}, free" if cost == 0 else f"{name}, estimated at {rc_text(Money(cost))} at the most"
 
 
-def _attempt(called: ModelCalled, answered: ModelAnswered) -> str:
+def _attempt(called: ModelCalled, answered: ModelAnswered, catalog: Catalog) -> str:
     name = f"`{called.provider}/{called.model}`"
     seconds = f"{answered.took_us / 1_000_000:.1f} s"
     if answered.outcome != "answered":
@@ -45,7 +48,10 @@ def _attempt(called: ModelCalled, answered: ModelAnswered) -> str:
         return f"{name}: {answered.outcome.replace('_', ' ')}{error} after {seconds}."
     if not answered.usage_known:
         return f"{name} answered in {seconds}; it did not say how many tokens that took."
-    return f"{name} answered in {seconds}: {answered.input_tokens:,} tokens in, {answered.output_tokens:,} out."
+    cost = cost_of_call(called, answered, catalog)
+    price = "price not known" if cost is None else "free" if cost == 0 else rc_text(cost)
+    tokens = f"{answered.input_tokens:,} tokens in, {answered.output_tokens:,} out"
+    return f"{name} answered in {seconds}: {tokens}; {price}."
 
 
 async def _receipt(asking: Asking, desk: Desk) -> Result:

@@ -4,8 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.lucidia.catalog import Catalog, ModelCard
-from bot.lucidia.needs import Needs
-from ledger.money import Money
+from bot.lucidia.health import Health, ModelHealth
+from bot.lucidia.needs import Needs, Task
+from bot.lucidia.policy import Aim, Policy
+from bot.lucidia.score import Scorer, estimate, score_by_rule
+from ledger.money import Money, rc_text
+
+CANDIDATES_MAX = 8
+"""More are never asked, and each takes room in the entry of the decision."""
+LACKS_SAID_MAX = 3
+
+_AIMS: dict[Aim, str] = {"cheapest": "the cheapest", "balanced": "the best for its price", "best": "the best"}
+_TASKS: dict[Task, str] = {
+    "chat": "this",
+    "writing": "this, which is about writing",
+    "code": "this, which is about code",
+    "reasoning": "this, which takes reasoning",
+}
+_SHUT = {
+    "rate_limited": "it is at its rate limit",
+    "refused_key": "its provider refused the key",
+    "not_configured": "it is not set up",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,47 +42,84 @@ class RoutingDecision:
     reason: str
 
 
-def route(needs: Needs, catalog: Catalog, pinned: str) -> RoutingDecision:
-    """Hard constraints first, then quality. ``pinned`` (``provider/model``, or empty) goes first where it can serve."""
+def route(
+    needs: Needs,
+    catalog: Catalog,
+    pinned: str,
+    policy: Policy = Policy(),
+    health: Health = Health(),
+    score: Scorer = score_by_rule,
+) -> RoutingDecision:
+    """Hard constraints first, then the score. ``pinned`` (``provider/model``, or empty) is the conversation's model: it goes
+    first where it can serve, before the policy's. A model that is left aside for its health comes behind those that are not."""
     if not catalog.cards:
         return RoutingDecision((), "no model is connected")
-    lacks = {card.label: _lacks(card, needs) for card in catalog.cards}
+    lacks = {card.label: _lacks(card, needs, policy) for card in catalog.cards}
     able = [card for card in catalog.cards if not lacks[card.label]]
     if not able:
         return RoutingDecision((), _why_none(lacks))
-    chosen = next((card for card in able if card.label == pinned), None)
-    if chosen is not None:
-        able = [chosen, *(card for card in able if card is not chosen)]
-    choices = tuple(Choice(card, card.cost(needs.input_tokens, needs.output_tokens)) for card in able)
-    return RoutingDecision(choices, _why(able, catalog, lacks, pinned))
+    by_score = sorted(able, key=lambda card: -score(needs, card, health.of(card), policy))
+    aside = {card.label: health.of(card) for card in able if health.of(card).state(health.now_us) == "open"}
+    wanted = next((name for name in (pinned, policy.pinned) if name and not lacks.get(name, "?")), "")
+    ordered = sorted(by_score, key=lambda card: (card.label != wanted, card.label in aside))
+    choices = tuple(Choice(card, estimate(needs, card)) for card in ordered[:CANDIDATES_MAX])
+    return RoutingDecision(choices, _why(ordered[0], by_score, aside, catalog, lacks, needs.task, pinned, policy))
 
 
-def _lacks(card: ModelCard, needs: Needs) -> str:
-    """What the model cannot do of what is needed, or nothing."""
+def _lacks(card: ModelCard, needs: Needs, policy: Policy) -> str:
+    """What keeps the model from serving, or nothing."""
+    if policy.providers and card.provider not in policy.providers:
+        return "is of a provider that is not allowed here"
     if needs.images and not card.sees_images:
         return "cannot see images"
     if needs.files and not card.reads_files:
         return "cannot read files"
     if needs.tools and not card.uses_tools:
         return "cannot use tools"
-    if needs.input_tokens + needs.output_tokens > card.context_tokens:
+    if needs.input_tokens + min(needs.output_tokens, card.output_tokens_max) > card.context_tokens:
         return f"takes {card.context_tokens:,} tokens at the most"
-    return ""
+    return "" if policy.budget is None else _exceeds(estimate(needs, card), policy.budget)
 
 
-def _why(able: Sequence[ModelCard], catalog: Catalog, lacks: dict[str, str], pinned: str) -> str:
-    first = able[0]
+def _exceeds(cost: Money | None, budget: Money) -> str:
+    if cost is None:
+        return "has no known price, and an answer has a budget here"
+    return f"may cost {rc_text(cost)}, above the budget of {rc_text(budget)}" if cost > budget else ""
+
+
+def _why(
+    first: ModelCard,
+    by_score: Sequence[ModelCard],
+    aside: dict[str, ModelHealth],
+    catalog: Catalog,
+    lacks: dict[str, str],
+    task: Task,
+    pinned: str,
+    policy: Policy,
+) -> str:
     if first.label == pinned:
         return f"you chose {first.label} for this conversation"
     if pinned:
         missing = lacks.get(pinned, "is not connected any more")
         return f"{pinned}, which you chose, {missing}; {first.label} can serve this"
+    if first.label == policy.pinned:
+        return f"{first.label} is the model of this workspace"
     if len(catalog.cards) == 1:
         return f"{first.label} is the only model connected"
-    if len(able) == 1:
+    if len(by_score) == 1:
         return f"{first.label} is the only connected model that can serve this"
-    return f"{first.label} is the best of {len(able)} connected models that can serve this"
+    reason = f"{first.label} is {_AIMS[policy.aim]} of {len(by_score)} connected models that can serve {_TASKS[task]}"
+    better = by_score[0]
+    if better.label in aside and better is not first:
+        return f"{reason}; {better.label} is left aside for now: {_shut(aside[better.label])}"
+    return reason
+
+
+def _shut(health: ModelHealth) -> str:
+    return _SHUT.get(health.error, "its last calls failed")
 
 
 def _why_none(lacks: dict[str, str]) -> str:
-    return "; ".join(f"{label} {lack}" for label, lack in lacks.items())
+    said = "; ".join(f"{label} {lack}" for label, lack in list(lacks.items())[:LACKS_SAID_MAX])
+    more = len(lacks) - LACKS_SAID_MAX
+    return f"{said}; nor can {more} more" if more > 0 else said

@@ -90,6 +90,9 @@ _MOVED = """
 SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND EXISTS (SELECT 1 FROM posting WHERE posting.seq = entry.seq AND n = 0)
 ORDER BY seq LIMIT $2
 """
+_CALLS = """
+SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND action IN ('model.called', 'model.answered') ORDER BY seq LIMIT $2
+"""
 
 
 class PostgresStore:
@@ -258,6 +261,9 @@ class PostgresStore:
             count_max,
         )
         return said[::-1]
+
+    async def calls(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return _recorded(await self._read(lambda: self._readers.fetch(_CALLS, after, count_max)))
 
     async def last_turn(self, conversation: ConversationId, actor: ActorId, before: int) -> TurnId | None:
         row = await self._one(_LAST_HERE, conversation, before) or await self._one(_LAST_ANYWHERE, actor, before)

@@ -136,15 +136,7 @@ class SqliteStore:
         return await self._read(lambda: sqlite_book.read_balances(self._reader))
 
     async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
-        def read() -> tuple[Recorded, ...]:
-            rows = self._reader.execute(
-                "SELECT leaf, hash FROM entry WHERE seq > ? AND seq IN (SELECT seq FROM posting WHERE n = 0)"
-                " ORDER BY seq LIMIT ?",
-                (after, count_max),
-            )
-            return tuple(Recorded(decode_entry(leaf), leaf, digest, None) for leaf, digest in rows)
-
-        return await self._read(read)
+        return await self._without_payloads("seq IN (SELECT seq FROM posting WHERE n = 0)", after, count_max)
 
     async def hold(self, hold: HoldId) -> Hold | None:
         return await self._read(lambda: sqlite_book.read_hold(self._reader, hold))
@@ -187,6 +179,9 @@ class SqliteStore:
             count_max,
         )
         return said[::-1]
+
+    async def calls(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return await self._without_payloads("action IN ('model.called', 'model.answered')", after, count_max)
 
     async def last_turn(self, conversation: ConversationId, actor: ActorId, before: int) -> TurnId | None:
         row = await self._one(_LAST_HERE, conversation, before) or await self._one(_LAST_ANYWHERE, actor, before)
@@ -330,6 +325,14 @@ class SqliteStore:
         def read() -> tuple[Recorded, ...]:
             rows = self._reader.execute(f"{_RECORDED} {where}", values)
             return tuple(Recorded(decode_entry(leaf), leaf, digest, body) for leaf, digest, body in rows)
+
+        return await self._read(read)
+
+    async def _without_payloads(self, which: str, after: int, count_max: int) -> tuple[Recorded, ...]:
+        def read() -> tuple[Recorded, ...]:
+            query = f"SELECT leaf, hash FROM entry WHERE seq > ? AND {which} ORDER BY seq LIMIT ?"  # noqa: S608  # words of ours
+            rows = self._reader.execute(query, (after, count_max))
+            return tuple(Recorded(decode_entry(leaf), leaf, digest, None) for leaf, digest in rows)
 
         return await self._read(read)
 

@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.base import BaseAdapter
+from adapters.errors import RefusedKey
 from adapters.messages import ProviderName
-from adapters.scripted import ScriptedAdapter, answer
+from adapters.scripted import Raise, ScriptedAdapter, ScriptReply, answer
 from bot.connections import Built
 from bot.lucidia.catalog import ModelCard
 from bot.platforms.base import Address
 from bot.secret import Secret
 from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
+from ledger.actions import ModelCalled
 from tests.house import ME, PSEUDONYMS, Open, RecordingPlatform, asks, card, running_house
 
 OPENAI = ProviderName("openai")
@@ -24,14 +26,17 @@ ELSEWHERE = replace(ME, workspace="another")
 class Makers:
     """Makes an adapter that says with which key it was made; a few answers of each."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: tuple[str, ...] = ()) -> None:
         self.made: list[str] = []
+        self.refused = refused
 
     def build(self, provider: ProviderName, key: Secret) -> Built | None:
         if provider != OPENAI:
             return None
         self.made.append(key.reveal())
-        adapter: BaseAdapter = ScriptedAdapter(provider, (answer(f"with {key.reveal()}"),) * 9)
+        refused = key.reveal() in self.refused
+        reply: ScriptReply = (Raise(RefusedKey("x")),) if refused else answer(f"with {key.reveal()}")
+        adapter: BaseAdapter = ScriptedAdapter(provider, (reply,) * 9)
         cards: tuple[ModelCard, ...] = (card("openai", 99),)
         return adapter, cards
 
@@ -68,6 +73,26 @@ async def test_the_nearest_key_answers_and_the_house_where_nobody_brought_one(tm
     assert platform.texts == ["with none", "with team", "with mine", "with team", "with none", "with team"]
     # Of each key one adapter, whose connections are used again.
     assert makers.made == ["team", "mine"]
+
+
+async def test_a_key_of_one_persons_that_is_refused_leaves_the_model_aside_for_them_alone(tmp_path: Path) -> None:
+    makers = Makers(refused=("mine",))
+    async with house(tmp_path, makers) as (open_, vault, platform):
+        await vault.keep(owner(ME, person=False), OPENAI, Secret("team"))
+        await vault.keep(owner(ME, person=True), OPENAI, Secret("mine"))
+        turns = [(await open_.ask(asks("hello", str(event), who)))[0] for event, who in enumerate((ME, ME, BOB))]
+        called = [
+            [
+                (recorded.entry.action.provider, recorded.entry.action.key)
+                for recorded in await open_.store.entries_of(turn)
+                if isinstance(recorded.entry.action, ModelCalled)
+            ]
+            for turn in turns
+        ]
+    mine, team = owner(ME, person=True).text, owner(ME, person=False).text
+    # The second time the model with the refused key stands behind the other.
+    assert called == [[("openai", mine), ("scripted", "")], [("scripted", "")], [("openai", team)]]
+    assert platform.texts == ["with none", "with none", "with team"]
 
 
 async def test_a_key_that_does_not_open_or_has_no_adapter_is_passed_over(tmp_path: Path) -> None:

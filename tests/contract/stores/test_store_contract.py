@@ -5,7 +5,16 @@ from itertools import pairwise
 
 import pytest
 
-from ledger.actions import Action, MessageReceived, ReplyPrepared, SettingChanged, TurnFinished, TurnKind
+from ledger.actions import (
+    Action,
+    MessageReceived,
+    ModelAnswered,
+    ModelCalled,
+    ReplyPrepared,
+    SettingChanged,
+    TurnFinished,
+    TurnKind,
+)
 from ledger.book import Wanted
 from ledger.chain import seal
 from ledger.entry import HOUSE, Draft, Scope
@@ -128,6 +137,37 @@ async def test_what_was_said_is_the_last_of_it_in_order_and_without_commands(sto
     assert [recorded.body for recorded in said] == [b"asked t1", b"one", b"asked t3"]
     assert [item.body for item in await store.said_in(ConversationId("c"), 1_000, 2)] == [b"one", b"asked t3"]
     assert [item.body for item in await store.said_in(ConversationId("c"), 1, 10)] == [b"asked t1"]
+
+
+def model_called(attempt: int) -> ModelCalled:
+    return ModelCalled(attempt, 0, "a", "m", 9)
+
+
+def model_answered(attempt: int) -> ModelAnswered:
+    return ModelAnswered(attempt, "answered", "stop", "", False, False, 0, 0, 0, 0, 0, None, 1)
+
+
+async def test_the_calls_of_models_are_read_in_order_from_where_the_reader_was_and_without_what_was_said(
+    store: Store,
+) -> None:
+    await append(
+        store,
+        received("t1"),
+        then("t1", model_called(1)),
+        received("t2", "d"),
+        then("t1", model_answered(1), b"the answer"),
+        then("t2", model_called(1), conversation="d"),
+        then("t1", TurnFinished("answered")),
+    )
+    calls = await store.calls(-1, 10)
+    assert [(recorded.entry.seq, recorded.entry.action) for recorded in calls] == [
+        (1, model_called(1)),
+        (3, model_answered(1)),
+        (4, model_called(1)),
+    ]
+    assert [recorded.body for recorded in calls] == [None, None, None]
+    assert await store.calls(1, 1) == (calls[1],)
+    assert await store.calls(4, 10) == ()
 
 
 async def test_the_last_turn_is_that_of_the_conversation_or_else_of_the_person(store: Store) -> None:

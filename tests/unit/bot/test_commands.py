@@ -119,9 +119,9 @@ async def test_commands_about_the_last_answer_say_when_there_is_none(tmp_path: P
 
 async def test_why_gives_the_reason_the_candidates_and_what_it_took(tmp_path: Path) -> None:
     _, text = await said(tmp_path, "hello", "/why")
-    assert "Lucidia's reason: scripted/m is the best of 2 connected models that can serve this." in text
+    assert "Lucidia's reason: scripted/m is the best for its price of 2 connected models that can serve this." in text
     assert "1. `scripted/m`, free\n2. `other/m`, free" in text
-    assert ": 10 tokens in, 5 out." in text
+    assert ": 10 tokens in, 5 out; free." in text
 
 
 async def test_the_receipt_lists_the_turns_entries_with_their_hashes(tmp_path: Path) -> None:

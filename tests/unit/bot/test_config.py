@@ -76,6 +76,18 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert all(problem.remedy for problem in problems)
 
 
+def test_what_is_wanted_of_a_choice_is_read_and_a_slip_in_it_is_told(tmp_path: Path) -> None:
+    given = {"CARPOOL_POLICY": "Cheapest", "CARPOOL_MODEL": "openai/x", "CARPOOL_PROVIDERS": "openai, local"}
+    found = settings(tmp_path, **given, CARPOOL_ANSWER_URC_MAX="5")
+    assert (found.policy, found.model, found.providers, found.answer_urc_max) == (
+        "cheapest",
+        "openai/x",
+        ("openai", "local"),
+        5,
+    )
+    assert len(loaded(tmp_path, CARPOOL_POLICY="dearest", CARPOOL_MODEL="gpt").problems) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "truth"), [("true", True), ("YES", True), ("1", True), ("off", False), ("No", False), ("0", False)]
 )

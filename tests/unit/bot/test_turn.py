@@ -25,9 +25,11 @@ from adapters.messages import (
     TextDelta,
     ToolCallId,
     ToolResult,
+    Usage,
 )
 from adapters.scripted import Pause, Raise, ScriptedAdapter, WaitFor, answer
 from bot.limits import Limits
+from bot.lucidia.catalog import Rates
 from bot.platforms.base import PlatformError
 from integrations.tools.base import Toolbox
 from ledger.actions import ModelAnswered, RouteChosen
@@ -333,7 +335,46 @@ async def test_the_decision_is_recorded_with_its_reason_and_cost(tmp_path: Path)
         actions = [recorded.entry.action for recorded in await open_.store.entries_of(turn)]
     (route,) = [action for action in actions if isinstance(action, RouteChosen)]
     assert [(candidate.provider, candidate.estimated_cost) for candidate in route.candidates] == [("a", 0), ("b", 0)]
-    assert route.reason == "a/m is the best of 2 connected models that can serve this"
+    assert route.reason == "a/m is the best for its price of 2 connected models that can serve this"
+
+
+PRICED = Rates(2_000_000_000, 10_000_000_000, cache_read=1_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        # 10 x 2e-3 + 5 x 1e-2 USD = 0.07 USD
+        (Usage(10, 5), "7 RC"),
+        # four of the ten were in the provider's cache
+        (Usage(10, 5, cache_read=4), "6.6 RC"),
+        (None, "price not known"),
+    ],
+)
+async def test_the_footer_and_the_reason_say_what_the_answer_cost(
+    tmp_path: Path, usage: Usage | None, cost: str
+) -> None:
+    platform = RecordingPlatform()
+    script = [answer("x", usage=usage)]
+    async with running_house(tmp_path, platform, script, cards=[card("scripted", rates=PRICED)]) as open_:
+        await open_.ask(asks("hello"))
+        await open_.ask(asks("/why", "2"))
+    footer = platform.sent[0][2].footer
+    assert footer is not None
+    assert footer.line.split(" · ")[2] == cost
+    assert (cost if usage else "did not say how many tokens") in platform.texts[1]
+
+
+async def test_the_cost_of_an_answer_is_that_of_all_its_calls(tmp_path: Path) -> None:
+    platform, toolbox = RecordingPlatform(), Toolbox({"look": RecordingTool("read")})
+    wants = (*WANTS_TOOL[:-1], Finished("tool_calls", Usage(10, 5)))
+    script = [wants, (Raise(Unavailable("x")),), answer("x", usage=Usage(10, 5))]
+    cards = [card("scripted", 90, rates=PRICED), card("scripted", 80, rates=PRICED, model="second")]
+    async with running_house(tmp_path, platform, script, cards=cards, toolbox=toolbox) as open_:
+        await open_.ask(asks("look"))
+    footer = platform.sent[0][2].footer
+    assert footer is not None
+    assert footer.cost == 14_000_000
 
 
 async def test_no_text_stands_in_an_entry(tmp_path: Path) -> None:
