@@ -65,6 +65,20 @@ class Run:
     platform: Platform
     stop: asyncio.Event
     deadline_s: float
+    past: "Past"
+
+
+class Past:
+    """What was said in the conversation before, read once for a run."""
+
+    def __init__(self) -> None:
+        self._said: tuple[Message, ...] | None = None
+
+    async def of(self, story: Story, house: House) -> tuple[Message, ...]:
+        if self._said is None:
+            most = house.limits.history_messages_max
+            self._said = recall(await house.desk.store.said_in(story.scope.conversation, story.seq, most))
+        return self._said
 
 
 async def run_turn(claimed: OpenTurn, house: House, stop: asyncio.Event) -> TurnOutcome:
@@ -74,7 +88,7 @@ async def run_turn(claimed: OpenTurn, house: House, stop: asyncio.Event) -> Turn
     not be posted (the turn stays open, its reply prepared), ``StoreFailed`` where it could not be recorded, ``TakenOver``.
     """
     limits = house.limits
-    run = Run(house, house.platforms[claimed.platform], stop, asyncio.get_running_loop().time() + limits.turn_s)
+    run = Run(house, house.platforms[claimed.platform], stop, asyncio.get_running_loop().time() + limits.turn_s, Past())
     scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
     story = tell(scope, [_inherited(recorded) for recorded in await house.desk.store.entries_of(claimed.turn)])
     while True:
@@ -116,8 +130,7 @@ async def _route(story: Story, run: Run) -> Story:
     """Lucidia decides. Nothing leaves the house, so the decision alone is recorded."""
     desk, limits = run.house.desk, run.house.limits
     messages = compose(CARPOOL, (), Message("user", story.asked.parts), 0)
-    past = recall(await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max))
-    past_tokens = sum(tokens_in(message) for message in past)
+    past_tokens = sum(tokens_in(message) for message in await run.past.of(story, run.house))
     needs = needs_of(messages, limits.output_tokens_max, bool(run.house.toolbox.tools), past_tokens)
     conversation = await desk.store.conversation(story.scope.conversation)
     connected = await desk.connections.of(story.scope)
@@ -157,13 +170,13 @@ async def _call_model(story: Story, run: Run) -> Story:
 
 
 async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) -> ChatRequest:
-    desk, limits = run.house.desk, run.house.limits
+    limits = run.house.limits
     card = catalog.find(f"{chosen.provider}/{chosen.model}")
     output = limits.output_tokens_max if card is None else min(limits.output_tokens_max, card.output_tokens_max)
     room = 0 if card is None else card.context_tokens - output
-    said = await desk.store.said_in(story.scope.conversation, story.seq, limits.history_messages_max)
+    said = await run.past.of(story, run.house)
     provider = ProviderName(chosen.provider)
-    past, rounds = fit(recall(said), provider, card), fit(story.tool_rounds, provider, card)
+    past, rounds = fit(said, provider, card), fit(story.tool_rounds, provider, card)
     messages = compose(CARPOOL, past, Message("user", story.asked.parts), room, rounds)
     left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
     patience = Patience(limits.first_token_s, limits.between_tokens_s)

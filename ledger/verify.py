@@ -269,40 +269,38 @@ def _verify_at_once(database: sqlite3.Connection, path: Path) -> Verified | None
     """
     try:
         signed = _kept_checkpoints(database)
+        sizes = frozenset(signed)
         tree, book = _Tree(dict(signed)), _Book(database)
         first, last = database.execute("SELECT min(seq), max(seq) FROM entry").fetchone()
         if first != 0:
             return None
         size = last + 1
-        end, named, there = (b"", 0), 0, 0
+        end = (b"", 0)
         keys: set[bytes] = set()
+        named: dict[bytes, bytes] = {}
+        names = 0
         bounds = [(start, min(start + PIECE_ENTRIES, size)) for start in range(0, size, PIECE_ENTRIES)]
         with _processes(len(bounds)) as run:
-            pieces = run(_read_piece, [(path, *bound, sorted(signed)) for bound in bounds])
+            pieces = run(_read_piece, [(path, *bound, sizes.intersection(range(*bound))) for bound in bounds])
             texts = _texts(database)
             for piece in pieces:
-                commitments = piece.commitments.split()
-                told = zip(commitments, map(int, piece.lengths.split()), strict=True)
-                stored = [(commitment, length) for commitment, length in told if commitment in texts]
-                if (
-                    piece.before != end
-                    or any(texts[commitment] != length for commitment, length in stored)
-                    # Of a checkpoint that is kept too, the root is checked when the tree has its size; any other is for the
-                    # other way.
-                    or any(root not in signed.get(count, ()) for count, root in piece.told)
-                ):
+                # Of a checkpoint that is kept, the root is checked when the tree has its size; any other is for the other way.
+                if piece.before != end or any(root not in signed.get(count, ()) for count, root in piece.told):
                     return None
                 for seq, leaf in piece.money:
                     book.post(seq, json.loads(leaf).get("postings"))
                 tree.push_piece(piece)
                 keys.update(piece.keys.split(b"\n"))
-                end, named, there = piece.after, named + len(commitments), there + len(stored)
-        if len(keys) != size:
+                commitments = piece.commitments.split()
+                named.update(zip(commitments, piece.lengths.split(), strict=True))
+                names += len(commitments)
+                end = piece.after
+        if len(keys) != size or len(named) != names or not texts.items() <= named.items():
             return None
-        _check_end(database, size, *end, there)
+        _check_end(database, size, *end, len(texts))
         tree.check(database)
         book.check()
-        return Verified(size, f"ps-sha256:{end[0].hex()}", there, named - there)
+        return Verified(size, f"ps-sha256:{end[0].hex()}", len(texts), names - len(texts))
     except (NotVerified, sqlite3.DatabaseError, OSError, RuntimeError, TypeError, ValueError):
         return None  # the other way says what it is; where it is that no process could be started, it does without
 
@@ -318,8 +316,11 @@ def _processes(pieces: int) -> Iterator[Callable[..., Iterable[_Piece]]]:
         yield pool.map
 
 
-def _read_piece(work: tuple[Path, int, int, Sequence[int]]) -> _Piece:
-    """The entries from a first one to before an end. Raises ``ValueError`` where one is not in order; ``_verify`` finds which."""
+def _read_piece(work: tuple[Path, int, int, frozenset[int]]) -> _Piece:
+    """The entries from a first one to before an end; ``signed`` are the sizes among them at which a checkpoint was signed.
+
+    Raises ``ValueError`` where one is not in order; ``_verify`` finds which.
+    """
     path, first, end, signed = work
     with closing(_open(path)) as database:
         row = database.execute("SELECT hash, mono FROM entry WHERE seq = ?", (first - 1,)).fetchone()
@@ -332,19 +333,19 @@ def _read_piece(work: tuple[Path, int, int, Sequence[int]]) -> _Piece:
         size = first
         while tile := rows.fetchmany(TILE_WIDTH):
             digests = [row[1] for row in tile]
-            leaves, fields = _read_tile_of(tile, size, chain)
-            commitments += [one[_COMMITMENT] for one in fields]
-            lengths += [one[_COMMITMENT + 1] for one in fields]
-            told += _told_checkpoints(
-                [(seq, leaf) for seq, leaf in enumerate(leaves, size) if fields[seq - size][0] == b"checkpoint.signed"]
-            )
+            leaves, actions, named, lengths_named = _read_tile_of(tile, size, chain)
+            commitments += named
+            lengths += lengths_named
+            if _SIGNED in actions:
+                telling = [(seq, leaves[seq - size]) for seq, action in enumerate(actions, size) if action == _SIGNED]
+                told += _told_checkpoints(telling)
             money += [(seq, leaf) for seq, leaf in enumerate(leaves, size) if _NO_MONEY not in leaf]
-            if len(tile) == TILE_WIDTH:
-                roots.append(_tile_root(b"".join(digests)))
-            else:
+            if len(tile) < TILE_WIDTH:
                 rest = b"".join(digests)
-            for count in [count for count in signed if 0 < count - size < len(tile) == TILE_WIDTH]:
-                parts[count] = _tile_root(b"".join(digests[: count - size]))
+            else:
+                roots.append(_tile_root(b"".join(digests)))
+                for count in signed.intersection(range(size + 1, size + TILE_WIDTH)):
+                    parts[count] = _tile_root(b"".join(digests[: count - size]))
             size += len(tile)
         if size != end:
             raise ValueError("an entry is missing")
@@ -353,15 +354,13 @@ def _read_piece(work: tuple[Path, int, int, Sequence[int]]) -> _Piece:
         return _Piece(before, after, *lines, b"".join(roots), rest, parts, tuple(told), tuple(money))
 
 
-def _read_tile_of(
-    tile: Sequence[tuple[Any, ...]], first: int, chain: "_Chain"
-) -> tuple[tuple[bytes, ...], list[tuple[bytes, ...]]]:
-    """The bytes and the ``_fields`` of entries that follow on the chain, and agree with the columns beside them."""
+def _read_tile_of(tile: Sequence[tuple[Any, ...]], first: int, chain: "_Chain") -> tuple[tuple[bytes, ...], ...]:
+    """Of entries that follow on the chain, and agree with the columns beside them: bytes, actions, commitments, lengths."""
     leaves, digests, actions, actors, idems, monos, commitments, turns, places, conversations, seqs = zip(
         *tile, strict=True
     )
     fields = chain.follow(first, leaves, b"".join(digests))
-    *told_first, told_commitments, _, _, _, told_turns, _, told_places = zip(*fields, strict=True)
+    *told_first, told_commitments, lengths, _, _, told_turns, _, told_places = zip(*fields, strict=True)
     if (
         told_first != [actions, actors, idems, monos]
         or told_commitments != tuple([commitment or b"" for commitment in commitments])
@@ -371,7 +370,7 @@ def _read_tile_of(
         or seqs != tuple(range(first, first + len(tile)))
     ):
         raise ValueError("the columns beside an entry do not agree with it")
-    return leaves, fields
+    return leaves, actions, told_commitments, lengths
 
 
 def _is_received_in(action: bytes, leaf: bytes, conversation: bytes) -> bool:
@@ -379,19 +378,20 @@ def _is_received_in(action: bytes, leaf: bytes, conversation: bytes) -> bool:
     return action != b"message.received" or b'"conversation":"%s"' % conversation in leaf
 
 
-def _texts(database: sqlite3.Connection) -> dict[bytes, int]:
-    """The length of each text by its commitment. Read in their own order: one by one for the entries takes many times as long.
+def _texts(database: sqlite3.Connection) -> dict[bytes, bytes]:
+    """The length of each text, as an entry writes it, by its commitment. Read in their own order: one by one for the entries
+    takes many times as long.
 
     Raises ``NotVerified`` where one is not the text of its commitment.
     """
     sha256 = hashlib.sha256
-    lengths: dict[bytes, int] = {}
+    lengths: dict[bytes, bytes] = {}
     rows = database.execute("SELECT CAST(commitment AS BLOB), salt, body FROM payload")
     while some := rows.fetchmany(TILE_WIDTH):
         commitments = [commitment for commitment, _, _ in some]
         if commitments != [hexlify(sha256(salt + body).digest()) for _, salt, body in some]:
             raise NotVerified(HASH_VERIFICATION_FAILED, None, "a text is not the one that was committed to")
-        lengths.update(zip(commitments, [len(body) for _, _, body in some], strict=True))
+        lengths.update(zip(commitments, [b"%d" % len(body) for _, _, body in some], strict=True))
     return lengths
 
 
@@ -421,8 +421,6 @@ _READ = {
     "v": int,
     "workspace": str,
 }
-_COMMITMENT = 4
-"""Where ``_fields`` has it; the length follows."""
 _SHAPES_MAX = 1024
 _SHAPE_KEY_BYTES = 24
 _shapes: dict[bytes, list[re.Pattern[bytes]]] = {}
@@ -585,7 +583,7 @@ class _Tree:
     def push_piece(self, piece: _Piece) -> None:
         """The next tiles at once, and the entries after them one by one."""
         for start in range(0, len(piece.roots), HASH_BYTES):
-            for size in [size for size in piece.parts if self.size < size < self.size + TILE_WIDTH]:
+            for size in piece.parts.keys() & range(self.size + 1, self.size + TILE_WIDTH):
                 self._check_root(size, _folded([*self.stack, piece.parts[size]]))
             self.push(piece.roots[start : start + HASH_BYTES], TILE_HEIGHT)
         for start in range(0, len(piece.rest), HASH_BYTES):
@@ -644,6 +642,7 @@ def _told_checkpoints(entries: Iterable[tuple[int, bytes]]) -> Iterator[tuple[in
             raise NotVerified(HASH_VERIFICATION_FAILED, seq, "it does not say which checkpoint was signed") from error
 
 
+_SIGNED = b"checkpoint.signed"
 _NO_MONEY = b'"postings":[]'
 """Inside of a string it would have its quotation marks escaped."""
 

@@ -58,10 +58,14 @@ def route(
     able = [card for card in catalog.cards if not lacks[card.label]]
     if not able:
         return RoutingDecision((), _why_none(lacks))
-    by_score = sorted(able, key=lambda card: -score(needs, card, health.of(card), policy))
-    aside = {card.label: health.of(card) for card in able if health.of(card).state(health.now_us) == "open"}
+    known = [(card, health.of(card)) for card in able]
+    scored = [(-score(needs, card, well, policy), place) for place, (card, well) in enumerate(known)]
+    by_score = [able[place] for _, place in sorted(scored)]
+    aside = {card.label: well for card, well in known if well.shut_until_us and well.state(health.now_us) == "open"}
     wanted = next((name for name in (pinned, policy.pinned) if name and not lacks.get(name, "?")), "")
-    ordered = sorted(by_score, key=lambda card: (card.label != wanted, card.label in aside))
+    ordered = by_score
+    if wanted or aside:
+        ordered = sorted(by_score, key=lambda card: (card.label != wanted, card.label in aside))
     choices = tuple(Choice(card, estimate(needs, card)) for card in ordered[:CANDIDATES_MAX])
     return RoutingDecision(choices, _why(ordered[0], by_score, aside, catalog, lacks, needs.task, pinned, policy))
 

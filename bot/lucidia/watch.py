@@ -19,7 +19,7 @@ class Watch:
         self._store = store
         self._clock_us = clock_us
         self._fold = Fold()
-        self._read_to = -1
+        self._read_to: int | None = None
         self._seen_us = 0
         self._reading = asyncio.Lock()
 
@@ -29,15 +29,14 @@ class Watch:
         Raises ``StoreFailed``.
         """
         async with self._reading:
-            head = await self._store.head()
-            self._read_to = max(self._read_to, head.size - 1 - LOOK_BACK_ENTRIES)
-            while self._read_to < head.size - 1:
-                page = await self._store.calls(self._read_to, PAGE_ENTRIES)
+            if self._read_to is None:
+                self._read_to = (await self._store.head()).size - 1 - LOOK_BACK_ENTRIES
+            full = True
+            while full:
+                page = await self._store.calls(max(-1, self._read_to), PAGE_ENTRIES)
                 for recorded in page:
                     self._fold.take(recorded.entry)
-                last = page[-1].entry.seq if page else -1
-                # What was skipped is about no model, up to where the page was full.
-                self._read_to = last if len(page) == PAGE_ENTRIES else max(last, head.size - 1)
+                    self._read_to, self._seen_us = recorded.entry.seq, recorded.entry.mono
+                full = len(page) == PAGE_ENTRIES
             # The ledger's clock never goes back, whatever this machine's does.
-            self._seen_us = max(self._seen_us, head.mono)
             return Health(self._fold.models, max(self._clock_us(), self._seen_us), owners)
