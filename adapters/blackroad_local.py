@@ -7,7 +7,7 @@ adapters over it (a user's fork), are settings.
 import asyncio
 import importlib.util
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +48,14 @@ def embedded_weights() -> Path:
     )
 
 
+def user_forks(folder: Path) -> dict[ModelName, Path]:
+    """The LoRA adapters in a folder by their names, which are those of the files without ``.gguf``. They are not opened."""
+    return {ModelName(path.stem): path for path in sorted(folder.glob("*.gguf"))}
+
+
 class LocalAdapter(BaseAdapter):
-    """One model: ``request.model`` is not looked at. It reads text only, and takes no tools.
+    """One model, and its forks: ``request.model`` is the name of one of ``forks``, or else the model itself is meant. The weights
+    are in memory once, whichever fork answers. It reads text only, and takes no tools.
 
     ``model_path`` None means the embedded model. ``context_tokens`` holds a question with its answer; memory grows with
     ``context_tokens * parallel_max``, the number of answers made at once, and further ones wait for their turn. ``threads``
@@ -69,6 +75,7 @@ class LocalAdapter(BaseAdapter):
         threads: int = 0,
         temperature: float | None = None,
         dry_multiplier: float = 0.0,
+        forks: Mapping[ModelName, Path] | None = None,
     ) -> None:
         self.provider = provider
         self._model_path = model_path
@@ -78,6 +85,7 @@ class LocalAdapter(BaseAdapter):
         self._threads = threads
         self._temperature = temperature
         self._dry_multiplier = dry_multiplier
+        self._forks = dict(forks or {})
         self._slots = asyncio.Semaphore(parallel_max)
         self._starting: asyncio.Task[LlamaProcess] | None = None
 
@@ -124,7 +132,9 @@ class LocalAdapter(BaseAdapter):
 
     async def _start(self) -> LlamaProcess:
         model = _checked(embedded_weights() if self._model_path is None else self._model_path)
-        lora = tuple((str(_checked(fork.path)), fork.scale) for fork in self._lora)
+        # What a fork asked for by name adds is said in each request: until then it counts for nothing.
+        every = (*self._lora, *(LoraFork(path, 0.0) for path in self._forks.values()))
+        lora = tuple((str(_checked(fork.path)), fork.scale) for fork in every)
         return await LlamaProcess.start(
             LlamaSettings(str(model), lora, self._context_tokens, self._parallel_max, self._threads)
         )
@@ -146,6 +156,9 @@ class LocalAdapter(BaseAdapter):
             body["temperature"] = self._temperature
         if self._dry_multiplier:
             body |= {"dry_multiplier": self._dry_multiplier, "dry_penalty_last_n": self._context_tokens}
+        if self._forks:
+            scales = [fork.scale for fork in self._lora] + [float(name == request.model) for name in self._forks]
+            body["lora"] = [{"id": number, "scale": scale} for number, scale in enumerate(scales)]
         if request.response_schema is not None:
             body["response_format"] = encode_schema(request.response_schema)
         return json.dumps(body)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.base import BaseAdapter
 from adapters.errors import AdapterError, NotConfigured
-from adapters.messages import ProviderName
+from adapters.messages import ModelName, ProviderName
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.config import Settings
@@ -220,7 +220,8 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
             EMBEDDED_OUTPUT_TOKENS_MAX if settings.local_model is None else settings.local_context_tokens
         )
         languages = EMBEDDED_LANGUAGES if settings.local_model is None else ()
-        listed.append(cards.local_card(model, settings.local_context_tokens, output_tokens_max, languages))
+        local_card = cards.local_card(model, settings.local_context_tokens, output_tokens_max, languages)
+        listed += [local_card, *(cards.fork_card(fork, local_card) for fork in _forks(settings))]
         warm_up = local.warm_up
     try:
         yield Models(
@@ -287,6 +288,12 @@ async def try_local_model(settings: Settings) -> tuple[Path | None, str]:
         await local.aclose()
 
 
+def _forks(settings: Settings) -> Mapping[ModelName, Path]:
+    from adapters.blackroad_local import user_forks
+
+    return {} if settings.local_forks is None else user_forks(settings.local_forks)
+
+
 def _local_adapter(settings: Settings) -> "LocalAdapter":
     from adapters.blackroad_local import LocalAdapter, LoraFork
 
@@ -300,6 +307,7 @@ def _local_adapter(settings: Settings) -> "LocalAdapter":
         settings.local_threads,
         EMBEDDED_TEMPERATURE if embedded else None,
         EMBEDDED_DRY_MULTIPLIER if embedded else 0.0,
+        _forks(settings),
     )
 
 

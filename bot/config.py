@@ -57,6 +57,7 @@ class Settings:
     local_enabled: bool
     local_model: Path | None
     local_lora: tuple[tuple[Path, float], ...]
+    local_forks: Path | None
     local_context_tokens: int
     local_parallel_max: int
     local_threads: int
@@ -173,6 +174,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("local_enabled", "CARPOOL_LOCAL_ENABLED", readers.flag, "true", "whether the local model is offered"),
         Setting("local_model", "CARPOOL_LOCAL_MODEL", readers.gguf, "", "a GGUF file, instead of the embedded model"),
         Setting("local_lora", "CARPOOL_LOCAL_LORA", readers.forks, "", "LoRA adapters over it: FILE[:SCALE],..."),
+        Setting(
+            "local_forks",
+            "CARPOOL_LOCAL_FORKS",
+            readers.some_folder,
+            "",
+            "a folder of LoRA adapters, each offered as a model by its file's name",
+        ),
         Setting(
             "local_context_tokens",
             "CARPOOL_LOCAL_CONTEXT_TOKENS",

@@ -136,6 +136,16 @@ def folder(given: str) -> Path:
     return path.absolute()
 
 
+def some_folder(given: str) -> Path | None:
+    """None where empty; else a folder that is there."""
+    if not given:
+        return None
+    path = Path(given).expanduser()
+    if not path.is_dir():
+        raise ValueError("there is no folder of that name")
+    return path.absolute()
+
+
 def file(given: str) -> Path | None:
     """None where empty; else a file that is there."""
     if not given:

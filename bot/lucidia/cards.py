@@ -6,7 +6,7 @@ To add a model: `models.toml`, and `python -m tests.price_list` for its price.
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -116,6 +116,11 @@ def local_card(model: str, context_tokens: int, output_tokens_max: int, language
         rates=Rates(0, 0),
         languages=tuple(languages),
     )
+
+
+def fork_card(model: str, base: ModelCard) -> ModelCard:
+    """A fork of the local model: it answers whoever names it, and goes behind the model itself."""
+    return replace(base, model=ModelName(model), quality=base.quality - 1)
 
 
 def scripted_card() -> ModelCard:

@@ -1,5 +1,6 @@
 """From a setting to the wire: what is written down for a model reaches its provider."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from adapters.base import collect
 from adapters.messages import ProviderName
 from bot.app import open_models
 from bot.config import Settings, load
+from bot.lucidia import cards
+from bot.providers import OFFERED
+from bot.secret import Secret
 from tests.contract.adapters.dialects import HostedName, hosted
 from tests.contract.adapters.raw_server import chunk, running_raw_server, stream
 from tests.contract.adapters.subjects import ask
@@ -91,3 +95,43 @@ async def test_each_provider_is_asked_at_its_address_with_its_key(
 def test_a_server_whose_models_nobody_knows_wants_them_named(tmp_path: Path, name: str) -> None:
     (problem,) = load({f"CARPOOL_{name}_BASE_URL": "http://h/v1"}, tmp_path, tmp_path / "home").problems
     assert f"Name them in CARPOOL_{name}_MODELS" in problem.remedy
+
+
+def test_each_fork_in_the_folder_is_offered_behind_the_model_itself(tmp_path: Path) -> None:
+    (tmp_path / "pirate.gguf").write_bytes(b"GGUF")
+    settings = settings_in(tmp_path, CARPOOL_LOCAL_ENABLED="true", CARPOOL_LOCAL_FORKS=str(tmp_path))
+
+    async def labels() -> list[str]:
+        async with open_models(settings) as models:
+            return [card.label for card in models.catalog.cards]
+
+    assert asyncio.run(labels()) == ["local/SmolLM2-135M-Instruct", "local/pirate"]
+
+
+def test_a_folder_of_forks_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (problem,) = load({"CARPOOL_LOCAL_FORKS": str(tmp_path / "gone")}, tmp_path, tmp_path / "home").problems
+    assert "there is no folder of that name" in problem.what
+
+
+PROVIDERS = [*OFFERED, cards.BLACKROAD]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_key_that_somebody_brings_reaches_its_provider_and_has_its_models(
+    tmp_path: Path, provider: ProviderName
+) -> None:
+    house = {"CARPOOL_BLACKROAD_BASE_URL": "http://127.0.0.1/v1", "CARPOOL_BLACKROAD_MODELS": "m"}
+    async with open_models(settings_in(tmp_path, **house)) as models:
+        built = models.build(provider, Secret("hf_a-key"))
+        assert built is not None
+        adapter, offered = built
+        assert adapter.provider == provider
+        assert offered
+        assert {card.provider for card in offered} == {provider}
+        await adapter.aclose()
+
+
+async def test_a_key_for_nobody_known_and_for_an_address_that_is_not_set_builds_nothing(tmp_path: Path) -> None:
+    async with open_models(settings_in(tmp_path)) as models:
+        assert models.build(ProviderName("nobody"), Secret("k")) is None
+        assert models.build(cards.BLACKROAD, Secret("k")) is None

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.base import ChatRequest, WholeReply, collect
-from adapters.blackroad_local import LocalAdapter, LoraFork, embedded_weights
+from adapters.blackroad_local import LocalAdapter, LoraFork, embedded_weights, user_forks
 from adapters.errors import NotConfigured, Refused, Unavailable
 from adapters.messages import Finished, ModelName, ProviderName, TextDelta, say
 from tests.contract.adapters.subjects import ask
@@ -266,6 +266,33 @@ async def test_a_fork_changes_the_answer_as_strongly_as_it_is_scaled(tmp_path: P
     assert without == at_nought != whole
 
 
+async def test_a_fork_answers_by_its_name_and_the_model_itself_by_any_other(tmp_path: Path) -> None:
+    (tmp_path / "pirate.gguf").write_bytes(gguf_of_a_fork(seed=1))
+    (tmp_path / "poet.gguf").write_bytes(gguf_of_a_fork(seed=2))
+    (tmp_path / "notes.txt").write_text("no fork")
+    forks = user_forks(tmp_path)
+    assert list(forks) == ["pirate", "poet"]
+    adapter = LocalAdapter(ProviderName("local"), None, (), 512, 1, 1, temperature=0.0, forks=forks)
+    plain = LocalAdapter(ProviderName("local"), None, (), 512, 1, 1, temperature=0.0)
+    request = replace(ask("text"), max_output_tokens=12)
+    texts: dict[str, str] = {}
+    for name in ("pirate", "poet", "the model", "pirate"):
+        reply = await reply_of(adapter, replace(request, model=ModelName(name)))
+        assert texts.setdefault(name, reply.text) == reply.text
+    await adapter.aclose()
+    assert texts["the model"] == (await reply_of(plain, request)).text
+    await plain.aclose()
+    assert len(set(texts.values())) == 3
+
+
+async def test_a_damaged_fork_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pirate.gguf").write_text("not a fork")
+    adapter = LocalAdapter(ProviderName("local"), None, forks=user_forks(tmp_path))
+    with pytest.raises(NotConfigured, match=r"pirate\.gguf is not a GGUF file"):
+        await adapter.warm_up()
+    await adapter.aclose()
+
+
 async def test_nothing_but_the_answer_reaches_standard_output_and_error(capfd: pytest.CaptureFixture[str]) -> None:
     adapter = local()
     events = [event async for event in adapter.chat(ask("text"))]
@@ -275,7 +302,7 @@ async def test_nothing_but_the_answer_reaches_standard_output_and_error(capfd: p
     assert capfd.readouterr() == ("", "")
 
 
-def gguf_of_a_fork() -> bytes:
+def gguf_of_a_fork(seed: int = 1) -> bytes:
     """A LoRA adapter of random numbers for the first block's attention output. Format: ggml's docs/gguf.md, version 3."""
 
     def text(value: str) -> bytes:
@@ -299,6 +326,6 @@ def gguf_of_a_fork() -> bytes:
     )
     head = b"GGUF" + struct.pack("<IQQ", 3, 2, len(pairs)) + b"".join(pairs)
     head += tensor(f"{weight}.lora_a", HIDDEN, RANK, 0) + tensor(f"{weight}.lora_b", RANK, HIDDEN, size_bytes)
-    numbers = random.Random(1)
+    numbers = random.Random(seed)
     data = struct.pack(f"<{2 * HIDDEN * RANK}f", *(numbers.uniform(-1, 1) for _ in range(2 * HIDDEN * RANK)))
     return head + b"\0" * (-len(head) % 32) + data
