@@ -29,6 +29,10 @@ async def list_models(settings: Settings) -> int:
     sys.stdout.write(
         "\nPrices are for a million tokens, in / out; `*`: higher ones for long requests. Then the window, in tokens.\n"
     )
+    if not settings.blackroad_base_url:
+        sys.stdout.write("Not in the list: blackroad, the house's own endpoint (set CARPOOL_BLACKROAD_BASE_URL).\n")
+    if not settings.local_enabled:
+        sys.stdout.write("Not in the list: the model on this machine (set CARPOOL_LOCAL_ENABLED=true).\n")
     for source in sorted({card.priced_on for card, _ in rows if card.priced_on}):
         sys.stdout.write(f"Price list: {source}.\n")
     return EXIT_OK

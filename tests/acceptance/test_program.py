@@ -504,6 +504,8 @@ async def test_the_list_of_models_says_of_each_what_it_costs_and_what_is_missing
     assert lines["openai/gpt-6-astra"].endswith("not offered: name it in CARPOOL_OPENAI_MODELS")
     assert lines["xai/grok-4.7"].endswith("no key: set XAI_API_KEY")
     assert "free" in lines["scripted/script"]
+    assert "blackroad, the house's own endpoint (set CARPOOL_BLACKROAD_BASE_URL)" in done.out
+    assert "the model on this machine (set CARPOOL_LOCAL_ENABLED=true)" in done.out
     assert "crimson" not in done.out
 
 
