@@ -13,6 +13,7 @@ from ledger.actions import TurnFinished
 from ledger.book import Wanted
 from ledger.chain import seal
 from ledger.entry import HOUSE, Draft
+from ledger.merkle import decode_frontier, encode_frontier
 from ledger.roadchain import RoadChain, new_salt
 from ledger.store import EMPTY, Found, Head, Row
 from tests.benchmarks.figures import Figure, fdatasync_samples, median, milliseconds, percentile
@@ -82,9 +83,9 @@ async def _many(store: SqliteStore) -> list[float]:
 async def _append(database: aiosqlite.Connection, number: int) -> None:
     """What ``SqliteStore.commit`` does for one draft, statement by statement."""
     await database.execute("BEGIN IMMEDIATE")
-    async with database.execute("SELECT size, hash, mono FROM head") as rows:
+    async with database.execute("SELECT size, hash, mono, frontier FROM head") as rows:
         row = await rows.fetchone()
-    head = EMPTY if row is None else Head(*row)
+    head = EMPTY if row is None else Head(row[0], row[1], row[2], decode_frontier(row[0], row[3]))
     async with database.execute(
         "SELECT seq FROM entry WHERE idem IN (SELECT value FROM json_each(?))", (json.dumps([str(number)]),)
     ) as rows:
@@ -92,18 +93,24 @@ async def _append(database: aiosqlite.Connection, number: int) -> None:
     group = (Draft(TurnFinished("answered"), HOUSE, str(number), b"text"),)
     sealed = seal(Found(head, {}), [group], 1, new_salt)
     await database.executemany(
-        "INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, commitment) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, actor, workspace, mono, commitment)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_values(row) for row in sealed.rows],
     )
     await database.executemany(
         "INSERT INTO payload (commitment, salt, body) VALUES (?, ?, ?)",
         [(row.entry.payload.digest, row.salt, row.body) for row in sealed.rows if row.entry.payload is not None],
     )
-    values = (sealed.head.size, sealed.head.hash, sealed.head.mono)
-    await database.execute("UPDATE head SET size = ?, hash = ?, mono = ?", values)
+    await database.executemany(
+        "INSERT INTO subtree (level, number, hash) VALUES (?, ?, ?)",
+        [(subtree.level, subtree.index, subtree.hash) for subtree in sealed.subtrees],
+    )
+    values = (sealed.head.size, sealed.head.hash, sealed.head.mono, encode_frontier(sealed.head.frontier))
+    await database.execute("UPDATE head SET size = ?, hash = ?, mono = ?, frontier = ?", values)
     await database.execute("COMMIT")
 
 
 def _values(row: Row) -> tuple[object, ...]:
     entry, digest = row.entry, None if row.entry.payload is None else row.entry.payload.digest
-    return entry.seq, row.leaf, row.hash, entry.idem, entry.turn, row.conversation, entry.action.name, digest
+    who = entry.actor, entry.workspace, entry.mono
+    return entry.seq, row.leaf, row.hash, entry.idem, entry.turn, row.conversation, entry.action.name, *who, digest
