@@ -1,5 +1,7 @@
 """The anthropic SDK's errors as ours."""
 
+from typing import TYPE_CHECKING
+
 from adapters.errors import (
     AdapterError,
     BadReply,
@@ -11,6 +13,9 @@ from adapters.errors import (
     Unavailable,
 )
 from adapters.http_errors import of_status, of_transport, retry_after_s
+
+if TYPE_CHECKING:
+    import anthropic
 
 TOO_LONG = "prompt is too long"
 """A question over the context is an ``invalid_request_error`` like many others, and has no code of its own: what the
@@ -56,7 +61,7 @@ def as_adapter_error(error: Exception) -> AdapterError:
             return Unavailable(kind)
 
 
-def _of_status(error: "anthropic.APIStatusError") -> AdapterError:  # type: ignore[name-defined]  # noqa: F821
+def _of_status(error: "anthropic.APIStatusError") -> AdapterError:
     """By the error's type, since one in the midst of a stream has the stream's own status, 200."""
     match error.type:
         case "invalid_request_error" if str(error.api_message).startswith(TOO_LONG):

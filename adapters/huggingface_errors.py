@@ -1,5 +1,7 @@
 """huggingface_hub's errors as ours."""
 
+from typing import TYPE_CHECKING
+
 from adapters.errors import (
     AdapterError,
     BadReply,
@@ -9,6 +11,9 @@ from adapters.errors import (
 )
 from adapters.http_errors import of_status, of_transport, retry_after_s
 from adapters.openai_errors import of_code
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
@@ -58,7 +63,7 @@ def as_adapter_error(error: Exception) -> AdapterError:
             return Unavailable(kind)
 
 
-def _of_body(response: "httpx2.Response") -> AdapterError | None:  # type: ignore[name-defined]  # noqa: F821
+def _of_body(response: "httpx2.Response") -> AdapterError | None:
     """A code says more than its status does, where the server gives one as OpenAI does."""
     try:
         error = response.json()["error"]

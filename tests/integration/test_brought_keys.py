@@ -9,7 +9,7 @@ from adapters.base import BaseAdapter
 from adapters.errors import RefusedKey
 from adapters.messages import ProviderName
 from adapters.scripted import Raise, ScriptedAdapter, ScriptReply, answer
-from bot.connections import Built
+from bot.connections import Build, Built
 from bot.lucidia.catalog import ModelCard
 from bot.platforms.base import Address
 from bot.secret import Secret
@@ -45,11 +45,11 @@ class Makers:
 async def house(folder: Path, makers: Makers) -> AsyncIterator[tuple[Open, Vault, RecordingPlatform]]:
     platform, vaults = RecordingPlatform(), list[Vault]()
 
-    def brought(store: SqliteStore) -> tuple[Vault, object]:
+    def brought(store: SqliteStore) -> tuple[Vault, Build]:
         vaults.append(Vault(store, [b"v" * 32]))
         return vaults[0], makers.build
 
-    async with running_house(folder, platform, [answer("with none")] * 9, brought=brought) as open_:  # type: ignore[arg-type]
+    async with running_house(folder, platform, [answer("with none")] * 9, brought=brought) as open_:
         yield open_, vaults[0], platform
 
 
