@@ -14,6 +14,8 @@ TroubleCode: TypeAlias = Literal[
     "empty",
     "too_long",
     "queue_full",
+    "not_allowed",
+    "not_here",
     "no_model",
     "interrupted",
     "maybe_delivered",
@@ -60,6 +62,13 @@ def _sentence(trouble: Trouble, limits: Limits) -> str:
                 f"{limits.queue_length_max:,} messages of this workspace are waiting already, so this one was not taken. "
                 "Try again in a few minutes."
             )
+        case "not_allowed":
+            return (
+                "You may not use CarPool here: guests and people of other organisations are let in only where an admin "
+                "allows it (`/settings guests allowed`)."
+            )
+        case "not_here":
+            return "An admin has turned CarPool off in this channel. Write to me directly, or ask in another channel."
         case "no_model":
             return f"No connected model can answer this: {trouble.detail}. `/model` shows what is connected."
         case "interrupted":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.commands.table import recognise
 from bot.errors import Trouble, explain
 from bot.payloads import encode_asked
-from bot.platforms.base import Incoming, PlatformError
+from bot.platforms.base import Accepted, Incoming, PlatformError
 from bot.turn import House, TakenOver, apologise, give_up, run_turn
 from ledger.actions import MessageReceived, Refusal, TurnFinished, TurnKind, TurnOutcome
 from ledger.entry import Draft, Scope
@@ -22,15 +22,6 @@ POLL_S = 2.0
 """How often open turns are looked for without being told: what another process accepted, or left behind when it died."""
 
 BACKOFF_S_MAX = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """``fresh`` is false for a message that was accepted before: nothing more happens then."""
-
-    turn: TurnId
-    conversation: ConversationId
-    fresh: bool
 
 
 @dataclass(slots=True)

@@ -21,6 +21,9 @@ class Limits:
     reply_attempts_max: int = 5
     shutdown_s: int = 10
     page_entries_max: int = 256
+    attachment_bytes_max: int = 10_000_000
+    attachments_max: int = 10
+    overheard_messages_max: int = 50
 
 
 ABOUT: Mapping[str, str] = {
@@ -39,5 +42,8 @@ ABOUT: Mapping[str, str] = {
     "reply_attempts_max": "how often a reply is tried that the platform does not take",
     "shutdown_s": "how long answers under way are waited for when the program ends",
     "page_entries_max": "how many entries a page of the explorer has",
+    "attachment_bytes_max": "how long a file may be that is sent along",
+    "attachments_max": "how many files of one message are read",
+    "overheard_messages_max": "how much of a thread is read when CarPool is asked in it for the first time",
 }
 """What each is, for whoever sets it."""

@@ -11,10 +11,10 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 from ledger.credit_actions import Absorbed, CreditAction, CreditReserved, CreditSettled, Limit
 from ledger.errors import InvalidEntry
-from ledger.pseudonyms import ConversationId
+from ledger.pseudonyms import ActorId, ConversationId, TurnId
 
 TurnKind = Literal["message", "command"]
-Refusal = Literal["", "empty", "too_long", "queue_full"]
+Refusal = Literal["", "empty", "too_long", "queue_full", "not_allowed", "not_here"]
 ReplyKind = Literal["answer", "notice", "command"]
 CallOutcome = Literal["answered", "failed", "stopped", "timed_out"]
 TurnOutcome = Literal["answered", "command", "refused", "failed", "stopped", "timed_out", "interrupted", "undelivered"]
@@ -54,13 +54,38 @@ class CommandRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextRead:
+    """What lay with the platform was read for an answer. Payload: what others said in the thread before, and the files."""
+
+    name: ClassVar[str] = "context.read"
+    messages: int
+    files: int
+    failed: int
+
+
+NOBODY = ActorId("")
+
+SettingName = Literal["model", "policy", "providers", "answer_urc_max", "guests", "here", "role"]
+
+
+@dataclass(frozen=True, slots=True)
 class SettingChanged:
-    """``conversation`` is empty where the setting is the workspace's."""
+    """``conversation`` is empty where the setting is the workspace's, or a ``person``'s. An empty ``value`` takes it back."""
 
     name: ClassVar[str] = "setting.changed"
-    setting: Literal["model"]
+    setting: SettingName
     value: str
     conversation: ConversationId
+    person: ActorId = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackGiven:
+    """What a person says of the answer of a turn. ``none`` takes it back."""
+
+    name: ClassVar[str] = "feedback.given"
+    about: TurnId
+    verdict: Literal["good", "bad", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +243,9 @@ Action: TypeAlias = (
     LedgerCreated
     | MessageReceived
     | CommandRun
+    | ContextRead
     | SettingChanged
+    | FeedbackGiven
     | RouteChosen
     | ModelCalled
     | ModelAnswered

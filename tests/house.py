@@ -17,7 +17,19 @@ from bot.limits import Limits
 from bot.lucidia.catalog import Catalog, ModelCard, Rates, Tier
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
-from bot.platforms.base import Address, Incoming, Platform, PlatformName, Presence, Reply, Screen
+from bot.platforms.base import (
+    Address,
+    Attached,
+    Incoming,
+    Overheard,
+    Platform,
+    PlatformError,
+    PlatformName,
+    Presence,
+    Reply,
+    Screen,
+    ToolStep,
+)
 from bot.turn import House
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
@@ -72,6 +84,8 @@ class RecordingScreen:
     def __init__(self, shows: bool) -> None:
         self._shows = shows
         self.seen = ""
+        self.begun = 0
+        self.steps: list[ToolStep] = []
         self.first = asyncio.Event()
 
     @property
@@ -85,6 +99,12 @@ class RecordingScreen:
     async def reasoning(self, delta: str) -> None:
         return None
 
+    async def begin(self) -> None:
+        self.begun += 1
+
+    async def tool(self, step: ToolStep) -> None:
+        self.steps.append(step)
+
 
 @dataclass
 class RecordingPlatform:
@@ -96,6 +116,8 @@ class RecordingPlatform:
     sent: list[tuple[TurnId, int, Reply]] = field(default_factory=list)
     screens: dict[TurnId, RecordingScreen] = field(default_factory=dict)
     looked: int = 0
+    overheard: tuple[Overheard, ...] = ()
+    files: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def name(self) -> PlatformName:
@@ -112,6 +134,15 @@ class RecordingPlatform:
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
         self.looked += 1
         return self.presence
+
+    async def overhear(self, to: Address, before: str, count_max: int) -> Sequence[Overheard]:
+        return self.overheard[-count_max:]
+
+    async def fetch(self, to: Address, attached: Attached, bytes_max: int) -> bytes:
+        data = self.files.get(attached.reference)
+        if data is None or len(data) > bytes_max:
+            raise PlatformError("it is not there", None)
+        return data
 
     @property
     def texts(self) -> list[str]:

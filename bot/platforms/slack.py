@@ -2,12 +2,23 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from bot.intake import Accepted
-from bot.platforms.base import Address, Incoming, PlatformError, PlatformName, Presence, Reply, Screen, Silent
+from bot.platforms.base import (
+    Accepted,
+    Address,
+    Attached,
+    Incoming,
+    Overheard,
+    PlatformError,
+    PlatformName,
+    Presence,
+    Reply,
+    Screen,
+    Silent,
+)
 from bot.platforms.slack_errors import of_answer, of_connection
 from bot.platforms.slack_wire import (
     PRIVATE_PIECES_MAX,
@@ -150,6 +161,12 @@ class SlackPlatform:
             return "there"
         self._partly[turn, part] = frozenset(there)
         return "absent"
+
+    async def overhear(self, to: Address, before: str, count_max: int) -> Sequence[Overheard]:
+        return ()
+
+    async def fetch(self, to: Address, attached: Attached, bytes_max: int) -> bytes:
+        raise PlatformError("files are not read from Slack", None)
 
     async def _send_privately(self, to: Address, reply: Reply) -> None:
         """To the asker alone, by the address that the slash command came with; later than that, into the channel."""

@@ -10,9 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.intake import Accepted
 from bot.limits import Limits
-from bot.platforms.base import Address, Incoming, PlatformError, PlatformName, Presence, Reply, Screen, Silent
+from bot.platforms.base import (
+    Accepted,
+    Address,
+    Attached,
+    Incoming,
+    Overheard,
+    PlatformError,
+    PlatformName,
+    Presence,
+    Reply,
+    Screen,
+    Silent,
+    ToolStep,
+)
 from bot.platforms.terminal_keys import silent_keys
 from bot.platforms.terminal_screen import TerminalScreen, drop_output, say_aside, write_whole
 from ledger.actions import TurnOutcome
@@ -76,6 +88,13 @@ class _Live:
     async def reasoning(self, delta: str) -> None:
         return None
 
+    async def begin(self) -> None:
+        self._screen.think()
+
+    async def tool(self, step: ToolStep) -> None:
+        if step.state == "running":
+            self._screen.line(f"{step.title} …", dim=True)
+
 
 class TerminalPlatform:
     """Fits ``bot.platforms.base.Platform``. A terminal keeps nothing that could be looked at after a restart.
@@ -123,6 +142,12 @@ class TerminalPlatform:
 
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
         return "unknown"
+
+    async def overhear(self, to: Address, before: str, count_max: int) -> Sequence[Overheard]:
+        return ()
+
+    async def fetch(self, to: Address, attached: Attached, bytes_max: int) -> bytes:
+        raise PlatformError("a terminal keeps no files", None)
 
     def _pipe(self, turn: TurnId, reply: Reply) -> None:
         if turn not in self._mine:
