@@ -19,13 +19,14 @@ from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.config import Settings
 from bot.connections import Build, Connected, Connections
+from bot.door import HouseDoor
 from bot.intake import Intake
 from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
-from bot.platforms.base import Platform
+from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.turn import House
@@ -79,6 +80,7 @@ class OpenHouse:
     """CarPool at work: turns are answered while it is open."""
 
     intake: Intake
+    door: Door
     house: House
     pseudonyms: Pseudonyms
 
@@ -155,13 +157,14 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
             checkpoints.receipt,
             Watch(store, clock_us),
             _policy(settings),
+            pseudonyms,
         )
         house = House(roadchain, desk, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.wake)
         async with checkpoints, Retention(roadchain, store, settings.retention_days, clock_us), intake:
-            yield OpenHouse(intake, house, pseudonyms)
+            yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
 
 
 async def open_notary(settings: Settings, store: Store, keys: Keys) -> Notary:

@@ -3,14 +3,27 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from adapters.messages import File, Image
+from bot.commands.explaining import AGAIN
 from bot.commands.table import recognise
 from bot.errors import Trouble, explain
-from bot.payloads import encode_asked
-from bot.platforms.base import Accepted, Incoming, PlatformError
-from bot.turn import House, TakenOver, apologise, give_up, run_turn
-from ledger.actions import MessageReceived, Refusal, TurnFinished, TurnKind, TurnOutcome
+from bot.payloads import Asked, decode_asked, encode_asked
+from bot.platforms.base import Accepted, Address, Incoming, PlatformError
+from bot.rules import rules_of
+from bot.turn import House, Signs, TakenOver, apologise, give_up, run_turn
+from ledger.actions import (
+    MessageReceived,
+    MessageWithdrawn,
+    PayloadErased,
+    Refusal,
+    ReplyPrepared,
+    TurnFinished,
+    TurnKind,
+    TurnOutcome,
+)
 from ledger.entry import Draft, Scope
 from ledger.errors import KeyReused, StoreFailed
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
@@ -23,11 +36,17 @@ POLL_S = 2.0
 
 BACKOFF_S_MAX = 60.0
 
+NEWEST = 2**62
+"""Above every ``seq``."""
+
+NOT_KEPT: tuple[Refusal, ...] = ("too_long", "not_allowed", "not_here")
+"""Of a message that is refused for one of these, the text is not kept."""
+
 
 @dataclass(slots=True)
 class _Running:
     turn: OpenTurn
-    stop: asyncio.Event
+    signs: Signs
 
 
 class Intake:
@@ -69,18 +88,18 @@ class Intake:
         Raises ``StoreFailed`` where it could not be recorded: then the platform must not be told that it was.
         """
         address = incoming.address
-        scope = Scope(
-            self._pseudonyms.workspace(address.platform, address.workspace),
-            self._pseudonyms.actor(address.platform, address.workspace, address.person),
-            self._pseudonyms.conversation(address.platform, address.workspace, address.channel, address.thread),
-            self._pseudonyms.turn(address.platform, address.workspace, incoming.event_identity),
-        )
+        scope = self.scope(address, incoming.event_identity)
         refusal = await self._refusal(incoming, scope)
         invocation = "" if refusal else recognise(incoming.text, bare=incoming.bare_commands)
+        if invocation.partition(" ")[0] == AGAIN.name:
+            again = await self._again(incoming, scope, invocation.partition(" ")[2])
+            if again is not None:
+                incoming, invocation = again, ""
         # Only what a model is asked waits its turn in the conversation; a refusal or a command is answered at once.
         kind: TurnKind = "command" if invocation or refusal else "message"
         received = MessageReceived(address.platform, scope.conversation, kind, refusal)
-        payload = encode_asked(incoming, invocation, keep_content=refusal != "too_long")
+        unread = not invocation and incoming.in_thread and await self._is_new(scope.conversation)
+        payload = encode_asked(incoming, invocation, refusal not in NOT_KEPT, unread)
         try:
             (receipt,) = await self._house.roadchain.append(Draft(received, scope, scope.turn, payload))
         except KeyReused:
@@ -101,6 +120,39 @@ class Intake:
         finally:
             self._waiting.pop(turn, None)
 
+    async def amend(self, incoming: Incoming, edit: str) -> None:
+        """See ``bot.platforms.base.Door``."""
+        scope = self.scope(incoming.address, incoming.event_identity)
+        asked = await self._asked(scope.turn)
+        if asked is None or asked.text == incoming.text:
+            return
+        if await self._withdrawn(scope, "edited"):
+            await self.accept(replace(incoming, event_identity=f"{incoming.event_identity}/{edit}"))
+
+    async def withdraw(self, address: Address, event_identity: str) -> None:
+        """See ``bot.platforms.base.Door``. What was said in answer stays: it is the platform's, and others may have read it."""
+        scope = self.scope(address, event_identity)
+        if await self._asked(scope.turn) is None:
+            return
+        await self._withdrawn(scope, "deleted")
+        erased = PayloadErased("turn", scope.turn)
+        await self._house.roadchain.append(Draft(erased, scope, f"{scope.turn}/{erased.name}"))
+
+    def conversation(self, address: Address) -> ConversationId:
+        return self._pseudonyms.conversation(address.platform, address.workspace, address.channel, address.thread)
+
+    async def knows(self, address: Address) -> bool:
+        """See ``bot.platforms.base.Door``."""
+        return not await self._is_new(self.conversation(address))
+
+    def scope(self, address: Address, event_identity: str) -> Scope:
+        return Scope(
+            self._pseudonyms.workspace(address.platform, address.workspace),
+            self._pseudonyms.actor(address.platform, address.workspace, address.person),
+            self.conversation(address),
+            self._pseudonyms.turn(address.platform, address.workspace, event_identity),
+        )
+
     def stop(self, conversation: ConversationId) -> int:
         """Stop the answers that this process is making in a conversation. Returns how many turns were told so."""
         found = [
@@ -109,7 +161,7 @@ class Intake:
             if running.turn.conversation == conversation and running.turn.kind == "message"
         ]
         for running in found:
-            running.stop.set()
+            running.signs.stop.set()
         return len(found)
 
     def wake(self) -> None:
@@ -121,14 +173,59 @@ class Intake:
         return not self._running
 
     async def _refusal(self, incoming: Incoming, scope: Scope) -> Refusal:
+        rules = rules_of(await self._house.desk.store.settings(scope.workspace))
+        channel = self.conversation(replace(incoming.address, thread=""))
+        if refusal := rules.refusal(rules.role(incoming.standing, scope.actor), channel):
+            # Whoever may set this is heard, or nobody could turn it on again.
+            may_set = rules.may(rules.role(incoming.standing, scope.actor), "settings")
+            if not (may_set and recognise(incoming.text, bare=incoming.bare_commands)):
+                return refusal
         limits = self._house.limits
         if len(incoming.text.encode(errors="surrogatepass")) > limits.message_bytes_max:
             return "too_long"
-        if not incoming.text.strip() and not incoming.attachments:
+        if not incoming.text.strip() and not incoming.attachments and not incoming.attached:
             return "empty"
         if await self._house.desk.store.open_turns(scope.workspace) >= limits.queue_length_max:
             return "queue_full"
         return ""
+
+    async def _again(self, incoming: Incoming, scope: Scope, named: str) -> Incoming | None:
+        """The question of a turn of this conversation as a new one; None where there is none, or it is another's."""
+        store = self._house.desk.store
+        turn = TurnId(named) if named else await store.last_turn(scope.conversation, scope.actor, NEWEST)
+        entries = () if turn is None else await store.entries_of(turn)
+        first = entries[0] if entries else None
+        action = None if first is None else first.entry.action
+        if first is None or first.body is None or not isinstance(action, MessageReceived):
+            return None
+        if action.kind != "message" or first.entry.workspace != scope.workspace:
+            return None
+        if action.conversation != scope.conversation and first.entry.actor != scope.actor:
+            return None
+        asked = decode_asked(first.body)
+        address = replace(asked.address, person=incoming.address.person)
+        files = tuple(part for part in asked.parts if isinstance(part, Image | File))
+        return replace(incoming, address=address, text=asked.text, attachments=files, attached=asked.attached)
+
+    async def _is_new(self, conversation: ConversationId) -> bool:
+        return await self._house.desk.store.conversation(conversation) is None
+
+    async def _asked(self, turn: TurnId) -> Asked | None:
+        """What this turn asked, as far as it is known: None where there is no such turn, or its text is erased."""
+        entries = await self._house.desk.store.entries_of(turn)
+        return decode_asked(entries[0].body) if entries and entries[0].body is not None else None
+
+    async def _withdrawn(self, scope: Scope, cause: Literal["deleted", "edited"]) -> bool:
+        """See that an open turn says nothing more. False where it has ended, or its reply is on its way."""
+        entries = await self._house.desk.store.entries_of(scope.turn)
+        if any(isinstance(recorded.entry.action, ReplyPrepared | TurnFinished) for recorded in entries):
+            return False
+        action = MessageWithdrawn(cause)
+        await self._house.roadchain.append(Draft(action, scope, f"{scope.turn}/{action.name}"))
+        if (running := self._running.get(scope.turn)) is not None:
+            running.signs.withdraw()
+        self._wake.set()
+        return True
 
     async def _dispatch(self) -> None:
         while not self._closing:
@@ -151,7 +248,7 @@ class Intake:
                 self._begin(turn)
 
     def _begin(self, claimed: OpenTurn) -> None:
-        running = _Running(claimed, asyncio.Event())
+        running = _Running(claimed, Signs.none())
         self._running[claimed.turn] = running
         task = asyncio.create_task(self._work(claimed, running), name=claimed.turn)
         self._tasks.add(task)
@@ -172,7 +269,7 @@ class Intake:
     async def _run(self, claimed: OpenTurn, running: _Running) -> TurnOutcome | None:
         """The outcome, or None where the turn stays open or belongs to another process now."""
         try:
-            return await run_turn(claimed, self._house, running.stop)
+            return await run_turn(claimed, self._house, running.signs)
         except StoreFailed:
             raise
         except TakenOver:
@@ -200,7 +297,7 @@ class Intake:
         sentence = explain(Trouble("internal"), claimed.turn, self._house.limits)
         try:
             await apologise(claimed, self._house, sentence)
-            return await run_turn(claimed, self._house, running.stop)
+            return await run_turn(claimed, self._house, running.signs)
         except StoreFailed:
             raise
         except (KeyReused, TakenOver):

@@ -21,16 +21,24 @@ from adapters.messages import (
     ToolCallId,
     ToolResult,
 )
-from bot.platforms.base import Address, Incoming, PlatformName
+from bot.platforms.base import Address, Attached, Button, Incoming, PlatformName, Standing
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person asked, and where the reply goes. ``invocation`` is ``name arguments`` where it is a command."""
+    """What a person asked, and where the reply goes. ``invocation`` is ``name arguments`` where it is a command.
+
+    ``event`` is the platform's own name for the message. ``attached`` are files that lie with the platform; ``unread``: what
+    others said in the thread before is not known yet.
+    """
 
     address: Address
     parts: tuple[Part, ...]
     invocation: str
+    event: str = ""
+    attached: tuple[Attached, ...] = ()
+    unread: bool = False
+    standing: Standing = "member"
 
     @property
     def text(self) -> str:
@@ -40,12 +48,17 @@ class Asked:
 ERASED = Asked(Address(PlatformName(""), "", "", "", ""), (), "")
 
 
-def encode_asked(incoming: Incoming, invocation: str, keep_content: bool) -> bytes:
-    """``keep_content`` is false for a message that is refused for its size: then only the address is kept."""
+def encode_asked(incoming: Incoming, invocation: str, keep_content: bool, unread: bool = False) -> bytes:
+    """``keep_content`` is false for a message that is refused: then only the address is kept."""
     address = incoming.address
     parts: tuple[Part, ...] = (Text(incoming.text), *incoming.attachments) if keep_content else ()
+    attached = incoming.attached if keep_content else ()
     return _dump(
         {
+            "attached": [[item.name, item.media_type, item.size_bytes, item.reference] for item in attached],
+            "event": incoming.event_identity,
+            "standing": incoming.standing,
+            "unread": unread,
             "address": {
                 "platform": address.platform,
                 "workspace": address.workspace,
@@ -62,7 +75,48 @@ def encode_asked(incoming: Incoming, invocation: str, keep_content: bool) -> byt
 
 def decode_asked(body: bytes) -> Asked:
     data = orjson.loads(body)
-    return Asked(Address(**data["address"]), tuple(_decode_part(part) for part in data["parts"]), data["invocation"])
+    return Asked(
+        Address(**data["address"]),
+        tuple(_decode_part(part) for part in data["parts"]),
+        data["invocation"],
+        # Older payloads lack these.
+        data.get("event", ""),
+        tuple(Attached(*item) for item in data.get("attached", ())),
+        data.get("unread", False),
+        data.get("standing", "member"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reply as it is kept until it is posted."""
+
+    text: str
+    files: tuple[File, ...] = ()
+    buttons: tuple[Button, ...] = ()
+
+
+_MORE = b"\xff"
+"""Before a reply that is more than its text: no UTF-8 begins like this."""
+
+
+def encode_said(said: Said) -> bytes:
+    """The text itself, where there is nothing else."""
+    text = said.text.encode(errors="replace")
+    if not said.files and not said.buttons:
+        return text
+    buttons = [[button.label, button.invocation, button.style] for button in said.buttons]
+    return _MORE + _dump(
+        {"buttons": buttons, "files": [_encode_part(file) for file in said.files], "text": text.decode()}
+    )
+
+
+def decode_said(body: bytes) -> Said:
+    if not body.startswith(_MORE):
+        return Said(body.decode())
+    data = orjson.loads(body[len(_MORE) :])
+    files = tuple(part for item in data["files"] if isinstance(part := _decode_part(item), File))
+    return Said(data["text"], files, tuple(Button(*item) for item in data["buttons"]))
 
 
 def encode_message(message: Message) -> bytes:

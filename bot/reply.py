@@ -1,14 +1,16 @@
 """What the person gets: the reply, made of the story alone, so that a resumed turn says the same; and its footer."""
 
+from bot.commands.table import is_private
 from bot.errors import Trouble, TroubleCode, explain
 from bot.limits import Limits
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.costs import cost_of_call
 from bot.payloads import ERASED
-from bot.platforms.base import Footer, Reply
+from bot.platforms.base import Button, Footer, Reply
 from bot.story import Attempt, Story
 from ledger.actions import ReplyKind, ReplyPrepared, TurnOutcome
 from ledger.money import FREE, Money
+from ledger.pseudonyms import TurnId
 
 
 def compose_reply(story: Story, limits: Limits) -> tuple[ReplyKind, TurnOutcome, str]:
@@ -16,6 +18,8 @@ def compose_reply(story: Story, limits: Limits) -> tuple[ReplyKind, TurnOutcome,
     trouble, outcome = _trouble(story, limits)
     said = story.last.said if story.last is not None and story.last.heard else None
     text = "" if said is None else said.text.strip()
+    if story.last is not None and not story.last.tool_calls:
+        text = "\n\n".join(filter(None, (*story.interim, text)))
     if trouble is None:
         return "answer", outcome, text
     sentence = explain(trouble, story.scope.turn, limits)
@@ -31,9 +35,21 @@ def footer_of(story: Story, catalog: Catalog) -> Reply:
         raise AssertionError("a reply is prepared before it is shown")
     last, route = story.last, story.route
     if reply.action.kind != "answer" or last is None or route is None:
-        return Reply(reply.action.kind, reply.text)
+        private = bool(story.received.refusal) or is_private(story.asked.invocation)
+        said = reply.said
+        return Reply(reply.action.kind, said.text, files=said.files, buttons=said.buttons, private=private)
     footer = Footer(_label(last), _reason(story), _cost(story, catalog), story.scope.turn)
-    return Reply("answer", reply.text, footer)
+    return Reply("answer", reply.said.text, footer, buttons=_buttons(story.scope.turn))
+
+
+def _buttons(turn: TurnId) -> tuple[Button, ...]:
+    return (
+        Button("Why", f"why {turn}"),
+        Button("Again", f"again {turn}"),
+        Button("Good", f"good {turn}"),
+        Button("Bad", f"bad {turn}"),
+        Button("Receipt", f"receipt {turn}"),
+    )
 
 
 def _cost(story: Story, catalog: Catalog) -> Money | None:

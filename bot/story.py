@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from adapters.messages import Message, ToolCall, ToolResult
-from bot.payloads import ERASED, Asked, decode_asked, decode_message
+from bot.payloads import ERASED, Asked, Said, decode_asked, decode_message, decode_said
 from ledger.actions import (
     Action,
     Candidate,
     CommandRun,
+    ContextRead,
     MessageReceived,
+    MessageWithdrawn,
     ModelAnswered,
     ModelCalled,
     ReplyPrepared,
@@ -74,13 +76,21 @@ class ToolUse:
 @dataclass(frozen=True, slots=True)
 class Prepared:
     action: ReplyPrepared
-    text: str
+    said: Said
     inherited: bool
     sent: bool = False
 
 
 Step: TypeAlias = Literal[
-    "run_command", "route", "call_model", "use_tools", "prepare_reply", "deliver_reply", "finish", "done"
+    "run_command",
+    "read_context",
+    "route",
+    "call_model",
+    "use_tools",
+    "prepare_reply",
+    "deliver_reply",
+    "finish",
+    "done",
 ]
 
 
@@ -91,11 +101,27 @@ class Story:
     seq: int
     asked: Asked
     command: CommandRun | None = None
+    context: Message | None = None
+    withdrawn: bool = False
     route: RouteChosen | None = None
     attempts: tuple[Attempt, ...] = ()
     tools: tuple[ToolUse, ...] = ()
     reply: Prepared | None = None
     outcome: TurnOutcome | None = None
+
+    @property
+    def question(self) -> Message:
+        """What is asked: what was read for it, and what the person wrote."""
+        before = () if self.context is None else self.context.parts
+        return Message("user", (*before, *self.asked.parts))
+
+    @property
+    def interim(self) -> tuple[str, ...]:
+        """What models said before they used tools: it stands before the answer, as the person saw it come."""
+        said = (
+            attempt.said.text.strip() for attempt in self.attempts if attempt.tool_calls and attempt.said is not None
+        )
+        return tuple(text for text in said if text)
 
     @property
     def last(self) -> Attempt | None:
@@ -166,10 +192,14 @@ def next_step(story: Story, *, calls_max: int, tool_rounds_max: int) -> Step:
         return "done"
     if story.reply is not None:
         return "finish" if story.reply.sent else "deliver_reply"
+    if story.withdrawn:
+        return "finish"
     if story.received.refusal or story.asked == ERASED:
         return "prepare_reply"
     if story.received.kind == "command":
         return "run_command"
+    if story.context is None and (story.asked.attached or story.asked.unread):
+        return "read_context"
     if story.route is None:
         return "route"
     if story.lost is not None:
@@ -199,6 +229,10 @@ def after(story: Story, fact: Fact) -> Story:
     match fact.action:
         case CommandRun() as command:
             return replace(story, command=command)
+        case MessageWithdrawn():
+            return replace(story, withdrawn=True)
+        case ContextRead():
+            return replace(story, context=Message("user", ()) if body is None else decode_message(body))
         case RouteChosen() as route:
             return replace(story, route=route)
         case ModelCalled() as called:
@@ -221,7 +255,7 @@ def after(story: Story, fact: Fact) -> Story:
                 ),
             )
         case ReplyPrepared() as prepared:
-            return replace(story, reply=Prepared(prepared, (body or b"").decode(), fact.inherited))
+            return replace(story, reply=Prepared(prepared, decode_said(body or b""), fact.inherited))
         case ReplySent(part=part) if story.reply is not None and story.reply.action.part == part:
             return replace(story, reply=replace(story.reply, sent=True))
         case TurnFinished(outcome=outcome):

@@ -17,7 +17,9 @@ TurnKind = Literal["message", "command"]
 Refusal = Literal["", "empty", "too_long", "queue_full", "not_allowed", "not_here"]
 ReplyKind = Literal["answer", "notice", "command"]
 CallOutcome = Literal["answered", "failed", "stopped", "timed_out"]
-TurnOutcome = Literal["answered", "command", "refused", "failed", "stopped", "timed_out", "interrupted", "undelivered"]
+TurnOutcome = Literal[
+    "answered", "command", "refused", "failed", "stopped", "timed_out", "interrupted", "undelivered", "withdrawn"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ class MessageReceived:
     conversation: ConversationId
     kind: TurnKind
     refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class MessageWithdrawn:
+    """The asking message was deleted, or its text replaced, while it waited or was being answered: it is answered no more."""
+
+    name: ClassVar[str] = "message.withdrawn"
+    cause: Literal["deleted", "edited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +89,16 @@ class SettingChanged:
     person: ActorId = NOBODY
 
 
+Verdict = Literal["good", "bad", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class FeedbackGiven:
     """What a person says of the answer of a turn. ``none`` takes it back."""
 
     name: ClassVar[str] = "feedback.given"
     about: TurnId
-    verdict: Literal["good", "bad", "none"]
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +209,19 @@ class TurnFinished:
     outcome: TurnOutcome
 
 
+ErasedScope = Literal["person", "conversation", "turn", "age"]
+
+
 @dataclass(frozen=True, slots=True)
 class PayloadErased:
-    """Texts were deleted: those of a ``person``, of a ``conversation``, or all of the workspace before a time (``age``).
+    """Texts were deleted: those of a ``person``, of a ``conversation``, of a ``turn``, or all of the workspace before a time
+    (``age``).
 
     ``subject`` is the pseudonym, or the workspace's own where the time decides.
     """
 
     name: ClassVar[str] = "payload.erased"
-    scope: Literal["person", "conversation", "age"]
+    scope: ErasedScope
     subject: str
     before_us: int | None = None
 
@@ -242,6 +259,7 @@ class KeyRemoved:
 Action: TypeAlias = (
     LedgerCreated
     | MessageReceived
+    | MessageWithdrawn
     | CommandRun
     | ContextRead
     | SettingChanged

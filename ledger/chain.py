@@ -24,6 +24,7 @@ from ledger.store import (
     Receipt,
     Row,
     Sealed,
+    SettingKept,
     TextsErased,
     TurnClosed,
     TurnOpened,
@@ -139,8 +140,10 @@ def project(entry: Entry) -> tuple[Change, ...]:
             )
         case TurnFinished(outcome=outcome):
             return (TurnClosed(entry.turn, outcome),)
-        case SettingChanged(setting="model", value=model, conversation=conversation):
+        case SettingChanged(setting="model", value=model, conversation=conversation) if conversation:
             return (ModelPinned(ConversationId(conversation), model),)
+        case SettingChanged(setting=setting, value=value, conversation=conversation, person=person):
+            return (SettingKept(entry.workspace, setting, value, conversation, person),)
         case PayloadErased(scope=scope, subject=subject, before_us=before_us):
             return (TextsErased(entry.workspace, scope, subject, before_us, entry.seq),)
         case _:

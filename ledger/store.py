@@ -6,9 +6,9 @@ is written is decided by pure functions of ``ledger.roadchain``, the same for ea
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NewType, Protocol, TypeAlias
+from typing import NewType, Protocol, TypeAlias
 
-from ledger.actions import TurnKind, TurnOutcome
+from ledger.actions import ErasedScope, SettingName, TurnKind, TurnOutcome
 from ledger.book import NOTHING_STANDS, AccountRow, BookChange, Counter, Hold, HoldId, Standing, Wanted
 from ledger.entry import Draft, Entry
 from ledger.errors import LedgerError
@@ -104,18 +104,29 @@ class ModelPinned:
 
 
 @dataclass(frozen=True, slots=True)
-class TextsErased:
-    """Delete the payloads of the entries below ``seq`` that the person, or the conversation, or the workspace before a time
-    (of the entry's ``mono``) has."""
+class SettingKept:
+    """What is set in a workspace: for all of it, in one ``conversation``, or for a ``person``. An empty value: no longer."""
 
     workspace: WorkspaceId
-    scope: Literal["person", "conversation", "age"]
+    setting: SettingName
+    value: str
+    conversation: ConversationId
+    person: ActorId
+
+
+@dataclass(frozen=True, slots=True)
+class TextsErased:
+    """Delete the payloads of the entries below ``seq`` that the person, the conversation, the turn, or the workspace before a
+    time (of the entry's ``mono``) has."""
+
+    workspace: WorkspaceId
+    scope: ErasedScope
     subject: str
     before_us: int | None
     seq: int
 
 
-Change: TypeAlias = TurnOpened | TurnClosed | ConversationTouched | ModelPinned | TextsErased
+Change: TypeAlias = TurnOpened | TurnClosed | ConversationTouched | ModelPinned | SettingKept | TextsErased
 
 Group: TypeAlias = tuple[Draft, ...]
 """Drafts that are recorded together or not at all."""
@@ -232,7 +243,7 @@ class Store(Protocol):
     async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
         """What was said in a conversation below ``seq`` ``before``: the last ones, in order. Commands are left out.
 
-        That is ``message.received`` and ``reply.prepared`` of its turns of kind ``message``.
+        That is ``message.received``, ``context.read`` and ``reply.prepared`` of its turns of kind ``message``.
         """
         ...
 
@@ -245,6 +256,10 @@ class Store(Protocol):
         ...
 
     async def conversation(self, conversation: ConversationId) -> Conversation | None: ...
+
+    async def settings(self, workspace: WorkspaceId) -> tuple[SettingKept, ...]:
+        """All that is set in the workspace, but the model of a conversation."""
+        ...
 
     async def workspaces(self) -> tuple[WorkspaceId, ...]:
         """Every workspace in which something was said."""

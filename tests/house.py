@@ -12,6 +12,7 @@ from adapters.messages import Finished, ModelName, ProviderName, ToolCall, ToolC
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.base import Desk
 from bot.connections import Build, Connected, Connections
+from bot.door import HouseDoor
 from bot.intake import Intake
 from bot.limits import Limits
 from bot.lucidia.catalog import Catalog, ModelCard, Rates, Tier
@@ -20,6 +21,7 @@ from bot.lucidia.watch import Watch
 from bot.platforms.base import (
     Address,
     Attached,
+    Door,
     Incoming,
     Overheard,
     Platform,
@@ -85,6 +87,7 @@ class RecordingScreen:
         self._shows = shows
         self.seen = ""
         self.begun = 0
+        self.discarded = False
         self.steps: list[ToolStep] = []
         self.first = asyncio.Event()
 
@@ -101,6 +104,9 @@ class RecordingScreen:
 
     async def begin(self) -> None:
         self.begun += 1
+
+    async def discard(self) -> None:
+        self.discarded = True
 
     async def tool(self, step: ToolStep) -> None:
         self.steps.append(step)
@@ -172,6 +178,7 @@ WANTS_TOOL: ScriptReply = (ToolCall(ToolCallId("c1"), "look", {"at": "x"}), Fini
 class Open:
     house: House
     intake: Intake
+    door: Door
     store: SqliteStore
     roadchain: RoadChain
 
@@ -216,11 +223,13 @@ async def running_house(
         by_provider = {ProviderName(name): adapter for name, adapter in adapters.items()}
         connections = Connections(Connected(by_provider, Catalog.of(cards)), *brought(store))
         watch = Watch(store, clock_us)
-        desk = Desk(store, connections, lambda conversation: intake.stop(conversation), _no_receipt, watch, policy)
+        desk = Desk(
+            store, connections, lambda conversation: intake.stop(conversation), _no_receipt, watch, policy, PSEUDONYMS
+        )
         house = House(roadchain, desk, {platform.name: platform}, toolbox, limits)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)
         await stack.enter_async_context(intake)
-        yield Open(house, intake, store, roadchain)
+        yield Open(house, intake, HouseDoor(intake, house), store, roadchain)
 
 
 async def _no_receipt(recorded: Recorded) -> bytes | None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from adapters.messages import File, Image, Message, Part, ProviderName, ProviderState, Text, ToolResult, say
 from bot.agents.registry import Agent
 from bot.lucidia.catalog import ModelCard
-from bot.payloads import decode_asked
+from bot.payloads import decode_asked, decode_message
 from bot.tokens import BYTES_PER_TOKEN, tokens_in, tokens_in_text
-from ledger.actions import MessageReceived, ReplyPrepared
+from ledger.actions import ContextRead, MessageReceived, ReplyPrepared
 from ledger.store import Recorded
 
 RESULT_TOKENS_MAX = 8_000
@@ -27,6 +27,9 @@ def recall(said: Sequence[Recorded]) -> tuple[Message, ...]:
             continue
         if isinstance(action, MessageReceived) and action.kind == "message":
             asked[recorded.entry.turn] = Message("user", decode_asked(body).parts)
+        elif isinstance(action, ContextRead) and recorded.entry.turn in asked:
+            read = decode_message(body).parts
+            asked[recorded.entry.turn] = Message("user", (*read, *asked[recorded.entry.turn].parts))
         elif isinstance(action, ReplyPrepared) and action.kind == "answer" and recorded.entry.turn in asked:
             past += [asked.pop(recorded.entry.turn), say("assistant", body.decode())]
     return tuple(past)

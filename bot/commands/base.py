@@ -4,15 +4,18 @@ A command reads and returns: what it changes stands in its result as actions, wh
 reply. So a command that is run again after a crash does no harm.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
+from adapters.messages import File
 from bot.connections import Connections
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
+from bot.platforms.base import Address, Button, Form
+from bot.rules import Role, Rules
 from ledger.actions import Action
 from ledger.entry import Scope
-from ledger.pseudonyms import ConversationId
+from ledger.pseudonyms import ConversationId, Pseudonyms
 from ledger.store import Recorded, Store
 
 
@@ -21,7 +24,7 @@ class Desk:
     """What commands and turns read from. ``stop`` stops what is being answered in a conversation: how many turns.
 
     ``receipt`` makes the receipt of an entry, or gives None where no checkpoint can cover it just now. ``watch`` knows how the
-    models do, ``policy`` what is wanted of a choice among them.
+    models do, ``policy`` what is wanted of a choice among them where a workspace has not set it.
     """
 
     store: Store
@@ -30,16 +33,19 @@ class Desk:
     receipt: Callable[[Recorded], Awaitable[bytes | None]]
     watch: Watch
     policy: Policy
+    pseudonyms: Pseudonyms
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, with what arguments (as typed, stripped), the ``seq`` of the asking message, and on which platform."""
+    """Who asks, with what arguments (as typed, stripped), the ``seq`` of the asking message, from where, and what they may."""
 
     scope: Scope
     seq: int
     arguments: str
-    platform: str
+    address: Address
+    role: Role
+    rules: Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +54,54 @@ class Result:
 
     text: str
     changes: tuple[Action, ...] = ()
+    files: tuple[File, ...] = ()
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What a form comes to: ``text`` for its sender, ``changes`` to be recorded; or ``errors`` by field."""
+
+    text: str
+    changes: tuple[Action, ...] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FormOf:
+    """The form of a command. ``ask`` gives it, or None where these arguments ask for none.
+
+    ``fill`` gets what was filled in, by field. That it was is on disk before it runs, what it changes is afterwards.
+    """
+
+    ask: Callable[[Asking, Desk], Awaitable[Form | None]]
+    fill: Callable[[Asking, Desk, Mapping[str, str]], Awaitable[Filling]]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``bare`` says whether arguments make it a command also without a slash: "help" is one, "help me" is not."""
+    """``bare`` says whether arguments make it a command also without a slash: "help" is one, "help me" is not.
+
+    ``private``: its reply is for the asker alone. ``home`` is the title under which it stands on a person's own page.
+    """
 
     name: str
     usage: str
     summary: str
     run: Callable[[Asking, Desk], Awaitable[Result]]
     bare: Callable[[str], bool]
+    private: bool = False
+    form: FormOf | None = None
+    home: str = ""
 
 
 def no_arguments(arguments: str) -> bool:
     return not arguments
+
+
+def a_turn(arguments: str) -> bool:
+    """No arguments, or a turn's reference."""
+    return not arguments or (arguments.startswith("t-") and one_word(arguments))
 
 
 def one_word(arguments: str) -> bool:

@@ -1,23 +1,41 @@
 """Commands that explain the last answer: why this model, and what is recorded of it."""
 
-from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from adapters.messages import File
+from bot.commands.base import Asking, Command, Desk, Result, a_turn
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.costs import cost_of_call
-from ledger.actions import Candidate, ModelAnswered, ModelCalled, ReplyPrepared, RouteChosen
+from ledger.actions import (
+    Candidate,
+    FeedbackGiven,
+    MessageReceived,
+    ModelAnswered,
+    ModelCalled,
+    ReplyPrepared,
+    RouteChosen,
+    Verdict,
+)
 from ledger.entry import hash_text
 from ledger.money import Money, rc_text
+from ledger.pseudonyms import TurnId
 from ledger.store import Recorded
 
 NOTHING_YET = "There is no answer yet in this conversation."
 
 
-async def _last(asking: Asking, desk: Desk) -> tuple[Recorded, ...]:
-    turn = await desk.store.last_turn(asking.scope.conversation, asking.scope.actor, asking.seq)
-    return () if turn is None else await desk.store.entries_of(turn)
+async def asked_about(asking: Asking, desk: Desk) -> tuple[Recorded, ...]:
+    """The entries of the turn that the arguments name, or of the last one; none where it is no business of the asker's."""
+    named = TurnId(asking.arguments) if asking.arguments else None
+    turn = named or await desk.store.last_turn(asking.scope.conversation, asking.scope.actor, asking.seq)
+    entries = () if turn is None else await desk.store.entries_of(turn)
+    first = entries[0].entry if entries else None
+    if first is None or first.workspace != asking.scope.workspace or not isinstance(first.action, MessageReceived):
+        return ()
+    heard = first.action.conversation == asking.scope.conversation or first.actor == asking.scope.actor
+    return entries if heard and first.action.kind == "message" else ()
 
 
 async def _why(asking: Asking, desk: Desk) -> Result:
-    entries = await _last(asking, desk)
+    entries = await asked_about(asking, desk)
     actions = [recorded.entry.action for recorded in entries]
     decision = next((action for action in actions if isinstance(action, RouteChosen)), None)
     if decision is None:
@@ -55,7 +73,7 @@ def _attempt(called: ModelCalled, answered: ModelAnswered, catalog: Catalog) -> 
 
 
 async def _receipt(asking: Asking, desk: Desk) -> Result:
-    entries = await _last(asking, desk)
+    entries = await asked_about(asking, desk)
     if not entries:
         return Result(NOTHING_YET)
     turn = entries[0].entry.turn
@@ -64,6 +82,7 @@ async def _receipt(asking: Asking, desk: Desk) -> Result:
     lines = [
         f"{recorded.entry.seq:>8}  {recorded.entry.action.name:<17} {recorded.hash.hex()[:32]}…" for recorded in entries
     ]
+    files = () if receipt is None else (File(f"{turn}.receipt", "text/plain", receipt),)
     return Result(
         "\n".join(
             [
@@ -77,7 +96,8 @@ async def _receipt(asking: Asking, desk: Desk) -> Result:
                 "",
                 *_standing(turn, receipt),
             ]
-        )
+        ),
+        files=files,
     )
 
 
@@ -100,5 +120,28 @@ def _standing(turn: str, receipt: bytes | None) -> list[str]:
     ]
 
 
-WHY = Command("why", "why", "says why this model gave the last answer", _why, no_arguments)
-RECEIPT = Command("receipt", "receipt", "shows what RoadChain recorded of the last answer", _receipt, no_arguments)
+async def _good(asking: Asking, desk: Desk) -> Result:
+    return await _judge(asking, desk, "good", "Noted, thank you: that answer was good.")
+
+
+async def _bad(asking: Asking, desk: Desk) -> Result:
+    return await _judge(asking, desk, "bad", "Noted, thank you: that answer was not good. `/again` asks once more.")
+
+
+async def _judge(asking: Asking, desk: Desk, verdict: Verdict, thanks: str) -> Result:
+    entries = await asked_about(asking, desk)
+    if not entries:
+        return Result(NOTHING_YET)
+    return Result(thanks, (FeedbackGiven(entries[0].entry.turn, verdict),))
+
+
+async def _again(asking: Asking, desk: Desk) -> Result:
+    """Where there was a question, the intake has asked it again, and this is not run."""
+    return Result("There is no question here that could be asked again.")
+
+
+WHY = Command("why", "why", "says why this model gave the last answer", _why, a_turn)
+RECEIPT = Command("receipt", "receipt", "shows what RoadChain recorded of the last answer", _receipt, a_turn)
+AGAIN = Command("again", "again", "asks your last question once more", _again, a_turn)
+GOOD = Command("good", "good", "says that the last answer was good", _good, a_turn, private=True)
+BAD = Command("bad", "bad", "says that the last answer was not good", _bad, a_turn, private=True)

@@ -27,4 +27,4 @@ async def _keys(asking: Asking, desk: Desk) -> Result:
     )
 
 
-KEYS = Command("keys", "keys", "shows whose keys answer you", _keys, no_arguments)
+KEYS = Command("keys", "keys", "shows whose keys answer you", _keys, no_arguments, private=True, home="Keys")

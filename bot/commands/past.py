@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.commands.base import Asking, Command, Desk, Result
-from bot.payloads import decode_asked
+from bot.payloads import decode_asked, decode_said
 from ledger.actions import MessageReceived, ReplyPrepared
 from ledger.store import Recorded
 
@@ -28,7 +28,7 @@ def _line(recorded: Recorded) -> str:
         case MessageReceived(kind="message"):
             return f"**You:** {ERASED_TEXT if body is None else decode_asked(body).text}"
         case ReplyPrepared(kind="answer" | "notice"):
-            return f"**CarPool:** {ERASED_TEXT if body is None else body.decode()}"
+            return f"**CarPool:** {ERASED_TEXT if body is None else decode_said(body).text}"
         case _:
             return ""
 

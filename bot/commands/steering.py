@@ -44,6 +44,11 @@ async def _stop(asking: Asking, desk: Desk) -> Result:
 
 
 MODEL = Command(
-    "model", "model [NAME | auto]", "shows the models, or chooses one for this conversation", _model, one_word
+    "model",
+    "model [NAME | auto]",
+    "shows the models, or chooses one for this conversation",
+    _model,
+    one_word,
+    home="Models",
 )
 STOP = Command("stop", "stop", "stops the answer that is being made", _stop, no_arguments)

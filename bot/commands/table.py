@@ -3,9 +3,10 @@
 import re
 
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
-from bot.commands.explaining import RECEIPT, WHY
+from bot.commands.explaining import AGAIN, BAD, GOOD, RECEIPT, WHY
 from bot.commands.keys import KEYS
 from bot.commands.past import HISTORY
+from bot.commands.settings import SETTINGS
 from bot.commands.steering import AUTOMATIC, MODEL, STOP
 from bot.lucidia.catalog import Catalog
 
@@ -19,7 +20,7 @@ async def _help(asking: Asking, desk: Desk) -> Result:
     wanted = asking.arguments.removeprefix("/").casefold()
     if (command := COMMANDS.get(wanted)) is not None:
         return Result(_line(command))
-    lines = [*(_line(command) for command in COMMANDS.values()), *ONLY_THERE.get(asking.platform, ())]
+    lines = [*(_line(command) for command in COMMANDS.values()), *ONLY_THERE.get(asking.address.platform, ())]
     first = (
         f"There is no command `/{wanted}`. What there is:"
         if wanted
@@ -34,7 +35,9 @@ def _line(command: Command) -> str:
 
 HELP = Command("help", "help [COMMAND]", "shows what I can be told", _help, no_arguments)
 
-COMMANDS = {command.name: command for command in (HELP, MODEL, WHY, RECEIPT, HISTORY, KEYS, STOP)}
+COMMANDS = {
+    command.name: command for command in (HELP, MODEL, WHY, RECEIPT, AGAIN, GOOD, BAD, HISTORY, KEYS, SETTINGS, STOP)
+}
 
 
 def recognise(text: str, *, bare: bool) -> str:
@@ -55,6 +58,12 @@ def recognise(text: str, *, bare: bool) -> str:
     if command is None or not (prefixed or (bare and command.bare(arguments))):
         return ""
     return f"{command.name} {arguments}".strip()
+
+
+def is_private(invocation: str) -> bool:
+    """Whether what this comes to is for the asker alone."""
+    command = COMMANDS.get(invocation.partition(" ")[0])
+    return command is not None and command.private
 
 
 def completions(text: str, catalog: Catalog) -> tuple[str, ...]:

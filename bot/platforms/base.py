@@ -217,6 +217,10 @@ class Door(Protocol):
 
     def conversation(self, address: Address) -> ConversationId: ...
 
+    async def knows(self, address: Address) -> bool:
+        """Whether CarPool was asked in this conversation before. Raises ``StoreFailed``."""
+        ...
+
     async def form(self, address: Address, standing: Standing, text: str) -> Form | None:
         """The form that this text asks for (``/keys add openai``); None where it asks for none. Raises ``StoreFailed``."""
         ...
@@ -271,6 +275,10 @@ class Screen(Protocol):
 
     async def tool(self, step: ToolStep) -> None: ...
 
+    async def discard(self) -> None:
+        """Nobody wants this answer any more (its question was deleted): take away what was shown of it. No ``send`` follows."""
+        ...
+
 
 class Platform(Protocol):
     @property
@@ -313,6 +321,9 @@ class Silent:
         return None
 
     async def tool(self, step: ToolStep) -> None:
+        return None
+
+    async def discard(self) -> None:
         return None
 
     @property

@@ -91,6 +91,9 @@ class _Live:
     async def begin(self) -> None:
         self._screen.think()
 
+    async def discard(self) -> None:
+        self._screen.settle()
+
     async def tool(self, step: ToolStep) -> None:
         if step.state == "running":
             self._screen.line(f"{step.title} …", dim=True)
@@ -236,7 +239,7 @@ async def converse(
 
 async def _ask(talk: Talk, platform: TerminalPlatform, session: Session, text: str) -> TurnOutcome:
     event_identity = f"{session.id}/{secrets.token_hex(8)}"
-    accepted = await talk.accept(Incoming(session.address, event_identity, text))
+    accepted = await talk.accept(Incoming(session.address, event_identity, text, standing="owner"))
     platform.expect(accepted.turn)
     with silent_keys(), _interrupts(lambda: talk.stop(accepted.conversation)):
         return await talk.ended(accepted.turn)

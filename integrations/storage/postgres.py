@@ -35,6 +35,7 @@ from ledger.store import (
     Recorded,
     Seal,
     Sealed,
+    SettingKept,
     TextsErased,
     TurnClosed,
     TurnOpened,
@@ -90,6 +91,8 @@ _MOVED = """
 SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND EXISTS (SELECT 1 FROM posting WHERE posting.seq = entry.seq AND n = 0)
 ORDER BY seq LIMIT $2
 """
+_SETTINGS = "SELECT name, value, conversation, person FROM setting WHERE workspace = $1 ORDER BY 1, 2, 3"
+
 _CALLS = """
 SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND action IN ('model.called', 'model.answered') ORDER BY seq LIMIT $2
 """
@@ -254,7 +257,8 @@ class PostgresStore:
     async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
         said = await self._recorded(
             "JOIN turn ON turn.turn = entry.turn AND turn.kind = 'message'"
-            " WHERE entry.conversation = $1 AND entry.seq < $2 AND action IN ('message.received', 'reply.prepared')"
+            " WHERE entry.conversation = $1 AND entry.seq < $2"
+            " AND action IN ('message.received', 'context.read', 'reply.prepared')"
             " ORDER BY entry.seq DESC LIMIT $3",
             conversation,
             before,
@@ -272,6 +276,10 @@ class PostgresStore:
     async def conversation(self, conversation: ConversationId) -> Conversation | None:
         row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = $1", conversation)
         return None if row is None else Conversation(conversation, row[0], row[1])
+
+    async def settings(self, workspace: WorkspaceId) -> tuple[SettingKept, ...]:
+        rows = await self._read(lambda: self._readers.fetch(_SETTINGS, workspace))
+        return tuple(SettingKept(workspace, *row) for row in rows)
 
     async def workspaces(self) -> tuple[WorkspaceId, ...]:
         rows = await self._read(lambda: self._readers.fetch("SELECT DISTINCT workspace FROM conversation ORDER BY 1"))

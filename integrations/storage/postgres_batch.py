@@ -40,7 +40,7 @@ _SUBTREE = "INSERT INTO subtree (level, number, hash) VALUES ($1, $2, $3)"
 
 _IN_HAND = "SELECT turn, lease_owner, not_before_us, attempts FROM turn WHERE state = 'open'"
 _PUT_IN_HAND = "UPDATE turn SET lease_owner = $2, not_before_us = $3, attempts = $4 WHERE turn = $1 AND state = 'open'"
-_PROJECTIONS = ("turn", "conversation", "account", "hold", "counter", "subtree")
+_PROJECTIONS = ("turn", "conversation", "setting", "account", "hold", "counter", "subtree")
 
 
 async def find(writer: Connection, wanted: Wanted) -> Found:

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from typing import TypeAlias, assert_never
 
 from integrations.storage.postgres_schema import Connection
-from ledger.store import Change, ConversationTouched, ModelPinned, OwnerId, TextsErased, TurnClosed, TurnOpened
+from ledger.store import (
+    Change,
+    ConversationTouched,
+    ModelPinned,
+    OwnerId,
+    SettingKept,
+    TextsErased,
+    TurnClosed,
+    TurnOpened,
+)
 
 Values: TypeAlias = tuple[str | int | None, ...]
 Touched: TypeAlias = tuple[str, str]
@@ -24,10 +33,15 @@ INSERT INTO conversation (conversation, workspace, platform, first_seq, last_seq
 ON CONFLICT (conversation) DO UPDATE SET last_seq = excluded.last_seq, turns = conversation.turns + 1
 """
 _PIN = "UPDATE conversation SET pinned_model = $2 WHERE conversation = $1"
+_SET = """
+INSERT INTO setting (workspace, name, conversation, person, value) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (workspace, name, conversation, person) DO UPDATE SET value = excluded.value
+"""
+_UNSET = "DELETE FROM setting WHERE (workspace, name, conversation, person) = ($1, $2, $3, $4)"
 
 NEVER_US = 2**63 - 1
 
-_WHOSE = {"person": "actor", "conversation": "conversation", "age": "workspace"}
+_WHOSE = {"person": "actor", "conversation": "conversation", "turn": "turn", "age": "workspace"}
 _FOUND = {
     scope: "WHERE payload.commitment = entry.commitment"
     f" AND entry.workspace = $1 AND entry.seq < $2 AND entry.mono < $3 AND entry.{column} = $4"
@@ -82,6 +96,10 @@ def _statement(change: Change, holder: OwnerId | None) -> tuple[str, Touched, Va
             return _TOUCH, ("conversation", conversation), (conversation, workspace, platform, seq)
         case ModelPinned(conversation, model):
             return _PIN, ("conversation", conversation), (conversation, model)
+        case SettingKept(workspace, setting, value, conversation, person):
+            key = (workspace, setting, conversation, person)
+            row = ("setting", " ".join(key))
+            return (_SET, row, (*key, value)) if value else (_UNSET, row, key)
         case TextsErased(scope=scope, subject=subject):
             statement = f"DELETE FROM payload USING entry {_FOUND[scope]}"  # noqa: S608  # names of ours
             return statement, ("payload", f"{scope} {subject}"), _erased_values(change)

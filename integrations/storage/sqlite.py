@@ -35,6 +35,7 @@ from ledger.store import (
     Recorded,
     Seal,
     Sealed,
+    SettingKept,
     TextsErased,
     TurnClosed,
     TurnOpened,
@@ -49,6 +50,10 @@ FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment
 
 _LAST_HERE = "SELECT turn FROM turn WHERE conversation = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
 _LAST_ANYWHERE = "SELECT turn FROM turn WHERE actor = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
+
+_SETTINGS = (
+    "SELECT name, value, conversation, person FROM setting WHERE workspace = ? ORDER BY name, conversation, person"
+)
 
 _CLAIM = """
 UPDATE turn SET lease_owner = :owner, attempts = attempts + 1
@@ -172,7 +177,7 @@ class SqliteStore:
     async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
         said = await self._recorded(
             "JOIN turn ON turn.turn = entry.turn AND turn.kind = 'message'"
-            " WHERE entry.conversation = ? AND entry.seq < ? AND action IN ('message.received', 'reply.prepared')"
+            " WHERE entry.conversation = ? AND entry.seq < ? AND action IN ('message.received', 'context.read', 'reply.prepared')"
             " ORDER BY entry.seq DESC LIMIT ?",
             conversation,
             before,
@@ -190,6 +195,12 @@ class SqliteStore:
     async def conversation(self, conversation: ConversationId) -> Conversation | None:
         row = await self._one("SELECT pinned_model, turns FROM conversation WHERE conversation = ?", conversation)
         return None if row is None else Conversation(conversation, str(row[0]), int(row[1]))
+
+    async def settings(self, workspace: WorkspaceId) -> tuple[SettingKept, ...]:
+        def read() -> tuple[SettingKept, ...]:
+            return tuple(SettingKept(workspace, *row) for row in self._reader.execute(_SETTINGS, (workspace,)))
+
+        return await self._read(read)
 
     async def workspaces(self) -> tuple[WorkspaceId, ...]:
         rows = await self._read(
@@ -310,7 +321,7 @@ class SqliteStore:
 
     def _replay(self) -> int:
         with transaction(database := self._writer):
-            for projection in ("turn", "conversation", "account", "hold", "counter", "subtree"):
+            for projection in ("turn", "conversation", "setting", "account", "hold", "counter", "subtree"):
                 database.execute(f"DELETE FROM {projection}")  # noqa: S608  # names of ours
             rebuilt = Replay()
             for leaf, digest in database.execute("SELECT leaf, hash FROM entry ORDER BY seq"):
@@ -404,6 +415,14 @@ def _apply(database: sqlite3.Connection, change: Change, holder: OwnerId | None)
             )
         case ModelPinned(conversation, model):
             database.execute("UPDATE conversation SET pinned_model = ? WHERE conversation = ?", (model, conversation))
+        case SettingKept(workspace, setting, value, conversation, person):
+            key = (workspace, setting, conversation, person)
+            database.execute("DELETE FROM setting WHERE (workspace, name, conversation, person) = (?, ?, ?, ?)", key)
+            if value:
+                database.execute(
+                    "INSERT INTO setting (workspace, name, conversation, person, value) VALUES (?, ?, ?, ?, ?)",
+                    (*key, value),
+                )
         case TextsErased():
             sqlite_texts.erase(database, change)
         case _:

@@ -7,7 +7,7 @@ from ledger.store import TextsErased
 
 NEVER_US = 2**63 - 1
 
-_WHOSE = {"person": "actor", "conversation": "conversation", "age": "workspace"}
+_WHOSE = {"person": "actor", "conversation": "conversation", "turn": "turn", "age": "workspace"}
 _FOUND = {
     scope: "FROM payload WHERE commitment IN (SELECT commitment FROM entry"  # noqa: S608  # names of ours
     f" WHERE commitment IS NOT NULL AND workspace = ? AND seq < ? AND mono < ? AND {column} = ?)"

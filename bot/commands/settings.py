@@ -1,0 +1,308 @@
+"""What the admins of a workspace set: how Lucidia chooses, what an answer may cost, who may ask, and where."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+
+from bot.commands.base import Asking, Command, Desk, Filling, FormOf, Result
+from bot.lucidia.catalog import Catalog
+from bot.lucidia.policy import AIMS, Policy
+from bot.platforms.base import Choice, Field, Form
+from bot.rules import ALLOWED, GIVEN_ROLES, OFF, Rules
+from ledger.actions import SettingChanged, SettingName
+from ledger.money import URC_PER_RC, Money, rc_text
+from ledger.pseudonyms import ConversationId
+
+BUDGET_RC_MAX = 1_000_000
+DEFAULT = "default"
+NOT_YOURS = "Only an admin of this workspace can change its settings."
+NOWHERE = ConversationId("")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Exception):
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """``read`` makes what is kept of what was typed (empty: as by default), or raises ``Refused``."""
+
+    name: str
+    kept_as: SettingName
+    values: str
+    about: str
+    read: Callable[[str, Catalog], str]
+    shown: Callable[[Rules, Policy], str]
+
+
+def _aim(text: str, catalog: Catalog) -> str:
+    if text not in AIMS:
+        raise Refused(f"The policy is one of {', '.join(AIMS)}.")
+    return text
+
+
+def _model(text: str, catalog: Catalog) -> str:
+    card = catalog.find(text)
+    if card is None:
+        raise Refused("No connected model has that name: `/model` lists them.")
+    return card.label
+
+
+def _providers(text: str, catalog: Catalog) -> str:
+    wanted = text.replace(",", " ").split()
+    known = {card.provider for card in catalog.cards}
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise Refused(f"`{missing[0]}` is not connected. Connected are {', '.join(sorted(known)) or 'none'}.")
+    return " ".join(sorted(set(wanted)))
+
+
+def _budget(text: str, catalog: Catalog) -> str:
+    try:
+        amount = Decimal(text.casefold().removesuffix("rc").strip())
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 < amount <= BUDGET_RC_MAX or amount * URC_PER_RC != int(amount * URC_PER_RC):
+        raise Refused(f"The budget is a number of RoadCoin above 0 and up to {BUDGET_RC_MAX:,}, such as 2.5.")
+    return str(int(amount * URC_PER_RC))
+
+
+def _guests(text: str, catalog: Catalog) -> str:
+    if text not in (ALLOWED, "refused"):
+        raise Refused("Guests are `allowed` or `refused`.")
+    return ALLOWED if text == ALLOWED else ""
+
+
+def _here(text: str, catalog: Catalog) -> str:
+    if text not in ("on", OFF):
+        raise Refused("CarPool is `on` or `off` in a channel.")
+    return OFF if text == OFF else ""
+
+
+SETTINGS_TABLE: Sequence[Setting] = (
+    Setting(
+        "policy", "policy", " | ".join(AIMS), "what decides among models", _aim, lambda rules, policy: f"{policy.aim}"
+    ),
+    Setting(
+        "model",
+        "model",
+        "NAME",
+        "the model that goes first",
+        _model,
+        lambda rules, policy: policy.pinned or "Lucidia chooses",
+    ),
+    Setting(
+        "providers",
+        "providers",
+        "NAME ...",
+        "which may be asked",
+        _providers,
+        lambda rules, policy: ", ".join(policy.providers) or "all that are connected",
+    ),
+    Setting(
+        "budget",
+        "answer_urc_max",
+        "RC",
+        "what one answer may cost",
+        _budget,
+        lambda rules, policy: "no limit" if policy.budget is None else rc_text(policy.budget),
+    ),
+    Setting(
+        "guests",
+        "guests",
+        "allowed | refused",
+        "whether guests and people of other organisations are answered",
+        _guests,
+        lambda rules, policy: ALLOWED if rules.guests_allowed else "refused",
+    ),
+)
+HERE = Setting("here", "here", "on | off", "whether I answer in this channel", _here, lambda rules, policy: "")
+_BY_NAME = {setting.name: setting for setting in (*SETTINGS_TABLE, HERE)}
+
+
+async def _settings(asking: Asking, desk: Desk) -> Result:
+    name, _, value = asking.arguments.partition(" ")
+    name, value = name.casefold(), value.strip()
+    if not name:
+        return Result(_listed(asking, desk))
+    if not asking.rules.may(asking.role, "settings"):
+        return Result(NOT_YOURS)
+    if name == "role":
+        return _role(asking, desk, value)
+    setting = _BY_NAME.get(name)
+    if setting is None or not value:
+        return Result(f"`/settings NAME VALUE`: there is no such setting, or no value.\n\n{_listed(asking, desk)}")
+    try:
+        change = await _change(setting, value, asking, desk)
+    except Refused as refused:
+        return Result(f"{refused.sentence} Nothing was changed.")
+    return Result(_said(setting, change, asking, desk), (change,))
+
+
+async def _change(setting: Setting, value: str, asking: Asking, desk: Desk) -> SettingChanged:
+    catalog = (await desk.connections.of(asking.scope)).catalog
+    kept = (
+        ""
+        if value.casefold() == DEFAULT
+        else setting.read(value if setting is _BY_NAME["model"] else value.casefold(), catalog)
+    )
+    return SettingChanged(setting.kept_as, kept, _channel(asking, desk) if setting is HERE else NOWHERE)
+
+
+def _channel(asking: Asking, desk: Desk) -> ConversationId:
+    address = asking.address
+    return desk.pseudonyms.conversation(address.platform, address.workspace, address.channel, "")
+
+
+def _said(setting: Setting, change: SettingChanged, asking: Asking, desk: Desk) -> str:
+    if setting is HERE:
+        return "I answer nobody in this channel any more." if change.value else "I answer in this channel."
+    rules = _with(asking.rules, change)
+    return f"From now on, {setting.about}: {setting.shown(rules, rules.policy(desk.policy))}."
+
+
+def _with(rules: Rules, change: SettingChanged) -> Rules:
+    match change.setting:
+        case "policy":
+            return replace(rules, aim=change.value)
+        case "model":
+            return replace(rules, model=change.value)
+        case "providers":
+            return replace(rules, providers=tuple(change.value.split()))  # type: ignore[arg-type]  # names, as they were kept
+        case "answer_urc_max":
+            return replace(rules, budget=Money(int(change.value)) if change.value else None)
+        case "guests":
+            return replace(rules, guests_allowed=change.value == ALLOWED)
+        case _:
+            return rules
+
+
+def _role(asking: Asking, desk: Desk, value: str) -> Result:
+    person, _, role = value.partition(" ")
+    person, role = person.lstrip("@"), role.strip().casefold().replace(" ", "_")
+    if not person or role not in (*GIVEN_ROLES, "none"):
+        return Result(
+            f"`/settings role PERSON ROLE`: the person by the id that {asking.address.platform.capitalize()} has for them, the "
+            f"role one of {', '.join(GIVEN_ROLES)}, or `none`. Nothing was changed."
+        )
+    return Result(*_given(asking, desk, person, role))
+
+
+def _given(asking: Asking, desk: Desk, person: str, role: str) -> tuple[str, tuple[SettingChanged, ...]]:
+    actor = desk.pseudonyms.actor(asking.address.platform, asking.address.workspace, person)
+    kept = "" if role == "none" else role
+    whose = (
+        f"`{person}` has no role of CarPool's own any more"
+        if not kept
+        else f"`{person}` is {role.replace('_', ' ')} here"
+    )
+    return f"{whose}.", (SettingChanged("role", kept, NOWHERE, actor),)
+
+
+def _listed(asking: Asking, desk: Desk) -> str:
+    policy = asking.rules.policy(desk.policy)
+    lines = [
+        f"- `{setting.name}` ({setting.values}), {setting.about}: **{setting.shown(asking.rules, policy)}**"
+        for setting in SETTINGS_TABLE
+    ]
+    here = "off" if _channel(asking, desk) in asking.rules.shut else "on"
+    lines.append(f"- `here` ({HERE.values}), {HERE.about}: **{here}**")
+    lines.append(f"- `role` (PERSON {' | '.join((*GIVEN_ROLES, 'none'))}), what a person may do here")
+    how = (
+        "`/settings NAME VALUE` changes one, `default` takes it back."
+        if asking.rules.may(asking.role, "settings")
+        else NOT_YOURS
+    )
+    return "\n".join([f"You are {asking.role.replace('_', ' ')} here. What is set:", "", *lines, "", how])
+
+
+async def _ask(asking: Asking, desk: Desk) -> Form | None:
+    """All of it at once, for admins; ``role`` has a form of its own, because it names a person."""
+    if not asking.rules.may(asking.role, "settings") or asking.arguments not in ("", "edit", "role"):
+        return None
+    if asking.arguments == "role":
+        roles = tuple(Choice(role, role.replace("_", " ")) for role in (*GIVEN_ROLES, "none"))
+        person = Field("person", "Person", "person")
+        return Form("settings", "Role of a person", (person, Field("role", "Role", "choice", choices=roles)))
+    if asking.arguments != "edit":
+        return None
+    rules = asking.rules
+    return Form(
+        "settings",
+        "Settings",
+        (
+            Field(
+                "policy", "Policy", "choice", "What decides among models.", rules.aim or desk.policy.aim, _choices(AIMS)
+            ),
+            Field("model", "Model", "line", "provider/model; empty: Lucidia chooses.", rules.model, optional=True),
+            Field(
+                "providers",
+                "Providers",
+                "line",
+                "Which may be asked; empty: all.",
+                " ".join(rules.providers),
+                optional=True,
+            ),
+            Field("budget", "Budget of an answer", "line", "In RC; empty: no limit.", _budget_of(rules), optional=True),
+            Field(
+                "guests",
+                "Guests",
+                "choice",
+                "And people of other organisations.",
+                ALLOWED if rules.guests_allowed else "refused",
+                _choices((ALLOWED, "refused")),
+            ),
+        ),
+    )
+
+
+def _budget_of(rules: Rules) -> str:
+    return "" if rules.budget is None else f"{Decimal(rules.budget) / URC_PER_RC:f}"
+
+
+def _choices(values: Sequence[str]) -> tuple[Choice, ...]:
+    return tuple(Choice(value, value) for value in values)
+
+
+async def _fill(asking: Asking, desk: Desk, values: Mapping[str, str]) -> Filling:
+    if not asking.rules.may(asking.role, "settings"):
+        return Filling(NOT_YOURS)
+    if "person" in values:
+        if values.get("role", "") not in (*GIVEN_ROLES, "none"):
+            return Filling("", errors={"role": "Choose one of the roles."})
+        return Filling(*_given(asking, desk, values["person"], values["role"]))
+    changes: list[SettingChanged] = []
+    errors: dict[str, str] = {}
+    for setting in SETTINGS_TABLE:
+        try:
+            change = await _change(setting, values.get(setting.name, "").strip() or DEFAULT, asking, desk)
+        except Refused as refused:
+            errors[setting.name] = refused.sentence
+            continue
+        if _with(asking.rules, change) != asking.rules:
+            changes.append(change)
+    if errors:
+        return Filling("", errors=errors)
+    said = [_said(_named(change), change, asking, desk) for change in changes]
+    return Filling(" ".join(said) or "Nothing was changed.", tuple(changes))
+
+
+def _named(change: SettingChanged) -> Setting:
+    return next(setting for setting in SETTINGS_TABLE if setting.kept_as == change.setting)
+
+
+def _is_setting(arguments: str) -> bool:
+    return not arguments or arguments.partition(" ")[0] in (*_BY_NAME, "role", "edit")
+
+
+SETTINGS = Command(
+    "settings",
+    "settings [NAME VALUE]",
+    "shows what is set for this workspace, or sets it",
+    _settings,
+    _is_setting,
+    private=True,
+    form=FormOf(_ask, _fill),
+    home="Settings",
+)

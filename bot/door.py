@@ -1,0 +1,88 @@
+"""The way in for platforms: messages go to the intake; forms and a person's own page are served here."""
+
+from bot.commands.base import Asking, Filling
+from bot.commands.table import COMMANDS, recognise, run_command
+from bot.intake import Intake
+from bot.platforms.base import Accepted, Address, Filled, Form, Incoming, Section, Standing, Taken
+from bot.rules import rules_of
+from bot.turn import House
+from ledger.actions import CommandRun
+from ledger.entry import Draft, Scope
+from ledger.pseudonyms import ConversationId
+
+NOT_KNOWN = "This form is of another version of CarPool. Open it again."
+ALREADY = "This was taken already."
+NOBODYS_TURN = ""
+
+
+class HouseDoor:
+    """Fits ``bot.platforms.base.Door``."""
+
+    def __init__(self, intake: Intake, house: House) -> None:
+        self._intake = intake
+        self._house = house
+
+    async def accept(self, incoming: Incoming) -> Accepted:
+        return await self._intake.accept(incoming)
+
+    async def amend(self, incoming: Incoming, edit: str) -> None:
+        await self._intake.amend(incoming, edit)
+
+    async def withdraw(self, address: Address, event_identity: str) -> None:
+        await self._intake.withdraw(address, event_identity)
+
+    def stop(self, conversation: ConversationId) -> int:
+        return self._intake.stop(conversation)
+
+    def conversation(self, address: Address) -> ConversationId:
+        return self._intake.conversation(address)
+
+    async def knows(self, address: Address) -> bool:
+        return await self._intake.knows(address)
+
+    async def form(self, address: Address, standing: Standing, text: str) -> Form | None:
+        name, _, arguments = recognise(text, bare=True).partition(" ")
+        command = COMMANDS.get(name)
+        if command is None or command.form is None:
+            return None
+        scope = self._intake.scope(address, NOBODYS_TURN)
+        return await command.form.ask(await self._asking(scope, arguments, address, standing), self._house.desk)
+
+    async def fill(self, filled: Filled) -> Taken:
+        command = COMMANDS.get(filled.form)
+        if command is None or command.form is None:
+            return Taken(NOT_KNOWN, {})
+        scope = self._intake.scope(filled.address, f"form/{filled.event_identity}")
+        roadchain = self._house.roadchain
+        (begun,) = await roadchain.append(Draft(CommandRun(command.name), scope, f"{scope.turn}/{CommandRun.name}/1"))
+        if not begun.fresh:
+            return Taken(ALREADY, {})
+        asking = await self._asking(scope, "", filled.address, filled.standing)
+        filling = await command.form.fill(asking, self._house.desk, filled.values)
+        await self._record(scope, filling)
+        return Taken(filling.text, filling.errors)
+
+    async def home(self, address: Address, standing: Standing) -> tuple[Section, ...]:
+        asking = await self._asking(self._intake.scope(address, NOBODYS_TURN), "", address, standing)
+        if not asking.rules.may(asking.role, "ask"):
+            return (Section("CarPool", "An admin of this workspace has not let you in: guests are refused here."),)
+        sections: list[Section] = []
+        for command in COMMANDS.values():
+            if command.home:
+                result = await run_command(command.name, asking, self._house.desk)
+                sections.append(Section(command.home, result.text, result.buttons))
+        return tuple(sections)
+
+    async def _asking(self, scope: Scope, arguments: str, address: Address, standing: Standing) -> Asking:
+        store = self._house.desk.store
+        rules = rules_of(await store.settings(scope.workspace))
+        seq = (await store.head()).size
+        return Asking(scope, seq, arguments, address, rules.role(standing, scope.actor), rules)
+
+    async def _record(self, scope: Scope, filling: Filling) -> None:
+        drafts = [
+            Draft(change, scope, f"{scope.turn}/{change.name}/{number}")
+            for number, change in enumerate(filling.changes, start=1)
+        ]
+        if drafts:
+            await self._house.roadchain.append(*drafts)

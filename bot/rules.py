@@ -1,0 +1,105 @@
+"""Who may do what in a workspace, and what its admins have set. Pure: what is set comes from the entries that set it.
+
+A person's role is what the platform says of them, or what an admin here gave them, whichever is more. Guests and people of other
+organisations may do nothing until an admin lets them in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, get_args
+
+from adapters.messages import ProviderName
+from bot.lucidia.policy import AIMS, Policy
+from bot.platforms.base import Standing
+from ledger.actions import Refusal
+from ledger.money import Money
+from ledger.pseudonyms import ActorId, ConversationId
+from ledger.store import SettingKept
+
+Role: TypeAlias = Literal["owner", "admin", "billing_admin", "member", "guest", "outsider"]
+Right: TypeAlias = Literal["ask", "own_keys", "workspace_keys", "settings", "billing", "roles"]
+GivenRole: TypeAlias = Literal["admin", "billing_admin", "member"]
+
+GIVEN_ROLES: tuple[GivenRole, ...] = get_args(GivenRole)
+"""What an admin can give. That somebody owns the workspace, or is its guest, only the platform knows."""
+
+ALLOWED = "allowed"
+OFF = "off"
+
+_RIGHTS: Mapping[Role, frozenset[Right]] = {
+    "owner": frozenset(get_args(Right)),
+    "admin": frozenset({"ask", "own_keys", "workspace_keys", "settings", "roles"}),
+    "billing_admin": frozenset({"ask", "own_keys", "billing"}),
+    "member": frozenset({"ask", "own_keys"}),
+    "guest": frozenset(),
+    "outsider": frozenset(),
+}
+_RANK: Sequence[Role] = ("outsider", "guest", "member", "billing_admin", "admin", "owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a workspace has set. ``shut`` are the channels in which CarPool does not answer, ``roles`` what people were given."""
+
+    aim: str = ""
+    model: str = ""
+    providers: tuple[ProviderName, ...] = ()
+    budget: Money | None = None
+    guests_allowed: bool = False
+    shut: frozenset[ConversationId] = frozenset()
+    roles: Mapping[ActorId, Role] = field(default_factory=dict)
+
+    def policy(self, default: Policy) -> Policy:
+        """``default`` as the workspace wants it. What the operator forbids, no workspace allows."""
+        allowed = default.providers
+        if self.providers:
+            allowed = tuple(name for name in self.providers if not default.providers or name in default.providers)
+            # None of those that the workspace wants may be asked: then no provider is.
+            allowed = allowed or (ProviderName(OFF),)
+        budgets = [budget for budget in (self.budget, default.budget) if budget is not None]
+        aim = next((aim for aim in AIMS if aim == self.aim), default.aim)
+        return replace(
+            default,
+            aim=aim,
+            pinned=self.model or default.pinned,
+            providers=allowed,
+            budget=min(budgets) if budgets else None,
+        )
+
+    def refusal(self, role: Role, channel: ConversationId) -> Refusal:
+        """Why a person is not answered here; empty where they are."""
+        if not self.may(role, "ask"):
+            return "not_allowed"
+        return "not_here" if channel in self.shut else ""
+
+    def role(self, standing: Standing, actor: ActorId) -> Role:
+        given = self.roles.get(actor, "outsider")
+        return max(standing, given, key=_RANK.index)
+
+    def may(self, role: Role, right: Right) -> bool:
+        return right in _RIGHTS[role] or (right == "ask" and self.guests_allowed)
+
+
+def rules_of(settings: Sequence[SettingKept]) -> Rules:
+    rules = Rules()
+    shut: set[ConversationId] = set()
+    roles: dict[ActorId, Role] = {}
+    for kept in settings:
+        match kept.setting:
+            case "policy":
+                rules = replace(rules, aim=kept.value)
+            case "model":
+                rules = replace(rules, model=kept.value)
+            case "providers":
+                rules = replace(rules, providers=tuple(map(ProviderName, kept.value.split())))
+            case "answer_urc_max":
+                rules = replace(rules, budget=Money(int(kept.value)))
+            case "guests":
+                rules = replace(rules, guests_allowed=kept.value == ALLOWED)
+            case "here":
+                shut |= {kept.conversation} if kept.value == OFF else set()
+            case "role":
+                for role in GIVEN_ROLES:
+                    if role == kept.value:
+                        roles[kept.person] = role
+    return replace(rules, shut=frozenset(shut), roles=roles)
