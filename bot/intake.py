@@ -134,7 +134,10 @@ class Intake:
         scope = self.scope(address, event_identity)
         if await self._asked(scope.turn) is None:
             return
-        await self._withdrawn(scope, "deleted")
+        if await self._withdrawn(scope, "deleted"):
+            return  # the turn ends by itself, and takes its texts with it
+        if scope.turn in self._running:
+            await self.ended(scope.turn)  # the reply that is on its way stands among them
         erased = PayloadErased("turn", scope.turn)
         await self._house.roadchain.append(Draft(erased, scope, f"{scope.turn}/{erased.name}"))
 

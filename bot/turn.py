@@ -31,6 +31,7 @@ from ledger.actions import (
     ContextRead,
     ModelAnswered,
     ModelCalled,
+    PayloadErased,
     ReplyPrepared,
     ReplySent,
     RouteChosen,
@@ -131,9 +132,9 @@ async def run_turn(claimed: OpenTurn, house: House, signs: Signs) -> TurnOutcome
             case "deliver_reply":
                 story = await _deliver(story, run)
             case "finish":
-                if story.withdrawn:
-                    await run.screen.discard()
-                story = await _record(story, run, (_finished(story), None))
+                story = await (
+                    _discard(story, run) if story.withdrawn else _record(story, run, (_finished(story), None))
+                )
             case "done":
                 if story.outcome is None:
                     raise AssertionError("a turn that is done has an outcome")
@@ -246,7 +247,8 @@ async def _call_model(story: Story, run: Run) -> Story:
     # Where this is the answer, it and the reply made of it are one durable step: no answer without its outbox.
     ahead = after(story, Fact(answered[0], -1, answered[1], False))
     limits = run.house.limits
-    if next_step(ahead, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max) == "prepare_reply":
+    step = next_step(ahead, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max)
+    if step == "prepare_reply" and not run.signs.withdrawn.is_set():
         return await _record(story, run, answered, _prepared(ahead, run))
     return await _record(story, run, answered)
 
@@ -310,6 +312,13 @@ async def _deliver(story: Story, run: Run) -> Story:
     sent = (ReplySent(part, found=presence == "there"), None)
     # The last two entries are one durable step: after the reply nothing is left to do.
     return await _record(story, run, sent, (_finished(story), None))
+
+
+async def _discard(story: Story, run: Run) -> Story:
+    """Nobody wants an answer any more: what was shown of it goes, and the texts with it."""
+    await run.screen.discard()
+    erased = PayloadErased("turn", story.scope.turn)
+    return await _record(story, run, (_finished(story), None), (erased, None))
 
 
 def _prepared(story: Story, run: Run) -> tuple[ReplyPrepared, bytes]:

@@ -101,7 +101,11 @@ def no_arguments(arguments: str) -> bool:
 
 def a_turn(arguments: str) -> bool:
     """No arguments, or a turn's reference."""
-    return not arguments or (arguments.startswith("t-") and one_word(arguments))
+    return not arguments or names_a_turn(arguments)
+
+
+def names_a_turn(arguments: str) -> bool:
+    return arguments.startswith("t-") and one_word(arguments)
 
 
 def one_word(arguments: str) -> bool:

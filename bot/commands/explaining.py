@@ -1,7 +1,7 @@
 """Commands that explain the last answer: why this model, and what is recorded of it."""
 
 from adapters.messages import File
-from bot.commands.base import Asking, Command, Desk, Result, a_turn
+from bot.commands.base import Asking, Command, Desk, Result, a_turn, names_a_turn
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.costs import cost_of_call
 from ledger.actions import (
@@ -143,5 +143,5 @@ async def _again(asking: Asking, desk: Desk) -> Result:
 WHY = Command("why", "why", "says why this model gave the last answer", _why, a_turn)
 RECEIPT = Command("receipt", "receipt", "shows what RoadChain recorded of the last answer", _receipt, a_turn)
 AGAIN = Command("again", "again", "asks your last question once more", _again, a_turn)
-GOOD = Command("good", "good", "says that the last answer was good", _good, a_turn, private=True)
-BAD = Command("bad", "bad", "says that the last answer was not good", _bad, a_turn, private=True)
+GOOD = Command("good", "good", "says that the last answer was good", _good, names_a_turn, private=True)
+BAD = Command("bad", "bad", "says that the last answer was not good", _bad, names_a_turn, private=True)

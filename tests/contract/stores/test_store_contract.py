@@ -7,11 +7,14 @@ import pytest
 
 from ledger.actions import (
     Action,
+    ContextRead,
     MessageReceived,
     ModelAnswered,
     ModelCalled,
+    PayloadErased,
     ReplyPrepared,
     SettingChanged,
+    SettingName,
     TurnFinished,
     TurnKind,
 )
@@ -21,7 +24,7 @@ from ledger.entry import HOUSE, Draft, Scope
 from ledger.errors import InvalidEntry, KeyReused
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
-from ledger.store import Conversation, OwnerId, Sealed, Store
+from ledger.store import Conversation, OwnerId, Sealed, SettingKept, Store
 from tests.stores import AnyStore, Opens
 
 W = WorkspaceId("w")
@@ -312,3 +315,52 @@ async def test_a_batch_that_opens_and_ends_turns_again_and_again_is_projected_in
     await store.replay()
     assert [await store.conversation(ConversationId(f"c{number}")) for number in range(3)] == before
     assert await store.open_turns(W) == 1
+
+
+def setting(name: SettingName, value: str, conversation: str = "", person: str = "") -> Action:
+    return SettingChanged(name, value, ConversationId(conversation), ActorId(person))
+
+
+async def test_the_last_of_each_setting_is_kept_until_it_is_taken_back(store: Store) -> None:
+    changes = [
+        setting("policy", "best"),
+        setting("here", "off", "c1"),
+        setting("role", "admin", person="a1"),
+        setting("policy", "cheapest"),
+        setting("here", "", "c1"),
+        setting("role", "member", person="a2"),
+    ]
+    drafts = [Draft(change, scope(""), f"s{number}") for number, change in enumerate(changes)]
+    await append(store, *drafts)
+    kept = (
+        SettingKept(W, "policy", "cheapest", ConversationId(""), ActorId("")),
+        SettingKept(W, "role", "admin", ConversationId(""), ActorId("a1")),
+        SettingKept(W, "role", "member", ConversationId(""), ActorId("a2")),
+    )
+    assert await store.settings(W) == kept
+    assert await store.settings(WorkspaceId("another")) == ()
+    await store.replay()
+    assert await store.settings(W) == kept
+
+
+async def test_settings_that_change_in_one_batch_end_as_the_last_says(store: Store) -> None:
+    async with RoadChain(store) as roadchain:
+        await roadchain.append(
+            Draft(setting("guests", "allowed"), scope(""), "1"),
+            Draft(setting("guests", ""), scope(""), "2"),
+            Draft(setting("guests", "allowed"), scope(""), "3"),
+        )
+    assert [kept.value for kept in await store.settings(W)] == ["allowed"]
+
+
+async def test_what_was_read_of_a_thread_belongs_to_what_was_said(store: Store) -> None:
+    await append(store, received("t1"), then("t1", ContextRead(2, 0, 0), b"read"), then("t1", TurnFinished("answered")))
+    said = await store.said_in(ConversationId("c"), 100, 10)
+    assert [recorded.body for recorded in said] == [b"asked t1", b"read"]
+
+
+async def test_the_texts_of_one_turn_can_be_erased_alone(store: Store) -> None:
+    await append(store, received("t1"), received("t2"))
+    await append(store, then("t1", PayloadErased("turn", "t1")))
+    bodies = [recorded.body for recorded in await store.entries(-1, 10)]
+    assert bodies == [None, b"asked t2", None]
