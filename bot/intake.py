@@ -114,8 +114,9 @@ class Intake:
         try:
             if turn not in self._running:
                 journal = await self._house.desk.store.entries_of(turn)
-                if journal and isinstance(last := journal[-1].entry.action, TurnFinished):
-                    return last.outcome
+                for recorded in reversed(journal):
+                    if isinstance(last := recorded.entry.action, TurnFinished):
+                        return last.outcome
             return await asyncio.shield(waiting)
         finally:
             self._waiting.pop(turn, None)

@@ -318,7 +318,7 @@ async def _discard(story: Story, run: Run) -> Story:
     """Nobody wants an answer any more: what was shown of it goes, and the texts with it."""
     await run.screen.discard()
     erased = PayloadErased("turn", story.scope.turn)
-    return await _record(story, run, (_finished(story), None), (erased, None))
+    return await _record(story, run, (erased, None), (_finished(story), None))
 
 
 def _prepared(story: Story, run: Run) -> tuple[ReplyPrepared, bytes]:

@@ -185,7 +185,7 @@ async def test_a_deleted_question_is_answered_no_more_and_its_text_is_gone(tmp_p
         assert platform.sent == []
         assert platform.screens[accepted.turn].discarded
         assert all(recorded.body is None for recorded in await opened.store.entries_of(accepted.turn))
-        assert (await opened.journal(accepted.turn))[-2:] == ["turn.finished", "payload.erased"]
+        assert (await opened.journal(accepted.turn))[-2:] == ["payload.erased", "turn.finished"]
 
 
 async def test_a_question_deleted_after_its_answer_loses_its_text_and_nothing_else(tmp_path: Path) -> None:
@@ -195,6 +195,7 @@ async def test_a_question_deleted_after_its_answer_loses_its_text_and_nothing_el
         await opened.door.withdraw(ME, "1")
         await opened.door.withdraw(ME, "1")
         await opened.door.withdraw(ME, "never said")
+        assert await opened.intake.ended(turn) == "answered"
         assert "message.withdrawn" not in await opened.journal(turn)
         assert (await opened.store.entries_of(turn))[0].body is None
         assert platform.texts == ["Hello."]
