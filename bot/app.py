@@ -29,7 +29,7 @@ from bot.lucidia.watch import Watch
 from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
-from bot.turn import House
+from bot.run import House
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX

@@ -5,7 +5,7 @@ from bot.commands.table import COMMANDS, recognise, run_command
 from bot.intake import Intake
 from bot.platforms.base import Accepted, Address, Filled, Form, Incoming, Section, Standing, Taken
 from bot.rules import rules_of
-from bot.turn import House
+from bot.run import House
 from ledger.actions import CommandRun
 from ledger.entry import Draft, Scope
 from ledger.pseudonyms import ConversationId

@@ -1,20 +1,24 @@
 """The way in: accept messages durably, hand open turns to workers, stop them, give back what could not be finished."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from adapters.messages import File, Image
+from bot.approvals import undecided
 from bot.commands.explaining import AGAIN
 from bot.commands.table import recognise
 from bot.errors import Trouble, explain
 from bot.payloads import Asked, decode_asked, encode_asked
 from bot.platforms.base import Accepted, Address, Incoming, PlatformError
 from bot.rules import rules_of
-from bot.turn import House, Signs, TakenOver, apologise, give_up, run_turn
+from bot.run import House, Signs, Suspended, TakenOver, draft_of
+from bot.turn import apologise, give_up, run_turn
 from ledger.actions import (
+    ApprovalRefused,
     MessageReceived,
     MessageWithdrawn,
     PayloadErased,
@@ -35,6 +39,8 @@ POLL_S = 2.0
 """How often open turns are looked for without being told: what another process accepted, or left behind when it died."""
 
 BACKOFF_S_MAX = 60.0
+
+Ending: TypeAlias = TurnOutcome | Literal["suspended"]
 
 NEWEST = 2**62
 """Above every ``seq``."""
@@ -61,7 +67,7 @@ class Intake:
         self._closing = False
         self._running: dict[TurnId, _Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: dict[TurnId, asyncio.Future[TurnOutcome]] = {}
+        self._waiting: dict[TurnId, asyncio.Future[Ending]] = {}
         self._dispatcher: asyncio.Task[None] | None = None
         self.failed = asyncio.Event()
         """Set when nothing can be recorded any more: the process should end, and start again from disk."""
@@ -97,6 +103,8 @@ class Intake:
                 incoming, invocation = again, ""
         # Only what a model is asked waits its turn in the conversation; a refusal or a command is answered at once.
         kind: TurnKind = "command" if invocation or refusal else "message"
+        if kind == "message" and self._house.toolbox.changes_something:
+            await self._supersede(scope)
         received = MessageReceived(address.platform, scope.conversation, kind, refusal)
         unread = not invocation and incoming.in_thread and await self._is_new(scope.conversation)
         payload = encode_asked(incoming, invocation, refusal not in NOT_KEPT, unread)
@@ -108,8 +116,11 @@ class Intake:
         self._wake.set()
         return Accepted(scope.turn, scope.conversation, receipt.fresh)
 
-    async def ended(self, turn: TurnId) -> TurnOutcome:
-        """Wait until a turn that this process accepted has ended. Raises ``StoreFailed`` where it cannot end any more."""
+    async def ended(self, turn: TurnId) -> Ending:
+        """Wait until a turn that this process accepted has ended, or waits for a person to decide.
+
+        Raises ``StoreFailed`` where it cannot end any more.
+        """
         waiting = self._waiting.setdefault(turn, asyncio.get_running_loop().create_future())
         try:
             if turn not in self._running:
@@ -117,6 +128,8 @@ class Intake:
                 for recorded in reversed(journal):
                     if isinstance(last := recorded.entry.action, TurnFinished):
                         return last.outcome
+                if undecided(recorded.entry.action for recorded in journal):
+                    return "suspended"
             return await asyncio.shield(waiting)
         finally:
             self._waiting.pop(turn, None)
@@ -270,12 +283,14 @@ class Intake:
         if outcome is not None and (waiting := self._waiting.get(claimed.turn)) and not waiting.done():
             waiting.set_result(outcome)
 
-    async def _run(self, claimed: OpenTurn, running: _Running) -> TurnOutcome | None:
+    async def _run(self, claimed: OpenTurn, running: _Running) -> Ending | None:
         """The outcome, or None where the turn stays open or belongs to another process now."""
         try:
             return await run_turn(claimed, self._house, running.signs)
         except StoreFailed:
             raise
+        except Suspended as suspended:
+            return await self._suspend(claimed, suspended)
         except TakenOver:
             log.warning("turn is worked on elsewhere", extra={"turn": claimed.turn})
             return None
@@ -296,7 +311,34 @@ class Intake:
         asyncio.get_running_loop().call_later(wait_s, self._wake.set)
         return None
 
-    async def _apologise(self, claimed: OpenTurn, running: _Running) -> TurnOutcome | None:
+    async def _suspend(self, claimed: OpenTurn, suspended: Suspended) -> Ending | None:
+        """Let go of a turn that waits for a decision. One that came just now must not be slept through."""
+        store = self._house.desk.store
+        await store.release(claimed.turn, suspended.until_us)
+        left_s = max(0.0, (suspended.until_us - self._clock()) / 1_000_000)
+        asyncio.get_running_loop().call_later(left_s, self._wake.set)
+        waiting = undecided(recorded.entry.action for recorded in await store.entries_of(claimed.turn))
+        if suspended.numbers <= {asked.number for asked in waiting}:
+            return "suspended"
+        await store.release(claimed.turn, 0)
+        return None
+
+    async def _supersede(self, scope: Scope) -> None:
+        """Whoever writes something else instead of deciding has not approved."""
+        store = self._house.desk.store
+        turn = await store.last_turn(scope.conversation, scope.actor, NEWEST)
+        entries = () if turn is None or turn == scope.turn else await store.entries_of(turn)
+        first = entries[0].entry if entries else None
+        if first is None or first.actor != scope.actor or not isinstance(first.action, MessageReceived):
+            return
+        if first.action.conversation != scope.conversation:
+            return
+        about = replace(scope, turn=first.turn)
+        for asked in undecided(recorded.entry.action for recorded in entries):
+            with contextlib.suppress(KeyReused):
+                await self._house.roadchain.append(draft_of(about, ApprovalRefused(asked.number, "superseded"), None))
+
+    async def _apologise(self, claimed: OpenTurn, running: _Running) -> Ending | None:
         """Say that it failed. What is prepared already is delivered instead; if that fails too, it is put off."""
         sentence = explain(Trouble("internal"), claimed.turn, self._house.limits)
         try:

@@ -24,6 +24,8 @@ class Limits:
     attachment_bytes_max: int = 10_000_000
     attachments_max: int = 10
     overheard_messages_max: int = 50
+    approval_s: int = 900
+    tool_calls_max: int = 32
 
 
 ABOUT: Mapping[str, str] = {
@@ -45,5 +47,7 @@ ABOUT: Mapping[str, str] = {
     "attachment_bytes_max": "how long a file may be that is sent along",
     "attachments_max": "how many files of one message are read",
     "overheard_messages_max": "how much of a thread is read when CarPool is asked in it for the first time",
+    "approval_s": "how long a person's approval of a tool is waited for",
+    "tool_calls_max": "how many tools a model may use for one answer",
 }
 """What each is, for whoever sets it."""

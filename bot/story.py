@@ -12,6 +12,11 @@ from adapters.messages import Message, ToolCall, ToolResult
 from bot.payloads import ERASED, Asked, Said, decode_asked, decode_message, decode_said
 from ledger.actions import (
     Action,
+    ApprovalAsked,
+    ApprovalExpired,
+    ApprovalGiven,
+    ApprovalRefused,
+    ApprovalShown,
     Candidate,
     CommandRun,
     ContextRead,
@@ -73,6 +78,20 @@ class ToolUse:
     result: ToolResult | None = None
 
 
+Decision: TypeAlias = Literal["", "given", "refused", "superseded", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A question to a person. ``decision`` is empty while they think. ``inherited``: whether it was shown is to be looked for."""
+
+    asked: ApprovalAsked
+    said: Said
+    inherited: bool
+    shown: bool = False
+    decision: Decision = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     action: ReplyPrepared
@@ -106,6 +125,7 @@ class Story:
     route: RouteChosen | None = None
     attempts: tuple[Attempt, ...] = ()
     tools: tuple[ToolUse, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     reply: Prepared | None = None
     outcome: TurnOutcome | None = None
 
@@ -143,6 +163,15 @@ class Story:
             if last is None
             else tuple(call for call in last.tool_calls if (last.called.attempt, call.id) not in answered)
         )
+
+    def use_of(self, call: ToolCall) -> ToolUse | None:
+        """What became of a call of the last round; None while it was not begun."""
+        round_ = self.attempts[-1].called.attempt
+        return next((use for use in self.tools if (use.called.round, use.called.call) == (round_, call.id)), None)
+
+    def approval_of(self, call: ToolCall) -> Approval | None:
+        round_ = self.attempts[-1].called.attempt
+        return next((one for one in self.approvals if (one.asked.round, one.asked.call) == (round_, call.id)), None)
 
     def results_of(self, attempt: Attempt) -> tuple[ToolResult, ...]:
         return tuple(
@@ -254,6 +283,17 @@ def after(story: Story, fact: Fact) -> Story:
                     for use in story.tools
                 ),
             )
+        case ApprovalAsked() as question:
+            shown = Said("") if body is None else decode_said(body)
+            return replace(story, approvals=(*story.approvals, Approval(question, shown, fact.inherited)))
+        case ApprovalShown(number=number):
+            return _approval(story, number, shown=True)
+        case ApprovalGiven(number=number):
+            return _approval(story, number, decision="given")
+        case ApprovalRefused(number=number, cause=cause):
+            return _approval(story, number, decision="refused" if cause == "person" else "superseded")
+        case ApprovalExpired(number=number):
+            return _approval(story, number, decision="expired")
         case ReplyPrepared() as prepared:
             return replace(story, reply=Prepared(prepared, decode_said(body or b""), fact.inherited))
         case ReplySent(part=part) if story.reply is not None and story.reply.action.part == part:
@@ -262,3 +302,13 @@ def after(story: Story, fact: Fact) -> Story:
             return replace(story, outcome=outcome)
         case _:
             return story
+
+
+def _approval(story: Story, number: int, *, shown: bool | None = None, decision: Decision = "") -> Story:
+    approvals = tuple(
+        replace(one, shown=one.shown if shown is None else shown, decision=decision or one.decision)
+        if one.asked.number == number
+        else one
+        for one in story.approvals
+    )
+    return replace(story, approvals=approvals)

@@ -1,31 +1,30 @@
 """run_turn(): the whole story of one message, top to bottom."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from adapters.absent import AbsentAdapter
 from adapters.base import ChatRequest, Patience
-from adapters.messages import File, Image, Message, ModelName, Part, ProviderName, Text, ToolCall, ToolResult
-from bot.agents.memory import compose, fit, recall
+from adapters.messages import File, Image, Message, ModelName, Part, ProviderName, Text
+from bot.agents.memory import compose, fit
 from bot.agents.registry import CARPOOL
-from bot.commands.base import Asking, Desk
+from bot.commands.base import Asking, Decided
 from bot.commands.table import run_command
-from bot.limits import Limits
 from bot.listening import Heard, listen
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
 from bot.payloads import Said, encode_message, encode_said
-from bot.platforms.base import Attached, Overheard, Platform, PlatformError, Screen, ToolStep
+from bot.platforms.base import Attached, Overheard, PlatformError
 from bot.reply import compose_reply, footer_of, maybe_delivered
-from bot.rules import Rules, rules_of
+from bot.run import House, Past, Run, Signs, draft_of, record, rules_in
 from bot.story import Fact, Story, after, next_step, tell
 from bot.tokens import tokens_in
-from integrations.tools.base import Toolbox
+from bot.tool_use import use_tools
 from ledger.actions import (
-    Action,
     Candidate,
     CommandRun,
     ContextRead,
@@ -35,71 +34,12 @@ from ledger.actions import (
     ReplyPrepared,
     ReplySent,
     RouteChosen,
-    ToolAnswered,
-    ToolCalled,
     TurnFinished,
     TurnOutcome,
 )
-from ledger.entry import Draft, Scope
-from ledger.roadchain import RoadChain
+from ledger.entry import Scope
+from ledger.errors import KeyReused
 from ledger.store import OpenTurn, Recorded
-
-
-class TakenOver(Exception):
-    """An entry of this turn stood already: another process is at work on it, and this one leaves it alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What a turn works with. Nothing in here knows of a turn."""
-
-    roadchain: RoadChain
-    desk: Desk
-    platforms: Mapping[str, Platform]
-    toolbox: Toolbox
-    limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of a turn in this process. ``deadline_s`` on the event loop's clock. ``signs`` is what it is told meanwhile."""
-
-    house: House
-    platform: Platform
-    signs: "Signs"
-    deadline_s: float
-    past: "Past"
-    screen: Screen
-
-
-@dataclass(frozen=True, slots=True)
-class Signs:
-    """What a turn under way is told: ``stop`` where the person has had enough of the answer; ``withdrawn`` where the question
-    itself is gone, and nothing is posted any more."""
-
-    stop: asyncio.Event
-    withdrawn: asyncio.Event
-
-    @classmethod
-    def none(cls) -> "Signs":
-        return cls(asyncio.Event(), asyncio.Event())
-
-    def withdraw(self) -> None:
-        self.withdrawn.set()
-        self.stop.set()
-
-
-class Past:
-    """What was said in the conversation before, read once for a run."""
-
-    def __init__(self) -> None:
-        self._said: tuple[Message, ...] | None = None
-
-    async def of(self, story: Story, house: House) -> tuple[Message, ...]:
-        if self._said is None:
-            most = house.limits.history_messages_max
-            self._said = recall(await house.desk.store.said_in(story.scope.conversation, story.seq, most))
-        return self._said
 
 
 async def run_turn(claimed: OpenTurn, house: House, signs: Signs) -> TurnOutcome:
@@ -126,14 +66,14 @@ async def run_turn(claimed: OpenTurn, house: House, signs: Signs) -> TurnOutcome
             case "call_model":
                 story = await _call_model(story, run)
             case "use_tools":
-                story = await _use_tools(story, run)
+                story = await use_tools(story, run)
             case "prepare_reply":
-                story = await _record(story, run, _prepared(story, run))
+                story = await record(story, run, _prepared(story, run))
             case "deliver_reply":
                 story = await _deliver(story, run)
             case "finish":
                 story = await (
-                    _discard(story, run) if story.withdrawn else _record(story, run, (_finished(story), None))
+                    _discard(story, run) if story.withdrawn else record(story, run, (_finished(story), None))
                 )
             case "done":
                 if story.outcome is None:
@@ -146,19 +86,24 @@ async def run_turn(claimed: OpenTurn, house: House, signs: Signs) -> TurnOutcome
 async def _run_command(story: Story, run: Run) -> Story:
     name, _, arguments = story.asked.invocation.partition(" ")
     if story.command is None:
-        story = await _record(story, run, (CommandRun(name), arguments.encode()))
-    rules = await _rules(story, run)
+        story = await record(story, run, (CommandRun(name), arguments.encode()))
+    rules = await rules_in(story, run)
     role = rules.role(story.asked.standing, story.scope.actor)
     asking = Asking(story.scope, story.seq, arguments, story.asked.address, role, rules)
     result = await run_command(name, asking, run.house.desk)
     changes = ((change, None) for change in result.changes)
     reply = ReplyPrepared(1, "command", "command")
     said = encode_said(Said(result.text, result.files, result.buttons))
-    return await _record(story, run, *changes, (reply, said))
+    for decision in result.decided:
+        await _decide(story, run, decision)
+    return await record(story, run, *changes, (reply, said))
 
 
-async def _rules(story: Story, run: Run) -> Rules:
-    return rules_of(await run.house.desk.store.settings(story.scope.workspace))
+async def _decide(story: Story, run: Run, decision: Decided) -> None:
+    """Record it with the turn that waits for it; that one goes on. Where another was faster, theirs counts."""
+    scope = replace(story.scope, turn=decision.turn, conversation=decision.conversation)
+    with contextlib.suppress(KeyReused):
+        await run.house.roadchain.append(draft_of(scope, decision.action, None))
 
 
 async def _read_context(story: Story, run: Run) -> Story:
@@ -181,7 +126,7 @@ async def _read_context(story: Story, run: Run) -> Story:
         parts.append(Text(f"[{left} more files were sent along; {limits.attachments_max} are read at the most.]"))
     said: tuple[Part, ...] = (Text(_quoted(heard)),) if heard else ()
     read = ContextRead(len(heard), len(parts), failed)
-    return await _record(story, run, (read, encode_message(Message("user", (*said, *parts)))))
+    return await record(story, run, (read, encode_message(Message("user", (*said, *parts)))))
 
 
 async def _read_file(story: Story, run: Run, attached: Attached) -> Part:
@@ -215,12 +160,12 @@ async def _route(story: Story, run: Run) -> Story:
     connected = await desk.connections.of(story.scope)
     pinned = "" if conversation is None else conversation.pinned_model
     health = await desk.watch.look(connected.owners)
-    policy = (await _rules(story, run)).policy(desk.policy)
+    policy = (await rules_in(story, run)).policy(desk.policy)
     decision = route(needs, connected.catalog, pinned, policy, health)
     candidates = tuple(
         Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates
     )
-    return await _record(story, run, (RouteChosen(candidates, decision.reason), None))
+    return await record(story, run, (RouteChosen(candidates, decision.reason), None))
 
 
 async def _call_model(story: Story, run: Run) -> Story:
@@ -235,7 +180,7 @@ async def _call_model(story: Story, run: Run) -> Story:
     provider = ProviderName(chosen.provider)
     key = connected.owners.get(provider, "")
     called = ModelCalled(attempt, index, chosen.provider, chosen.model, request.max_output_tokens, key)
-    story = await _record(story, run, (called, None))
+    story = await record(story, run, (called, None))
     await run.screen.begin()
     if story.last is not None and story.interim:
         # Behind what was said before a tool was used, as in the reply.
@@ -249,8 +194,8 @@ async def _call_model(story: Story, run: Run) -> Story:
     limits = run.house.limits
     step = next_step(ahead, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max)
     if step == "prepare_reply" and not run.signs.withdrawn.is_set():
-        return await _record(story, run, answered, _prepared(ahead, run))
-    return await _record(story, run, answered)
+        return await record(story, run, answered, _prepared(ahead, run))
+    return await record(story, run, answered)
 
 
 async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) -> ChatRequest:
@@ -267,35 +212,6 @@ async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) 
     return ChatRequest(ModelName(chosen.model), messages, output, left_s, run.house.toolbox.specs, patience=patience)
 
 
-async def _use_tools(story: Story, run: Run) -> Story:
-    """Carry out what the model asked for, one call after the other. A failed tool is a result like any other."""
-    for call in story.tools_open:
-        story = await _use_tool(story, run, call)
-    return story
-
-
-async def _use_tool(story: Story, run: Run, call: ToolCall) -> Story:
-    tool = run.house.toolbox.find(call.name)
-    round_ = story.attempts[-1].called.attempt
-    begun = next((use for use in story.tools if (use.called.round, use.called.call) == (round_, call.id)), None)
-    effect = "read" if tool is None else tool.spec.effect
-    if begun is None:
-        called = ToolCalled(round_, call.id, call.name, effect)
-        story = await _record(story, run, (called, encode_message(Message("assistant", (call,)))))
-    step = ToolStep(f"{round_}/{call.id}", call.name, "running")
-    await run.screen.tool(step)
-    if begun is not None and effect == "write":
-        # Whether it took place before the crash is not known: it is never done twice.
-        result = ToolResult(call.id, "The outcome of this call is unknown: it was cut off. Do not repeat it.", True)
-    elif tool is None:
-        result = ToolResult(call.id, f"There is no tool named {call.name}.", True)
-    else:
-        result = await tool.call(call)
-    await run.screen.tool(replace(step, state="failed" if result.failed else "done"))
-    answered = ToolAnswered(round_, call.id, result.failed)
-    return await _record(story, run, (answered, encode_message(Message("tool", (result,)))))
-
-
 async def _deliver(story: Story, run: Run) -> Story:
     """Post the reply. One that an earlier run may have posted is looked for first, and never posted a second time."""
     reply = story.reply
@@ -304,21 +220,21 @@ async def _deliver(story: Story, run: Run) -> Story:
     address, turn, part = story.asked.address, story.scope.turn, reply.action.part
     presence = await run.platform.find(address, turn, part) if reply.inherited else "absent"
     if presence == "unknown" and reply.action.kind == "answer":
-        return await _record(story, run, maybe_delivered(story, run.house.limits))
+        return await record(story, run, maybe_delivered(story, run.house.limits))
     if presence != "there":
         await run.platform.send(
             address, turn, part, footer_of(story, (await run.house.desk.connections.of(story.scope)).catalog)
         )
     sent = (ReplySent(part, found=presence == "there"), None)
     # The last two entries are one durable step: after the reply nothing is left to do.
-    return await _record(story, run, sent, (_finished(story), None))
+    return await record(story, run, sent, (_finished(story), None))
 
 
 async def _discard(story: Story, run: Run) -> Story:
     """Nobody wants an answer any more: what was shown of it goes, and the texts with it."""
     await run.screen.discard()
     erased = PayloadErased("turn", story.scope.turn)
-    return await _record(story, run, (erased, None), (_finished(story), None))
+    return await record(story, run, (erased, None), (_finished(story), None))
 
 
 def _prepared(story: Story, run: Run) -> tuple[ReplyPrepared, bytes]:
@@ -335,36 +251,13 @@ def _finished(story: Story) -> TurnFinished:
 async def give_up(claimed: OpenTurn, house: House, outcome: TurnOutcome) -> None:
     """Close a turn whose reply cannot be brought to anybody. Durable on return."""
     scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
-    await house.roadchain.append(_draft(scope, TurnFinished(outcome), None))
+    await house.roadchain.append(draft_of(scope, TurnFinished(outcome), None))
 
 
 async def apologise(claimed: OpenTurn, house: House, text: str) -> None:
     """Prepare a notice in place of a reply that a fault of ours kept from being made. Durable on return."""
     scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
-    await house.roadchain.append(_draft(scope, ReplyPrepared(1, "notice", "failed"), text.encode()))
-
-
-async def _record(story: Story, run: Run, *actions: tuple[Action, bytes | None]) -> Story:
-    """Append these together. Durable on return; gives the story that they make."""
-    drafts = [_draft(story.scope, action, body) for action, body in actions]
-    receipts = await run.house.roadchain.append(*drafts)
-    for (action, body), receipt in zip(actions, receipts, strict=True):
-        if not receipt.fresh:
-            raise TakenOver(f"{story.scope.turn}: entry {receipt.seq} stood already")
-        story = after(story, Fact(action, receipt.seq, body, False))
-    return story
-
-
-def _draft(scope: Scope, action: Action, body: bytes | None) -> Draft:
-    """The key names the step, so that two processes cannot both take it."""
-    match action:
-        case ModelCalled(attempt=step) | ModelAnswered(attempt=step) | ReplyPrepared(part=step) | ReplySent(part=step):
-            ordinal = str(step)
-        case ToolCalled(round=round_, call=call) | ToolAnswered(round=round_, call=call):
-            ordinal = f"{round_}/{call}"
-        case _:
-            ordinal = "1"
-    return Draft(action, scope, f"{scope.turn}/{action.name}/{ordinal}", body)
+    await house.roadchain.append(draft_of(scope, ReplyPrepared(1, "notice", "failed"), text.encode()))
 
 
 def _answered(attempt: int, heard: Heard) -> ModelAnswered:

@@ -181,6 +181,59 @@ class ToolAnswered:
     failed: bool
 
 
+Approver = Literal["asker", "another", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """A tool would change something, and a person has to approve it first. Payload: what they are shown.
+
+    ``number`` counts the approvals of a turn from 1. ``arguments`` is the SHA-256, in hex, of the call's canonical arguments:
+    what is approved is exactly that. Undecided at ``expires_us`` it is refused.
+    """
+
+    name: ClassVar[str] = "approval.asked"
+    number: int
+    round: int
+    call: str
+    tool: str
+    arguments: str
+    approver: Approver
+    expires_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalShown:
+    """The platform has the question."""
+
+    name: ClassVar[str] = "approval.shown"
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGiven:
+    """The entry's actor approves of the arguments with this hash, once."""
+
+    name: ClassVar[str] = "approval.given"
+    number: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRefused:
+    """``superseded``: instead of deciding, the person wrote something else."""
+
+    name: ClassVar[str] = "approval.refused"
+    number: int
+    cause: Literal["person", "superseded"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalExpired:
+    name: ClassVar[str] = "approval.expired"
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyPrepared:
     """The reply is about to be posted: the outbox. Payload: its text.
@@ -269,6 +322,11 @@ Action: TypeAlias = (
     | ModelAnswered
     | ToolCalled
     | ToolAnswered
+    | ApprovalAsked
+    | ApprovalShown
+    | ApprovalGiven
+    | ApprovalRefused
+    | ApprovalExpired
     | ReplyPrepared
     | ReplySent
     | TurnFinished

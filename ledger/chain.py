@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from ledger.actions import MessageReceived, PayloadErased, SettingChanged, TurnFinished
+from ledger.actions import ApprovalGiven, ApprovalRefused, MessageReceived, PayloadErased, SettingChanged, TurnFinished
 from ledger.book import Book, is_money
 from ledger.entry import GENESIS, Draft, Entry, commit, encode_entry, hash_text, leaf_hash
 from ledger.errors import KeyReused, LedgerError
@@ -28,6 +28,7 @@ from ledger.store import (
     TextsErased,
     TurnClosed,
     TurnOpened,
+    TurnResumed,
 )
 
 
@@ -138,6 +139,8 @@ def project(entry: Entry) -> tuple[Change, ...]:
                 TurnOpened(entry.turn, entry.seq, entry.workspace, entry.actor, conversation, platform, kind),
                 ConversationTouched(conversation, entry.workspace, platform, entry.seq),
             )
+        case ApprovalGiven() | ApprovalRefused():
+            return (TurnResumed(entry.turn),)
         case TurnFinished(outcome=outcome):
             return (TurnClosed(entry.turn, outcome),)
         case SettingChanged(setting="model", value=model, conversation=conversation) if conversation:

@@ -88,6 +88,13 @@ class TurnClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnResumed:
+    """What the turn waited for is there: it may be claimed at once."""
+
+    turn: TurnId
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationTouched:
     conversation: ConversationId
     workspace: WorkspaceId
@@ -126,7 +133,9 @@ class TextsErased:
     seq: int
 
 
-Change: TypeAlias = TurnOpened | TurnClosed | ConversationTouched | ModelPinned | SettingKept | TextsErased
+Change: TypeAlias = (
+    TurnOpened | TurnClosed | TurnResumed | ConversationTouched | ModelPinned | SettingKept | TextsErased
+)
 
 Group: TypeAlias = tuple[Draft, ...]
 """Drafts that are recorded together or not at all."""

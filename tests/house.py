@@ -13,7 +13,7 @@ from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.base import Desk
 from bot.connections import Build, Connected, Connections
 from bot.door import HouseDoor
-from bot.intake import Intake
+from bot.intake import Ending, Intake
 from bot.limits import Limits
 from bot.lucidia.catalog import Catalog, ModelCard, Rates, Tier
 from bot.lucidia.policy import Policy
@@ -32,11 +32,11 @@ from bot.platforms.base import (
     Screen,
     ToolStep,
 )
-from bot.turn import House
+from bot.run import House
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
-from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
-from ledger.actions import LedgerCreated, TurnOutcome
+from integrations.tools.base import EMPTY_TOOLBOX, Preview, Toolbox, ToolLimits, Unknown, Use
+from ledger.actions import LedgerCreated
 from ledger.entry import HOUSE, Draft
 from ledger.pseudonyms import Pseudonyms, TurnId
 from ledger.roadchain import RoadChain, clock_us
@@ -156,19 +156,34 @@ class RecordingPlatform:
 
 
 class RecordingTool:
-    """A tool named ``look`` that counts how often it was used."""
+    """A tool named ``look`` that counts how often it was used. ``found`` is what it says of a use that a crash cut off."""
 
-    def __init__(self, effect: Literal["read", "write"]) -> None:
+    def __init__(self, effect: Literal["read", "write"], found: ToolResult | None | Unknown = None) -> None:
         self.calls = 0
+        self.marks: list[str] = []
+        self._found = found
         self._spec = ToolSpec("look", "Looks.", {"type": "object"}, effect)
 
     @property
     def spec(self) -> ToolSpec:
         return self._spec
 
-    async def call(self, call: ToolCall) -> ToolResult:
+    @property
+    def limits(self) -> ToolLimits:
+        return ToolLimits()
+
+    async def call(self, use: Use) -> ToolResult:
         self.calls += 1
-        return ToolResult(call.id, f"seen {self.calls}")
+        self.marks.append(use.mark)
+        return ToolResult(use.call.id, f"seen {self.calls}")
+
+    async def preview(self, use: Use) -> Preview:
+        return Preview("Look at it", tuple((name, str(value)) for name, value in use.call.arguments.items()))
+
+    async def look(self, use: Use) -> ToolResult | None:
+        if isinstance(self._found, Unknown):
+            raise self._found
+        return self._found
 
 
 WANTS_TOOL: ScriptReply = (ToolCall(ToolCallId("c1"), "look", {"at": "x"}), Finished("tool_calls", None))
@@ -182,7 +197,7 @@ class Open:
     store: SqliteStore
     roadchain: RoadChain
 
-    async def ask(self, incoming: Incoming) -> tuple[TurnId, TurnOutcome]:
+    async def ask(self, incoming: Incoming) -> tuple[TurnId, Ending]:
         accepted = await self.intake.accept(incoming)
         return accepted.turn, await self.intake.ended(accepted.turn)
 

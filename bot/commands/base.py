@@ -13,9 +13,10 @@ from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Button, Form
 from bot.rules import Role, Rules
-from ledger.actions import Action
+from ledger.actions import Action, ApprovalGiven, ApprovalRefused
 from ledger.entry import Scope
-from ledger.pseudonyms import ConversationId, Pseudonyms
+from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
+from ledger.roadchain import clock_us
 from ledger.store import Recorded, Store
 
 
@@ -34,6 +35,7 @@ class Desk:
     watch: Watch
     policy: Policy
     pseudonyms: Pseudonyms
+    clock: Callable[[], int] = clock_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,23 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision about another turn, which waits for it. It is recorded there, once."""
+
+    turn: TurnId
+    conversation: ConversationId
+    action: ApprovalGiven | ApprovalRefused
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """``text`` is Markdown. ``changes`` are recorded with the reply."""
+    """``text`` is Markdown. ``changes`` are recorded with the reply, what is ``decided`` before it."""
 
     text: str
     changes: tuple[Action, ...] = ()
     files: tuple[File, ...] = ()
     buttons: tuple[Button, ...] = ()
+    decided: tuple[Decided, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """Commands that steer: which model answers here, and stop."""
 
-from bot.commands.base import Asking, Command, Desk, Result, no_arguments, one_word
+from bot.approvals import undecided
+from bot.commands.base import Asking, Command, Decided, Desk, Result, no_arguments, one_word
 from bot.lucidia.catalog import Catalog, price_text
-from ledger.actions import MessageReceived, SettingChanged
+from ledger.actions import ApprovalRefused, MessageReceived, SettingChanged
 
 AUTOMATIC = "auto"
+NOTHING_TO_STOP = "Nothing is being answered here at the moment."
 
 
 async def _model(asking: Asking, desk: Desk) -> Result:
@@ -38,9 +40,15 @@ def _listed(catalog: Catalog, pinned: str) -> str:
 async def _stop(asking: Asking, desk: Desk) -> Result:
     """Here; and where nothing was ever asked here (a slash command stands in no thread), what the person asked last."""
     turn = await desk.store.last_turn(asking.scope.conversation, asking.scope.actor, asking.seq)
-    asked = None if turn is None else (await desk.store.entries_of(turn))[0].entry.action
-    stopped = desk.stop(asked.conversation) if isinstance(asked, MessageReceived) else 0
-    return Result("Stopped." if stopped else "Nothing is being answered here at the moment.")
+    actions = () if turn is None else [recorded.entry.action for recorded in await desk.store.entries_of(turn)]
+    asked = actions[0] if actions else None
+    if turn is None or not isinstance(asked, MessageReceived):
+        return Result(NOTHING_TO_STOP)
+    # A turn that waits for an approval is at rest: refusing is what stops it.
+    waiting = undecided(actions)
+    refused = (Decided(turn, asked.conversation, ApprovalRefused(one.number, "person")) for one in waiting)
+    stopped = desk.stop(asked.conversation) or len(waiting)
+    return Result("Stopped." if stopped else NOTHING_TO_STOP, decided=tuple(refused))
 
 
 MODEL = Command(

@@ -5,11 +5,12 @@ import errno
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.intake import Ending
 from bot.limits import Limits
 from bot.platforms.base import (
     Accepted,
@@ -31,6 +32,7 @@ from ledger.actions import TurnOutcome
 from ledger.pseudonyms import ConversationId, TurnId
 
 TERMINAL = PlatformName("terminal")
+APPROVE = "approve"
 LEAVE = ("/quit", "/exit")
 WENT_WELL: tuple[TurnOutcome, ...] = ("answered", "command")
 
@@ -44,7 +46,7 @@ class Talk(Protocol):
 
     async def accept(self, incoming: Incoming) -> Accepted: ...
 
-    async def ended(self, turn: TurnId) -> TurnOutcome: ...
+    async def ended(self, turn: TurnId) -> Ending: ...
 
     def stop(self, conversation: ConversationId) -> int: ...
 
@@ -109,6 +111,7 @@ class TerminalPlatform:
         self._screen = screen
         self._shown: dict[TurnId, list[str]] = {}
         self._mine: set[TurnId] = set()
+        self._questions: list[str] = []
 
     @property
     def name(self) -> PlatformName:
@@ -118,12 +121,18 @@ class TerminalPlatform:
         """This turn was asked here: its answer belongs on this screen. Others were left by a session that ended."""
         self._mine.add(turn)
 
+    def question(self) -> str:
+        """The reference of the oldest approval that was asked for here and not answered yet; empty where there is none."""
+        return self._questions.pop(0) if self._questions else ""
+
     def screen(self, to: Address, turn: TurnId) -> Screen:
         if self._screen is None or turn not in self._mine:
             return Silent()
         return _Live(self._screen, self._shown.setdefault(turn, []))
 
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
+        asked = (button.invocation.partition(" ") for button in reply.buttons)
+        self._questions += [about for command, _, about in asked if command == APPROVE]
         if self._screen is None:
             self._pipe(turn, reply)
             return
@@ -176,7 +185,7 @@ def _give(text: str) -> None:
 async def answer_pipe(talk: Talk, platform: TerminalPlatform, question: str) -> int:
     """One question, one answer. Returns the exit status."""
     # `echo` adds a line break, and small models answer otherwise for it.
-    outcome = await _ask(talk, platform, Session.new(), question.rstrip("\r\n"))
+    outcome = await _ask(talk, platform, Session.new(), question.rstrip("\r\n"), _nobody_there)
     return EXIT_ANSWERED if outcome in WENT_WELL else EXIT_NOT_ANSWERED
 
 
@@ -217,6 +226,14 @@ async def converse(
         complete_while_typing=False,
         complete_style=CompleteStyle.READLINE_LIKE,  # a menu would keep eight lines below the prompt for itself
     )
+
+    async def approves() -> bool:
+        screen.settle()
+        try:
+            return (await prompt.prompt_async("Approve? y/n> ")).strip().casefold() in ("y", "yes")
+        except (EOFError, KeyboardInterrupt):
+            return False
+
     while True:
         try:
             # What arrives meanwhile (an answer left over from an earlier session) is printed above the prompt.
@@ -232,17 +249,36 @@ async def converse(
         if text.strip():
             screen.think()
             try:
-                await _ask(talk, platform, session, text)
+                await _ask(talk, platform, session, text, approves)
             finally:
                 screen.settle()
 
 
-async def _ask(talk: Talk, platform: TerminalPlatform, session: Session, text: str) -> TurnOutcome:
+async def _nobody_there() -> bool:
+    """Of a pipe nobody can be asked: what needs an approval is not done."""
+    return False
+
+
+async def _ask(
+    talk: Talk, platform: TerminalPlatform, session: Session, text: str, approves: Callable[[], Awaitable[bool]]
+) -> Ending:
+    accepted = await _accept(talk, platform, session, text)
+    while True:
+        with silent_keys(), _interrupts(lambda: talk.stop(accepted.conversation)):
+            ending = await talk.ended(accepted.turn)
+        if ending != "suspended":
+            return ending
+        about = platform.question()
+        decision = "approve" if await approves() else "refuse"
+        decided = await _accept(talk, platform, session, f"/{decision} {about}".strip())
+        await talk.ended(decided.turn)
+
+
+async def _accept(talk: Talk, platform: TerminalPlatform, session: Session, text: str) -> Accepted:
     event_identity = f"{session.id}/{secrets.token_hex(8)}"
     accepted = await talk.accept(Incoming(session.address, event_identity, text, standing="owner"))
     platform.expect(accepted.turn)
-    with silent_keys(), _interrupts(lambda: talk.stop(accepted.conversation)):
-        return await talk.ended(accepted.turn)
+    return accepted
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from ledger.store import (
     TextsErased,
     TurnClosed,
     TurnOpened,
+    TurnResumed,
 )
 
 T = TypeVar("T")
@@ -333,7 +334,7 @@ class PostgresStore:
             await self._writer.execute("ROLLBACK")
             return sealed
         await postgres_batch.write(self._writer, sealed, self._owner)
-        told = any(isinstance(change, TurnOpened | TurnClosed) for change in sealed.changes)
+        told = any(isinstance(change, TurnOpened | TurnClosed | TurnResumed) for change in sealed.changes)
         await self._writer.execute(f"NOTIFY {CHANNEL}; COMMIT" if told else "COMMIT")
         return sealed
 

@@ -17,6 +17,7 @@ from ledger.store import (
     TextsErased,
     TurnClosed,
     TurnOpened,
+    TurnResumed,
 )
 
 Values: TypeAlias = tuple[str | int | None, ...]
@@ -28,6 +29,7 @@ INSERT INTO turn (turn, seq, workspace, actor, conversation, platform, kind, lea
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open')
 """
 _CLOSE = "UPDATE turn SET state = $2, lease_owner = NULL WHERE turn = $1"
+_RESUME = "UPDATE turn SET not_before_us = 0, attempts = 0 WHERE turn = $1"
 _TOUCH = """
 INSERT INTO conversation (conversation, workspace, platform, first_seq, last_seq, turns) VALUES ($1, $2, $3, $4, $4, 1)
 ON CONFLICT (conversation) DO UPDATE SET last_seq = excluded.last_seq, turns = conversation.turns + 1
@@ -92,6 +94,8 @@ def _statement(change: Change, holder: OwnerId | None) -> tuple[str, Touched, Va
             return _OPEN, ("turn", turn), (turn, seq, workspace, actor, conversation, platform, kind, holder)
         case TurnClosed(turn, outcome):
             return _CLOSE, ("turn", turn), (turn, outcome)
+        case TurnResumed(turn):
+            return _RESUME, ("turn", turn), (turn,)
         case ConversationTouched(conversation, workspace, platform, seq):
             return _TOUCH, ("conversation", conversation), (conversation, workspace, platform, seq)
         case ModelPinned(conversation, model):

@@ -39,6 +39,7 @@ from ledger.store import (
     TextsErased,
     TurnClosed,
     TurnOpened,
+    TurnResumed,
 )
 
 T = TypeVar("T")
@@ -406,6 +407,8 @@ def _apply(database: sqlite3.Connection, change: Change, holder: OwnerId | None)
             )
         case TurnClosed(turn, outcome):
             database.execute("UPDATE turn SET state = ?, lease_owner = NULL WHERE turn = ?", (outcome, turn))
+        case TurnResumed(turn):
+            database.execute("UPDATE turn SET not_before_us = 0, attempts = 0 WHERE turn = ?", (turn,))
         case ConversationTouched(conversation, workspace, platform, seq):
             database.execute(
                 "INSERT INTO conversation (conversation, workspace, platform, first_seq, last_seq, turns)"

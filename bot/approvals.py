@@ -1,0 +1,146 @@
+"""Approval of what a tool would change: what a person is asked, what exactly they approve of, and who may. Pure."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+import orjson
+
+from adapters.messages import ToolCall
+from bot.payloads import Said
+from bot.platforms.base import Button
+from bot.rules import Role, Rules
+from integrations.tools.base import Preview
+from ledger.actions import (
+    Action,
+    ApprovalAsked,
+    ApprovalExpired,
+    ApprovalGiven,
+    ApprovalRefused,
+    Approver,
+    TurnFinished,
+)
+from ledger.money import rc_text
+from ledger.pseudonyms import ActorId, TurnId
+
+VALUE_CHARACTERS_MAX = 1_000
+DIFF_CHARACTERS_MAX = 4_000
+_REFERENCE = re.compile(r"(t-[0-9a-z]{16})\.([1-9][0-9]{0,3})")
+
+
+def digest(call: ToolCall) -> str:
+    """SHA-256, in hex, of the tool's name and its arguments as JSON with sorted keys: what an approval is bound to."""
+    return hashlib.sha256(orjson.dumps([call.name, call.arguments], option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def approver_of(preview: Preview) -> Approver:
+    """What costs money is never approved by the one who asked for it."""
+    return "another" if preview.cost else "asker"
+
+
+def reference(turn: TurnId, number: int) -> str:
+    return f"{turn}.{number}"
+
+
+def read_reference(text: str) -> tuple[TurnId, int] | None:
+    found = _REFERENCE.fullmatch(text)
+    return None if found is None else (TurnId(found[1]), int(found[2]))
+
+
+def question(call: ToolCall, preview: Preview, approver: Approver, turn: TurnId, number: int, wait_s: int) -> Said:
+    """What is shown before anything is done: each argument, what would change, what it costs, what cannot be undone."""
+    lines = [f"**{_plain(preview.title)}** (`{_plain(call.name)}`)", ""]
+    lines += [f"- {_plain(name)}: {_value(value)}" for name, value in preview.fields]
+    if preview.diff:
+        lines += ["", *_fenced(_cut(preview.diff, DIFF_CHARACTERS_MAX), "diff")]
+    if preview.cost:
+        lines += ["", f"It costs {rc_text(preview.cost)}."]
+    if preview.irreversible:
+        lines += ["", f"This cannot be undone: {_plain(preview.irreversible)}"]
+    about = reference(turn, number)
+    lines += [
+        "",
+        f"{_who(approver)} within {_minutes(wait_s)}: `/approve {about}` or `/refuse {about}`. Else it is not done.",
+    ]
+    buttons = (Button("Approve", f"approve {about}", "primary"), Button("Refuse", f"refuse {about}", "danger"))
+    return Said("\n".join(lines), buttons=buttons)
+
+
+def may_decide(asked: ApprovalAsked, asker: ActorId, actor: ActorId, role: Role, rules: Rules) -> str:
+    """Why this person may not approve; empty where they may. Whoever may not approve may still refuse what they asked for."""
+    if not rules.may(role, "ask"):
+        return "You may not use CarPool here."
+    match asked.approver:
+        case "asker":
+            may = actor == asker or rules.may(role, "settings")
+            return "" if may else "Only the person who asked, or an admin, can approve this."
+        case "another":
+            return (
+                ""
+                if actor != asker
+                else "This costs money: somebody other than the person who asked has to approve it."
+            )
+        case "admin":
+            return "" if rules.may(role, "settings") else "Only an admin can approve this."
+        case _:
+            assert_never(asked.approver)
+
+
+def undecided(actions: Iterable[Action]) -> tuple[ApprovalAsked, ...]:
+    """What of a turn's entries still waits for a person."""
+    asked: dict[int, ApprovalAsked] = {}
+    for action in actions:
+        match action:
+            case ApprovalAsked(number=number):
+                asked[number] = action
+            case ApprovalGiven(number=number) | ApprovalRefused(number=number) | ApprovalExpired(number=number):
+                asked.pop(number, None)
+            case TurnFinished():
+                return ()
+            case _:
+                pass
+    return tuple(asked.values())
+
+
+def refusal_for_model(decision: str) -> str:
+    """What the model hears of a call that was not approved."""
+    said: Mapping[str, str] = {
+        "refused": "The person refused this. Nothing was done. Do not try it again unless they ask for it.",
+        "superseded": "The person did not approve this, and wrote something else instead. Nothing was done.",
+        "expired": "Nobody approved this in time. Nothing was done.",
+        "changed": "What was approved was something else. Nothing was done.",
+    }
+    return said[decision]
+
+
+def _who(approver: Approver) -> str:
+    return {"asker": "Approve or refuse", "another": "Somebody else approves", "admin": "An admin approves"}[approver]
+
+
+def _minutes(seconds: int) -> str:
+    minutes = max(1, round(seconds / 60))
+    return "a minute" if minutes == 1 else f"{minutes} minutes"
+
+
+def _value(text: str) -> str:
+    """On one line as code, several lines as a block: never as markup of its own."""
+    text = _cut(text, VALUE_CHARACTERS_MAX)
+    if "\n" in text:
+        return "\n" + "\n".join(f"  {line}" for line in _fenced(text, ""))
+    marks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{marks} {text} {marks}" if marks != "`" else f"`{text}`"
+
+
+def _fenced(text: str, language: str) -> list[str]:
+    marks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return [f"{marks}{language}", *text.splitlines(), marks]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
+
+
+def _plain(text: str) -> str:
+    """Names and titles come from tools and models: no markup, and one line."""
+    return re.sub(r"[`*_<>\[\]\s]+", " ", text).strip()

@@ -1,0 +1,135 @@
+"""One run of a turn: what it works with, and how its steps are recorded."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from adapters.messages import Message
+from bot.agents.memory import recall
+from bot.commands.base import Desk
+from bot.limits import Limits
+from bot.platforms.base import Platform, Screen
+from bot.rules import Rules, rules_of
+from bot.story import Fact, Story, after
+from integrations.tools.base import Toolbox
+from ledger.actions import (
+    Action,
+    ApprovalAsked,
+    ApprovalExpired,
+    ApprovalGiven,
+    ApprovalRefused,
+    ApprovalShown,
+    ModelAnswered,
+    ModelCalled,
+    ReplyPrepared,
+    ReplySent,
+    ToolAnswered,
+    ToolCalled,
+)
+from ledger.entry import Draft, Scope
+from ledger.pseudonyms import TurnId
+from ledger.roadchain import RoadChain, clock_us
+
+
+class TakenOver(Exception):
+    """An entry of this turn stood already: another process is at work on it, and this one leaves it alone."""
+
+
+class Suspended(Exception):
+    """The turn waits for a person to decide on ``numbers``; it goes on when one is decided, or at ``until_us``."""
+
+    def __init__(self, until_us: int, numbers: frozenset[int]) -> None:
+        super().__init__("a person has to decide")
+        self.until_us = until_us
+        self.numbers = numbers
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a turn works with. Nothing in here knows of a turn."""
+
+    roadchain: RoadChain
+    desk: Desk
+    platforms: Mapping[str, Platform]
+    toolbox: Toolbox
+    limits: Limits
+    clock: Callable[[], int] = clock_us
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What a turn under way is told: ``stop`` where the person has had enough of the answer; ``withdrawn`` where the question
+    itself is gone, and nothing is posted any more."""
+
+    stop: asyncio.Event
+    withdrawn: asyncio.Event
+
+    @classmethod
+    def none(cls) -> "Signs":
+        return cls(asyncio.Event(), asyncio.Event())
+
+    def withdraw(self) -> None:
+        self.withdrawn.set()
+        self.stop.set()
+
+
+class Past:
+    """What was said in the conversation before, read once for a run."""
+
+    def __init__(self) -> None:
+        self._said: tuple[Message, ...] | None = None
+
+    async def of(self, story: Story, house: House) -> tuple[Message, ...]:
+        if self._said is None:
+            most = house.limits.history_messages_max
+            self._said = recall(await house.desk.store.said_in(story.scope.conversation, story.seq, most))
+        return self._said
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a turn in this process. ``deadline_s`` on the event loop's clock. ``signs`` is what it is told meanwhile."""
+
+    house: House
+    platform: Platform
+    signs: Signs
+    deadline_s: float
+    past: Past
+    screen: Screen
+
+
+async def rules_in(story: Story, run: Run) -> Rules:
+    """What the workspace has set, as of now. Raises ``StoreFailed``."""
+    return rules_of(await run.house.desk.store.settings(story.scope.workspace))
+
+
+async def record(story: Story, run: Run, *actions: tuple[Action, bytes | None]) -> Story:
+    """Append these together. Durable on return; gives the story that they make."""
+    drafts = [draft_of(story.scope, action, body) for action, body in actions]
+    receipts = await run.house.roadchain.append(*drafts)
+    for (action, body), receipt in zip(actions, receipts, strict=True):
+        if not receipt.fresh:
+            raise TakenOver(f"{story.scope.turn}: entry {receipt.seq} stood already")
+        story = after(story, Fact(action, receipt.seq, body, False))
+    return story
+
+
+def decided(turn: TurnId, number: int) -> str:
+    """The key of a decision: whichever is recorded first counts, and it counts once."""
+    return f"{turn}/approval.decided/{number}"
+
+
+def draft_of(scope: Scope, action: Action, body: bytes | None) -> Draft:
+    """The key names the step, so that two processes cannot both take it."""
+    match action:
+        case ModelCalled(attempt=step) | ModelAnswered(attempt=step) | ReplyPrepared(part=step) | ReplySent(part=step):
+            ordinal = str(step)
+        case ToolCalled(round=round_, call=call) | ToolAnswered(round=round_, call=call):
+            ordinal = f"{round_}/{call}"
+        case ApprovalAsked(number=number) | ApprovalShown(number=number):
+            ordinal = str(number)
+        case ApprovalGiven(number=number) | ApprovalRefused(number=number) | ApprovalExpired(number=number):
+            return Draft(action, scope, decided(scope.turn, number), body)
+        case _:
+            ordinal = "1"
+    return Draft(action, scope, f"{scope.turn}/{action.name}/{ordinal}", body)
