@@ -4,9 +4,17 @@ from dataclasses import replace
 
 from ledger.actions import (
     Action,
+    ApprovalAsked,
+    ApprovalExpired,
+    ApprovalGiven,
+    ApprovalRefused,
+    ApprovalShown,
     Candidate,
     CommandRun,
+    ContextRead,
+    FeedbackGiven,
     MessageReceived,
+    MessageWithdrawn,
     ModelAnswered,
     ModelCalled,
     PayloadErased,
@@ -57,6 +65,8 @@ def _command(scope: Scope, number: int) -> list[Draft]:
         SettingChanged("model", "", ConversationId("")),
         PayloadErased("conversation", scope.conversation),
         PayloadErased("person", scope.actor),
+        SettingChanged("role", "admin", ConversationId(""), scope.actor),
+        FeedbackGiven(scope.turn, "good"),
     )
     return [
         _draft(MessageReceived("slack", scope.conversation, "command", ""), scope, b"/model openai/m"),
@@ -100,12 +110,14 @@ def _message(scope: Scope, number: int) -> list[Draft]:
     reserved = CreditReserved(hold, PRICE_MAX, price, provider, "m-1", "helper", limits)
     return [
         _draft(MessageReceived("slack", scope.conversation, "message", ""), scope, b"question %d" % number),
+        *([_draft(ContextRead(2, 1, 0), scope, b"what others said")] if number % 7 == 0 else []),
         _draft(RouteChosen(candidates, REASONS[number % 3]), scope),
         *([_draft(reserved, scope)] if charged else []),
         _draft(ModelCalled(1, 0, provider, "m-1", 1_024), scope),
-        *([] if number % 3 else _tool(scope)),
+        *([] if number % 3 else _tool(scope) if number % 2 else _write(scope, number)),
         _draft(answered, scope, None if failed else b"answer %d" % number),
         *([_draft(paid, scope)] if charged else []),
+        *([_draft(MessageWithdrawn("edited"), scope)] if number % 31 == 0 else []),
         _draft(reply, scope, b"answer %d" % number),
         _draft(ReplySent(1, number % 29 == 0), scope),
         _draft(TurnFinished("failed" if failed else "answered"), scope),
@@ -116,6 +128,21 @@ def _tool(scope: Scope) -> list[Draft]:
     return [
         _draft(ToolCalled(1, "call_1", "search", "read"), scope, b'{"query":"x"}'),
         _draft(ToolAnswered(1, "call_1", False), scope, b"found"),
+    ]
+
+
+def _write(scope: Scope, number: int) -> list[Draft]:
+    """A tool that changes something: asked about, and then approved, refused or left."""
+    arguments = f"{number:064x}"
+    decisions = (ApprovalGiven(1, arguments), ApprovalRefused(1, "person"), ApprovalExpired(1))
+    decision = decisions[number // 6 % len(decisions)]
+    done = isinstance(decision, ApprovalGiven)
+    return [
+        _draft(ApprovalAsked(1, 1, "call_1", "send", arguments, "asker", 1_790_000_000_000_000), scope, b"Send it?"),
+        _draft(ApprovalShown(1), scope),
+        _draft(decision, scope),
+        _draft(ToolCalled(1, "call_1", "send", "write"), scope, b'{"to":"x"}'),
+        _draft(ToolAnswered(1, "call_1", not done), scope, b"sent" if done else b"refused"),
     ]
 
 
