@@ -162,7 +162,7 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         house = House(roadchain, desk, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
-            store.on_turns(intake.wake)
+            store.on_turns(intake.heard)
         async with checkpoints, Retention(roadchain, store, settings.retention_days, clock_us), intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
 

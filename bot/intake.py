@@ -64,6 +64,7 @@ class Intake:
         self._owner = owner
         self._clock = clock
         self._wake = asyncio.Event()
+        self._heard = False
         self._closing = False
         self._running: dict[TurnId, _Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -185,6 +186,11 @@ class Intake:
         """Look for open turns now: whoever knows of one says so."""
         self._wake.set()
 
+    def heard(self) -> None:
+        """Another process has recorded something of a turn: perhaps of one that is worked on here."""
+        self._heard = True
+        self._wake.set()
+
     @property
     def idle(self) -> bool:
         return not self._running
@@ -251,6 +257,8 @@ class Intake:
             except TimeoutError:
                 pass
             self._wake.clear()
+            if self._heard and self._running and not await self._listen():
+                return
             room = self._house.limits.concurrent_turns_max - len(self._running)
             if room <= 0 or self._closing:
                 continue
@@ -263,6 +271,23 @@ class Intake:
                 return
             for turn in claimed:
                 self._begin(turn)
+
+    async def _listen(self) -> bool:
+        """Hand on to the turns under way what another process has recorded of them. False where nothing can be read."""
+        self._heard = False
+        try:
+            told = await self._house.desk.store.told(tuple(self._running))
+        except StoreFailed as error:
+            self._fail(error)
+            return False
+        for turn, action in told:
+            if (running := self._running.get(turn)) is None:
+                continue
+            if action == MessageWithdrawn.name:
+                running.signs.withdraw()
+            else:
+                running.signs.stop.set()
+        return True
 
     def _begin(self, claimed: OpenTurn) -> None:
         running = _Running(claimed, Signs.none())

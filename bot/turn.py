@@ -34,6 +34,7 @@ from ledger.actions import (
     ReplyPrepared,
     ReplySent,
     RouteChosen,
+    StopAsked,
     TurnFinished,
     TurnOutcome,
 )
@@ -51,7 +52,10 @@ async def run_turn(claimed: OpenTurn, house: House, signs: Signs) -> TurnOutcome
     limits = house.limits
     platform, deadline_s = house.platforms[claimed.platform], asyncio.get_running_loop().time() + limits.turn_s
     scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
-    story = tell(scope, [_inherited(recorded) for recorded in await house.desk.store.entries_of(claimed.turn)])
+    facts = [_inherited(recorded) for recorded in await house.desk.store.entries_of(claimed.turn)]
+    if any(isinstance(fact.action, StopAsked) for fact in facts):
+        signs.stop.set()
+    story = tell(scope, facts)
     run = Run(house, platform, signs, deadline_s, Past(), platform.screen(story.asked.address, claimed.turn))
     while True:
         if signs.withdrawn.is_set() and story.reply is None:

@@ -56,6 +56,13 @@ class MessageWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Somebody has had enough of an answer that another process is making."""
+
+    name: ClassVar[str] = "stop.asked"
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRun:
     """A command is about to be carried out. Payload: its arguments."""
 
@@ -313,6 +320,7 @@ Action: TypeAlias = (
     LedgerCreated
     | MessageReceived
     | MessageWithdrawn
+    | StopAsked
     | CommandRun
     | ContextRead
     | SettingChanged

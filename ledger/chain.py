@@ -4,7 +4,16 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from ledger.actions import ApprovalGiven, ApprovalRefused, MessageReceived, PayloadErased, SettingChanged, TurnFinished
+from ledger.actions import (
+    ApprovalGiven,
+    ApprovalRefused,
+    MessageReceived,
+    MessageWithdrawn,
+    PayloadErased,
+    SettingChanged,
+    StopAsked,
+    TurnFinished,
+)
 from ledger.book import Book, is_money
 from ledger.entry import GENESIS, Draft, Entry, commit, encode_entry, hash_text, leaf_hash
 from ledger.errors import KeyReused, LedgerError
@@ -29,6 +38,7 @@ from ledger.store import (
     TurnClosed,
     TurnOpened,
     TurnResumed,
+    TurnTold,
 )
 
 
@@ -139,6 +149,8 @@ def project(entry: Entry) -> tuple[Change, ...]:
                 TurnOpened(entry.turn, entry.seq, entry.workspace, entry.actor, conversation, platform, kind),
                 ConversationTouched(conversation, entry.workspace, platform, entry.seq),
             )
+        case StopAsked() | MessageWithdrawn():
+            return (TurnTold(entry.turn),)
         case ApprovalGiven() | ApprovalRefused():
             return (TurnResumed(entry.turn),)
         case TurnFinished(outcome=outcome):

@@ -95,6 +95,13 @@ class TurnResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnTold:
+    """Whoever is at work on the turn is told something by an entry of it."""
+
+    turn: TurnId
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationTouched:
     conversation: ConversationId
     workspace: WorkspaceId
@@ -134,7 +141,7 @@ class TextsErased:
 
 
 Change: TypeAlias = (
-    TurnOpened | TurnClosed | TurnResumed | ConversationTouched | ModelPinned | SettingKept | TextsErased
+    TurnOpened | TurnClosed | TurnResumed | TurnTold | ConversationTouched | ModelPinned | SettingKept | TextsErased
 )
 
 Group: TypeAlias = tuple[Draft, ...]
@@ -272,6 +279,10 @@ class Store(Protocol):
 
     async def workspaces(self) -> tuple[WorkspaceId, ...]:
         """Every workspace in which something was said."""
+        ...
+
+    async def told(self, turns: Sequence[TurnId]) -> tuple[tuple[TurnId, str], ...]:
+        """``stop.asked`` and ``message.withdrawn`` of these turns, by name: what another process may have recorded of them."""
         ...
 
     async def open_turns(self, workspace: WorkspaceId) -> int: ...

@@ -13,7 +13,7 @@ from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Button, Form
 from bot.rules import Role, Rules
-from ledger.actions import Action, ApprovalGiven, ApprovalRefused
+from ledger.actions import Action, ApprovalGiven, ApprovalRefused, StopAsked
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
 from ledger.roadchain import clock_us
@@ -52,11 +52,11 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision about another turn, which waits for it. It is recorded there, once."""
+    """A decision about another turn, which waits for it or is being worked on. It is recorded there, once."""
 
     turn: TurnId
     conversation: ConversationId
-    action: ApprovalGiven | ApprovalRefused
+    action: ApprovalGiven | ApprovalRefused | StopAsked
 
 
 @dataclass(frozen=True, slots=True)

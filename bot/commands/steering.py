@@ -3,7 +3,7 @@
 from bot.approvals import undecided
 from bot.commands.base import Asking, Command, Decided, Desk, Result, no_arguments, one_word
 from bot.lucidia.catalog import Catalog, price_text
-from ledger.actions import ApprovalRefused, MessageReceived, SettingChanged
+from ledger.actions import ApprovalRefused, MessageReceived, SettingChanged, StopAsked, TurnFinished
 
 AUTOMATIC = "auto"
 NOTHING_TO_STOP = "Nothing is being answered here at the moment."
@@ -44,11 +44,14 @@ async def _stop(asking: Asking, desk: Desk) -> Result:
     asked = actions[0] if actions else None
     if turn is None or not isinstance(asked, MessageReceived):
         return Result(NOTHING_TO_STOP)
-    # A turn that waits for an approval is at rest: refusing is what stops it.
-    waiting = undecided(actions)
-    refused = (Decided(turn, asked.conversation, ApprovalRefused(one.number, "person")) for one in waiting)
-    stopped = desk.stop(asked.conversation) or len(waiting)
-    return Result("Stopped." if stopped else NOTHING_TO_STOP, decided=tuple(refused))
+    if desk.stop(asked.conversation):
+        return Result("Stopped.")
+    if any(isinstance(action, TurnFinished) for action in actions):
+        return Result(NOTHING_TO_STOP)
+    # One that waits for an approval is at rest: refusing is what stops it. Any other is worked on by another process.
+    refused = [ApprovalRefused(one.number, "person") for one in undecided(actions)]
+    told = [Decided(turn, asked.conversation, action) for action in (refused or [StopAsked()])]
+    return Result("Stopped.", decided=tuple(told))
 
 
 MODEL = Command(

@@ -40,6 +40,7 @@ from ledger.store import (
     TurnClosed,
     TurnOpened,
     TurnResumed,
+    TurnTold,
 )
 
 T = TypeVar("T")
@@ -93,6 +94,11 @@ SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND EXISTS (SELECT 1 FROM post
 ORDER BY seq LIMIT $2
 """
 _SETTINGS = "SELECT name, value, conversation, person FROM setting WHERE workspace = $1 ORDER BY 1, 2, 3"
+
+_TOLD = """
+SELECT turn, action FROM entry
+WHERE turn = ANY($1::text[]) AND turn <> '' AND action IN ('stop.asked', 'message.withdrawn') ORDER BY seq
+"""
 
 _CALLS = """
 SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND action IN ('model.called', 'model.answered') ORDER BY seq LIMIT $2
@@ -158,7 +164,7 @@ class PostgresStore:
         return self._owner
 
     def on_turns(self, wake: Callable[[], None]) -> None:
-        """Call ``wake`` when another process has opened, ended or given back a turn, and when this store has failed."""
+        """Call ``wake`` when another process has opened, ended, given back or told a turn, and when this store has failed."""
         self._wake = wake
 
     async def doubts(self) -> tuple[str, ...]:
@@ -286,6 +292,10 @@ class PostgresStore:
         rows = await self._read(lambda: self._readers.fetch("SELECT DISTINCT workspace FROM conversation ORDER BY 1"))
         return tuple(WorkspaceId(workspace) for (workspace,) in rows)
 
+    async def told(self, turns: Sequence[TurnId]) -> tuple[tuple[TurnId, str], ...]:
+        rows = await self._read(lambda: self._readers.fetch(_TOLD, list(turns)))
+        return tuple((TurnId(turn), action) for turn, action in rows)
+
     async def open_turns(self, workspace: WorkspaceId) -> int:
         row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = $1", workspace)
         return int(row[0])
@@ -334,7 +344,7 @@ class PostgresStore:
             await self._writer.execute("ROLLBACK")
             return sealed
         await postgres_batch.write(self._writer, sealed, self._owner)
-        told = any(isinstance(change, TurnOpened | TurnClosed | TurnResumed) for change in sealed.changes)
+        told = any(isinstance(change, TurnOpened | TurnClosed | TurnResumed | TurnTold) for change in sealed.changes)
         await self._writer.execute(f"NOTIFY {CHANNEL}; COMMIT" if told else "COMMIT")
         return sealed
 

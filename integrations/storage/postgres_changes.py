@@ -18,9 +18,14 @@ from ledger.store import (
     TurnClosed,
     TurnOpened,
     TurnResumed,
+    TurnTold,
 )
 
 Values: TypeAlias = tuple[str | int | None, ...]
+Written: TypeAlias = (
+    TurnOpened | TurnClosed | TurnResumed | ConversationTouched | ModelPinned | SettingKept | TextsErased
+)
+"""Changes of which something is written; the others are told alone."""
 Touched: TypeAlias = tuple[str, str]
 """A table, and the key of a row in it."""
 
@@ -53,7 +58,8 @@ _FOUND = {
 
 async def apply(connection: Connection, changes: Sequence[Change], holder: OwnerId | None) -> None:
     """``holder`` keeps the turns that are opened: a process has what it accepted for as long as it lives."""
-    for statement, rows in runs([_statement(change, holder) for change in changes]):
+    steps = [_statement(change, holder) for change in changes if not isinstance(change, TurnTold)]
+    for statement, rows in runs(steps):
         if len(rows) == 1:
             await connection.execute(statement, *rows[0])
         else:
@@ -88,7 +94,7 @@ def runs(steps: Sequence[tuple[str, Touched, Values]]) -> list[tuple[str, list[V
     return gathered
 
 
-def _statement(change: Change, holder: OwnerId | None) -> tuple[str, Touched, Values]:
+def _statement(change: Written, holder: OwnerId | None) -> tuple[str, Touched, Values]:
     match change:
         case TurnOpened(turn, seq, workspace, actor, conversation, platform, kind):
             return _OPEN, ("turn", turn), (turn, seq, workspace, actor, conversation, platform, kind, holder)

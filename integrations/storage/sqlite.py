@@ -40,6 +40,7 @@ from ledger.store import (
     TurnClosed,
     TurnOpened,
     TurnResumed,
+    TurnTold,
 )
 
 T = TypeVar("T")
@@ -55,6 +56,12 @@ _LAST_ANYWHERE = "SELECT turn FROM turn WHERE actor = ? AND seq < ? AND kind = '
 _SETTINGS = (
     "SELECT name, value, conversation, person FROM setting WHERE workspace = ? ORDER BY name, conversation, person"
 )
+
+_TOLD = """
+SELECT turn, action FROM entry
+WHERE turn IN (SELECT value FROM json_each(?)) AND turn <> '' AND action IN ('stop.asked', 'message.withdrawn')
+ORDER BY seq
+"""
 
 _CLAIM = """
 UPDATE turn SET lease_owner = :owner, attempts = attempts + 1
@@ -208,6 +215,13 @@ class SqliteStore:
             lambda: self._reader.execute("SELECT DISTINCT workspace FROM conversation ORDER BY 1").fetchall()
         )
         return tuple(WorkspaceId(workspace) for (workspace,) in rows)
+
+    async def told(self, turns: Sequence[TurnId]) -> tuple[tuple[TurnId, str], ...]:
+        def read() -> tuple[tuple[TurnId, str], ...]:
+            rows = self._reader.execute(_TOLD, (json.dumps(turns),))
+            return tuple((TurnId(turn), str(action)) for turn, action in rows)
+
+        return await self._read(read)
 
     async def open_turns(self, workspace: WorkspaceId) -> int:
         row = await self._one("SELECT count(*) FROM turn WHERE state = 'open' AND workspace = ?", workspace)
@@ -409,6 +423,8 @@ def _apply(database: sqlite3.Connection, change: Change, holder: OwnerId | None)
             database.execute("UPDATE turn SET state = ?, lease_owner = NULL WHERE turn = ?", (outcome, turn))
         case TurnResumed(turn):
             database.execute("UPDATE turn SET not_before_us = 0, attempts = 0 WHERE turn = ?", (turn,))
+        case TurnTold():
+            pass  # one process works on the turns of a file, and it heard of this from itself
         case ConversationTouched(conversation, workspace, platform, seq):
             database.execute(
                 "INSERT INTO conversation (conversation, workspace, platform, first_seq, last_seq, turns)"

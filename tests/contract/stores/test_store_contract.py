@@ -9,12 +9,14 @@ from ledger.actions import (
     Action,
     ContextRead,
     MessageReceived,
+    MessageWithdrawn,
     ModelAnswered,
     ModelCalled,
     PayloadErased,
     ReplyPrepared,
     SettingChanged,
     SettingName,
+    StopAsked,
     TurnFinished,
     TurnKind,
 )
@@ -364,3 +366,15 @@ async def test_the_texts_of_one_turn_can_be_erased_alone(store: Store) -> None:
     await append(store, then("t1", PayloadErased("turn", "t1")))
     bodies = [recorded.body for recorded in await store.entries(-1, 10)]
     assert bodies == [None, b"asked t2", None]
+
+
+async def test_what_was_told_to_a_turn_is_found_among_its_entries(store: Store) -> None:
+    await append(
+        store, received("t1"), received("t2"), then("t1", StopAsked()), then("t2", MessageWithdrawn("deleted"))
+    )
+    assert await store.told([TurnId("t1"), TurnId("t3")]) == ((TurnId("t1"), "stop.asked"),)
+    assert await store.told([TurnId("t1"), TurnId("t2")]) == (
+        (TurnId("t1"), "stop.asked"),
+        (TurnId("t2"), "message.withdrawn"),
+    )
+    assert await store.told([]) == ()

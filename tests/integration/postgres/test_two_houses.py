@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.messages import ProviderName
+from adapters.messages import ProviderName, TextDelta
 from adapters.scripted import ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.app import Models, open_house
 from bot.config import Settings, load
 from bot.lucidia.catalog import Catalog
-from tests.house import RecordingPlatform, asks, card
+from tests.house import ME, RecordingPlatform, asks, card
 from tests.postgres import Server
 
 NEVER_S = 3_600.0
@@ -53,6 +53,31 @@ async def test_whoever_holds_the_next_message_of_a_conversation_is_woken_when_an
         assert await here.intake.ended(one.turn) == "answered"
         assert await there.intake.ended(two.turn) == "answered"
     assert texts(first, second) == [["First."], ["Second."]]
+
+
+@pytest.mark.parametrize(("how", "ending"), [("stop", "stopped"), ("delete", "withdrawn")])
+async def test_an_answer_is_stopped_or_withdrawn_by_whichever_process_hears_of_it(
+    tmp_path: Path, postgres: Server, postgres_database: str, monkeypatch: pytest.MonkeyPatch, how: str, ending: str
+) -> None:
+    monkeypatch.setattr("bot.intake.POLL_S", NEVER_S)
+    found = settings(tmp_path, postgres.url(postgres_database))
+    first, second = RecordingPlatform(live=True), RecordingPlatform()
+    waits = (TextDelta("So"), WaitFor(asyncio.Event()))
+    async with (
+        open_house(found, models(waits), [first]) as here,
+        open_house(found, models(answer("Never.")), [second]) as there,
+        asyncio.timeout(30),
+    ):
+        accepted = await here.intake.accept(asks("hello"))
+        while accepted.turn not in first.screens:
+            await asyncio.sleep(0)
+        await first.screens[accepted.turn].first.wait()
+        if how == "stop":
+            await there.intake.accept(asks("/stop", "2"))
+        else:
+            await there.door.withdraw(ME, "1")
+        assert await here.intake.ended(accepted.turn) == ending
+    assert [text.partition("\n")[0] for text in first.texts if text != "Stopped."] == (["So"] if how == "stop" else [])
 
 
 async def test_a_house_whose_session_the_server_has_ended_says_so_at_once(
