@@ -49,8 +49,8 @@ async def _stop(asking: Asking, desk: Desk) -> Result:
     if any(isinstance(action, TurnFinished) for action in actions):
         return Result(NOTHING_TO_STOP)
     # One that waits for an approval is at rest: refusing is what stops it. Any other is worked on by another process.
-    refused = [ApprovalRefused(one.number, "person") for one in undecided(actions)]
-    told = [Decided(turn, asked.conversation, action) for action in (refused or [StopAsked()])]
+    refused = tuple(ApprovalRefused(one.number, "person") for one in undecided(actions))
+    told = [Decided(turn, asked.conversation, action) for action in (refused or (StopAsked(),))]
     return Result("Stopped.", decided=tuple(told))
 
 
