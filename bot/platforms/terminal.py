@@ -112,6 +112,7 @@ class TerminalPlatform:
         self._shown: dict[TurnId, list[str]] = {}
         self._mine: set[TurnId] = set()
         self._questions: list[str] = []
+        self._aside: set[TurnId] = set()
 
     @property
     def name(self) -> PlatformName:
@@ -120,6 +121,11 @@ class TerminalPlatform:
     def expect(self, turn: TurnId) -> None:
         """This turn was asked here: its answer belongs on this screen. Others were left by a session that ended."""
         self._mine.add(turn)
+
+    def expect_aside(self, turn: TurnId) -> None:
+        """This turn decides about another: what is said of it is no answer."""
+        self._mine.add(turn)
+        self._aside.add(turn)
 
     def question(self) -> str:
         """The reference of the oldest approval that was asked for here and not answered yet; empty where there is none."""
@@ -164,7 +170,7 @@ class TerminalPlatform:
     def _pipe(self, turn: TurnId, reply: Reply) -> None:
         if turn not in self._mine:
             say_aside(f"To what you asked in an earlier session: {reply.text}")
-        elif reply.kind == "notice":
+        elif reply.kind == "notice" or turn in self._aside:
             say_aside(reply.text)
         else:
             _give(reply.text)
@@ -262,7 +268,8 @@ async def _nobody_there() -> bool:
 async def _ask(
     talk: Talk, platform: TerminalPlatform, session: Session, text: str, approves: Callable[[], Awaitable[bool]]
 ) -> Ending:
-    accepted = await _accept(talk, platform, session, text)
+    accepted = await talk.accept(_said(session, text))
+    platform.expect(accepted.turn)
     while True:
         with silent_keys(), _interrupts(lambda: talk.stop(accepted.conversation)):
             ending = await talk.ended(accepted.turn)
@@ -270,15 +277,14 @@ async def _ask(
             return ending
         about = platform.question()
         decision = "approve" if await approves() else "refuse"
-        decided = await _accept(talk, platform, session, f"/{decision} {about}".strip())
+        decided = await talk.accept(_said(session, f"/{decision} {about}".strip()))
+        platform.expect_aside(decided.turn)
         await talk.ended(decided.turn)
 
 
-async def _accept(talk: Talk, platform: TerminalPlatform, session: Session, text: str) -> Accepted:
-    event_identity = f"{session.id}/{secrets.token_hex(8)}"
-    accepted = await talk.accept(Incoming(session.address, event_identity, text, standing="owner"))
-    platform.expect(accepted.turn)
-    return accepted
+def _said(session: Session, text: str) -> Incoming:
+    """Whoever sits at the terminal owns what runs there."""
+    return Incoming(session.address, f"{session.id}/{secrets.token_hex(8)}", text, standing="owner")
 
 
 @contextmanager
