@@ -158,6 +158,7 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
             Watch(store, clock_us),
             _policy(settings),
             pseudonyms,
+            allowance_s=settings.limits.allowance_s,
         )
         house = House(roadchain, desk, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)

@@ -29,14 +29,27 @@ DIFF_CHARACTERS_MAX = 4_000
 _REFERENCE = re.compile(r"(t-[0-9a-z]{16})\.([1-9][0-9]{0,3})")
 
 
-def digest(call: ToolCall) -> str:
-    """SHA-256, in hex, of the tool's name and its arguments as JSON with sorted keys: what an approval is bound to."""
-    return hashlib.sha256(orjson.dumps([call.name, call.arguments], option=orjson.OPT_SORT_KEYS)).hexdigest()
+def digest(call: ToolCall, fields: Iterable[str] | None = None) -> str:
+    """SHA-256, in hex, of the tool's name and its arguments as JSON with sorted keys: what an approval is bound to.
+
+    ``fields`` are the arguments that count; None for all of them.
+    """
+    counted = call.arguments if fields is None else {name: call.arguments.get(name) for name in fields}
+    return hashlib.sha256(orjson.dumps([call.name, counted], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def approver_of(preview: Preview) -> Approver:
-    """What costs money is never approved by the one who asked for it."""
-    return "another" if preview.cost else "asker"
+def approver_of(tool: str, preview: Preview, rules: Rules) -> Approver:
+    """What costs money is never approved by the one who asked for it, whatever is set."""
+    wanted = rules.approvers.get(tool, "asker")
+    return "another" if preview.cost and wanted == "asker" else wanted
+
+
+def allowed_before(call: ToolCall, person: ActorId, approver: Approver, rules: Rules, now_us: int) -> str:
+    """The digest of what was allowed, where this call needs no question; else nothing. Only what the asker may approve."""
+    if approver != "asker":
+        return ""
+    mine = (one for one in rules.allowed if one.person == person and one.tool == call.name and now_us < one.until_us)
+    return next((one.digest for one in mine if digest(call, one.fields) == one.digest), "")
 
 
 def reference(turn: TurnId, number: int) -> str:
@@ -63,8 +76,10 @@ def question(call: ToolCall, preview: Preview, approver: Approver, turn: TurnId,
         "",
         f"{_who(approver)} within {_minutes(wait_s)}: `/approve {about}` or `/refuse {about}`. Else it is not done.",
     ]
-    buttons = (Button("Approve", f"approve {about}", "primary"), Button("Refuse", f"refuse {about}", "danger"))
-    return Said("\n".join(lines), buttons=buttons)
+    buttons = [Button("Approve", f"approve {about}", "primary"), Button("Refuse", f"refuse {about}", "danger")]
+    if approver == "asker":
+        buttons.append(Button("Always allow exactly this", f"allow {about}"))
+    return Said("\n".join(lines), buttons=tuple(buttons))
 
 
 def may_decide(asked: ApprovalAsked, asker: ActorId, actor: ActorId, role: Role, rules: Rules) -> str:

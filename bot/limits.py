@@ -25,6 +25,7 @@ class Limits:
     attachments_max: int = 10
     overheard_messages_max: int = 50
     approval_s: int = 900
+    allowance_s: int = 604_800
     tool_calls_max: int = 32
 
 
@@ -48,6 +49,7 @@ ABOUT: Mapping[str, str] = {
     "attachments_max": "how many files of one message are read",
     "overheard_messages_max": "how much of a thread is read when CarPool is asked in it for the first time",
     "approval_s": "how long a person's approval of a tool is waited for",
+    "allowance_s": "how long a tool stays allowed without asking",
     "tool_calls_max": "how many tools a model may use for one answer",
 }
 """What each is, for whoever sets it."""

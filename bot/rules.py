@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 from adapters.messages import ProviderName
 from bot.lucidia.policy import AIMS, Policy
 from bot.platforms.base import Standing
-from ledger.actions import Refusal
+from ledger.actions import Approver, Refusal
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, ConversationId
 from ledger.store import SettingKept
@@ -23,6 +23,7 @@ GivenRole: TypeAlias = Literal["admin", "billing_admin", "member"]
 GIVEN_ROLES: tuple[GivenRole, ...] = get_args(GivenRole)
 """What an admin can give. That somebody owns the workspace, or is its guest, only the platform knows."""
 
+APPROVERS: tuple[Approver, ...] = get_args(Approver)
 ALLOWED = "allowed"
 OFF = "off"
 
@@ -38,8 +39,29 @@ _RANK: Sequence[Role] = ("outsider", "guest", "member", "billing_admin", "admin"
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """A tool that ``person`` need not be asked about, where the arguments in ``fields`` are those that make ``digest``."""
+
+    person: ActorId
+    digest: str
+    tool: str
+    fields: tuple[str, ...]
+    until_us: int
+
+    @property
+    def value(self) -> str:
+        return " ".join((self.tool, str(self.until_us), *self.fields))
+
+    @classmethod
+    def kept(cls, kept: SettingKept) -> "Allowed":
+        tool, until, *fields = kept.value.split(" ")
+        return cls(kept.person, kept.item, tool, tuple(fields), int(until))
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
-    """What a workspace has set. ``shut`` are the channels in which CarPool does not answer, ``roles`` what people were given."""
+    """What a workspace has set. ``shut`` are the channels in which CarPool does not answer, ``roles`` what people were given,
+    ``approvers`` who approves of a tool, ``allowed`` what need not be approved."""
 
     aim: str = ""
     model: str = ""
@@ -48,6 +70,8 @@ class Rules:
     guests_allowed: bool = False
     shut: frozenset[ConversationId] = frozenset()
     roles: Mapping[ActorId, Role] = field(default_factory=dict)
+    approvers: Mapping[str, Approver] = field(default_factory=dict)
+    allowed: tuple[Allowed, ...] = ()
 
     def policy(self, default: Policy) -> Policy:
         """``default`` as the workspace wants it. What the operator forbids, no workspace allows."""
@@ -84,6 +108,8 @@ def rules_of(settings: Sequence[SettingKept]) -> Rules:
     rules = Rules()
     shut: set[ConversationId] = set()
     roles: dict[ActorId, Role] = {}
+    approvers: dict[str, Approver] = {}
+    allowed: list[Allowed] = []
     for kept in settings:
         match kept.setting:
             case "policy":
@@ -102,4 +128,10 @@ def rules_of(settings: Sequence[SettingKept]) -> Rules:
                 for role in GIVEN_ROLES:
                     if role == kept.value:
                         roles[kept.person] = role
-    return replace(rules, shut=frozenset(shut), roles=roles)
+            case "approver":
+                for approver in APPROVERS:
+                    if approver == kept.value:
+                        approvers[kept.item] = approver
+            case "allow":
+                allowed.append(Allowed.kept(kept))
+    return replace(rules, shut=frozenset(shut), roles=roles, approvers=approvers, allowed=tuple(allowed))

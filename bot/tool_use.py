@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.messages import Message, ToolCall, ToolResult
-from bot.approvals import approver_of, digest, question, refusal_for_model
+from bot.approvals import allowed_before, approver_of, digest, question, refusal_for_model
 from bot.payloads import encode_message, encode_said
 from bot.platforms.base import Reply, ToolStep
-from bot.run import Run, Suspended, record
+from bot.run import Run, Suspended, record, rules_in
 from bot.story import Approval, Story, ToolUse
 from integrations.tools.base import Tool, ToolError, Unknown, Use
-from ledger.actions import ApprovalAsked, ApprovalExpired, ApprovalShown, ToolAnswered, ToolCalled
+from ledger.actions import ApprovalAsked, ApprovalExpired, ApprovalGiven, ApprovalShown, ToolAnswered, ToolCalled
 
 APPROVAL_PARTS = 1_000
 """Questions are marked at the platform by part numbers from here on, answers by those below."""
@@ -105,12 +105,16 @@ async def _put_question(story: Story, run: Run, call: ToolCall, tool: Tool) -> S
         preview = await run.house.toolbox.preview(_use(story, call))
     except ToolError as error:
         return await _all_failed(story, run, [call], error.sentence)
-    approver = approver_of(preview)
+    rules = await rules_in(story, run)
+    approver = approver_of(call.name, preview, rules)
     expires_us = run.house.clock() + limits.approval_s * 1_000_000
     asked = ApprovalAsked(
         number, story.attempts[-1].called.attempt, call.id, call.name, digest(call), approver, expires_us
     )
     said = question(call, preview, approver, turn, number, limits.approval_s)
+    if standing := allowed_before(call, story.scope.actor, approver, rules, run.house.clock()):
+        given = ApprovalGiven(number, asked.arguments, standing)
+        return await record(story, run, (asked, encode_said(said)), (given, None))
     return await record(story, run, (asked, encode_said(said)))
 
 

@@ -82,18 +82,22 @@ class ContextRead:
 
 NOBODY = ActorId("")
 
-SettingName = Literal["model", "policy", "providers", "answer_urc_max", "guests", "here", "role"]
+SettingName = Literal["model", "policy", "providers", "answer_urc_max", "guests", "here", "role", "approver", "allow"]
 
 
 @dataclass(frozen=True, slots=True)
 class SettingChanged:
-    """``conversation`` is empty where the setting is the workspace's, or a ``person``'s. An empty ``value`` takes it back."""
+    """``conversation`` is empty where the setting is the workspace's, or a ``person``'s. An empty ``value`` takes it back.
+
+    ``item``: of ``approver`` the tool, of ``allow`` the digest of what is allowed without asking.
+    """
 
     name: ClassVar[str] = "setting.changed"
     setting: SettingName
     value: str
     conversation: ConversationId
     person: ActorId = NOBODY
+    item: str = ""
 
 
 Verdict = Literal["good", "bad", "none"]
@@ -219,11 +223,12 @@ class ApprovalShown:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalGiven:
-    """The entry's actor approves of the arguments with this hash, once."""
+    """The entry's actor approves of the arguments with this hash, once. ``standing``: the digest of what was allowed before."""
 
     name: ClassVar[str] = "approval.given"
     number: int
     arguments: str
+    standing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

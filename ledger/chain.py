@@ -157,8 +157,8 @@ def project(entry: Entry) -> tuple[Change, ...]:
             return (TurnClosed(entry.turn, outcome),)
         case SettingChanged(setting="model", value=model, conversation=conversation) if conversation:
             return (ModelPinned(ConversationId(conversation), model),)
-        case SettingChanged(setting=setting, value=value, conversation=conversation, person=person):
-            return (SettingKept(entry.workspace, setting, value, conversation, person),)
+        case SettingChanged(setting=setting, value=value, conversation=conversation, person=person, item=item):
+            return (SettingKept(entry.workspace, setting, value, conversation, person, item),)
         case PayloadErased(scope=scope, subject=subject, before_us=before_us):
             return (TextsErased(entry.workspace, scope, subject, before_us, entry.seq),)
         case _:

@@ -119,13 +119,15 @@ class ModelPinned:
 
 @dataclass(frozen=True, slots=True)
 class SettingKept:
-    """What is set in a workspace: for all of it, in one ``conversation``, or for a ``person``. An empty value: no longer."""
+    """What is set in a workspace: for all of it, in one ``conversation``, or for a ``person``; of an ``item`` where there are
+    several. An empty value: no longer."""
 
     workspace: WorkspaceId
     setting: SettingName
     value: str
     conversation: ConversationId
     person: ActorId
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)

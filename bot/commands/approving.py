@@ -1,8 +1,20 @@
 """Commands that decide what a tool may do: ``/approve`` and ``/refuse``."""
 
-from bot.approvals import may_decide, read_reference, undecided
+from dataclasses import replace
+
+from adapters.messages import ToolCall
+from bot.approvals import digest, may_decide, read_reference, undecided
 from bot.commands.base import Asking, Command, Decided, Desk, Result
-from ledger.actions import ApprovalAsked, ApprovalGiven, ApprovalRefused, MessageReceived
+from bot.payloads import decode_message
+from bot.rules import Allowed
+from ledger.actions import (
+    ApprovalAsked,
+    ApprovalGiven,
+    ApprovalRefused,
+    MessageReceived,
+    ModelAnswered,
+    SettingChanged,
+)
 from ledger.pseudonyms import ConversationId
 from ledger.store import Recorded
 
@@ -32,6 +44,69 @@ async def _refuse(asking: Asking, desk: Desk) -> Result:
             return Result(why_not)
     decision = Decided(first.entry.turn, _conversation(first), ApprovalRefused(asked.number, "person"))
     return Result(f"Refused: `{asked.tool}` is not used.", decided=(decision,))
+
+
+async def _allow(asking: Asking, desk: Desk) -> Result:
+    """``/allow`` lists, ``/allow REFERENCE [ARGUMENT ...]`` allows, ``/allow revoke N`` takes back."""
+    first_word, _, rest = asking.arguments.partition(" ")
+    if not first_word:
+        return Result(_allowances(asking, desk))
+    if first_word == "revoke":
+        return _revoked(asking, desk, rest.strip())
+    found = await _open(replace(asking, arguments=first_word), desk)
+    if isinstance(found, str):
+        return Result(found)
+    first, asked = found
+    if asked.approver != "asker" or first.entry.actor != asking.scope.actor:
+        return Result("Only the person who asked can allow this, and only what they may approve themselves.")
+    call = await _call(first, asked, desk)
+    if call is None:
+        return Result(NOTHING_OPEN)
+    names = tuple(sorted(rest.split() or call.arguments))
+    missing = [name for name in names if name not in call.arguments]
+    if missing:
+        return Result(f"There is no argument `{missing[0]}` in this call. Nothing was changed.")
+    until_us = desk.clock() + desk.allowance_s * 1_000_000
+    allowed = Allowed(asking.scope.actor, digest(call, names), asked.tool, names, until_us)
+    change = SettingChanged("allow", allowed.value, ConversationId(""), allowed.person, allowed.digest)
+    decision = Decided(first.entry.turn, _conversation(first), ApprovalGiven(asked.number, asked.arguments))
+    fixed = ", ".join(names) or "no arguments"
+    said = f"Approved, and for {desk.allowance_s // 86_400} days not asked about again: `{asked.tool}` with the same {fixed}."
+    return Result(said, (change,), decided=(decision,))
+
+
+def _allowances(asking: Asking, desk: Desk) -> str:
+    mine = [one for one in asking.rules.allowed if one.person == asking.scope.actor]
+    if not mine:
+        return "Nothing is allowed without asking."
+    lines = [f"{number}. {_allowance(one, desk)}" for number, one in enumerate(mine, start=1)]
+    return "\n".join(["Not asked about for you:", "", *lines, "", "`/allow revoke N` takes one back."])
+
+
+def _allowance(allowed: Allowed, desk: Desk) -> str:
+    left_s = (allowed.until_us - desk.clock()) // 1_000_000
+    until = "it has run out" if left_s <= 0 else f"for {max(1, left_s // 3600):,} hours more"
+    return f"`{allowed.tool}` with the same {', '.join(allowed.fields) or 'no arguments'}, {until}"
+
+
+def _revoked(asking: Asking, desk: Desk, number: str) -> Result:
+    mine = [one for one in asking.rules.allowed if one.person == asking.scope.actor]
+    if not (number.isascii() and number.isdigit() and len(number) < 5 and 1 <= int(number) <= len(mine)):
+        return Result(f"`/allow revoke N`: a number of the list.\n\n{_allowances(asking, desk)}")
+    allowed = mine[int(number) - 1]
+    change = SettingChanged("allow", "", ConversationId(""), allowed.person, allowed.digest)
+    return Result(f"You are asked again: {_allowance(allowed, desk)}.", (change,))
+
+
+async def _call(first: Recorded, asked: ApprovalAsked, desk: Desk) -> ToolCall | None:
+    """The call that is asked about, from what the model said."""
+    for recorded in await desk.store.entries_of(first.entry.turn):
+        action = recorded.entry.action
+        if isinstance(action, ModelAnswered) and action.attempt == asked.round and recorded.body is not None:
+            for part in decode_message(recorded.body).parts:
+                if isinstance(part, ToolCall) and part.id == asked.call:
+                    return part
+    return None
 
 
 async def _open(asking: Asking, desk: Desk) -> tuple[Recorded, ApprovalAsked] | str:
@@ -67,4 +142,12 @@ def _is_reference(arguments: str) -> bool:
 
 
 APPROVE = Command("approve", "approve [REFERENCE]", "lets a tool do what it asks to", _approve, _is_reference)
+ALLOW = Command(
+    "allow",
+    "allow [REFERENCE [ARGUMENT ...] | revoke N]",
+    "shows what tools may do without asking you, or allows it",
+    _allow,
+    lambda arguments: not arguments or read_reference(arguments.partition(" ")[0]) is not None,
+    private=True,
+)
 REFUSE = Command("refuse", "refuse [REFERENCE]", "keeps a tool from it", _refuse, _is_reference)

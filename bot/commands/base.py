@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from adapters.messages import File
 from bot.connections import Connections
+from bot.limits import Limits
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Button, Form
@@ -36,6 +37,7 @@ class Desk:
     policy: Policy
     pseudonyms: Pseudonyms
     clock: Callable[[], int] = clock_us
+    allowance_s: int = Limits().allowance_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from bot.commands.base import Asking, Command, Desk, Filling, FormOf, Result
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.policy import AIMS, Policy
 from bot.platforms.base import Choice, Field, Form
-from bot.rules import ALLOWED, GIVEN_ROLES, OFF, Rules
+from bot.rules import ALLOWED, APPROVERS, GIVEN_ROLES, OFF, Rules
 from ledger.actions import SettingChanged, SettingName
 from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.pseudonyms import ConversationId
@@ -130,6 +130,8 @@ async def _settings(asking: Asking, desk: Desk) -> Result:
         return Result(NOT_YOURS)
     if name == "role":
         return _role(asking, desk, value)
+    if name == "approver":
+        return _approver(value)
     setting = _BY_NAME.get(name)
     if setting is None or not value:
         return Result(f"`/settings NAME VALUE`: there is no such setting, or no value.\n\n{_listed(asking, desk)}")
@@ -189,6 +191,17 @@ def _role(asking: Asking, desk: Desk, value: str) -> Result:
     return Result(*_given(asking, desk, person, role))
 
 
+def _approver(value: str) -> Result:
+    """Who approves of a tool that changes something. Of what costs money it is never the asker alone."""
+    tool, _, who = value.partition(" ")
+    who = who.strip().casefold()
+    if not tool or who not in (*APPROVERS, DEFAULT):
+        return Result(f"`/settings approver TOOL WHO`: who is one of {', '.join(APPROVERS)}. Nothing was changed.")
+    kept = "" if who == DEFAULT else who
+    change = SettingChanged("approver", kept, NOWHERE, item=tool)
+    return Result(f"From now on, `{tool}` is approved by: {kept or 'asker'}.", (change,))
+
+
 def _given(asking: Asking, desk: Desk, person: str, role: str) -> tuple[str, tuple[SettingChanged, ...]]:
     actor = desk.pseudonyms.actor(asking.address.platform, asking.address.workspace, person)
     kept = "" if role == "none" else role
@@ -208,6 +221,9 @@ def _listed(asking: Asking, desk: Desk) -> str:
     ]
     here = "off" if _channel(asking, desk) in asking.rules.shut else "on"
     lines.append(f"- `here` ({HERE.values}), {HERE.about}: **{here}**")
+    for tool, approver in asking.rules.approvers.items():
+        lines.append(f"- `approver {tool}`, who approves of what it does: **{approver}**")
+    lines.append(f"- `approver` (TOOL {' | '.join(APPROVERS)}), who approves of what a tool does")
     lines.append(f"- `role` (PERSON {' | '.join((*GIVEN_ROLES, 'none'))}), what a person may do here")
     how = (
         "`/settings NAME VALUE` changes one, `default` takes it back."
@@ -293,7 +309,7 @@ def _named(change: SettingChanged) -> Setting:
 
 
 def _is_setting(arguments: str) -> bool:
-    return not arguments or arguments.partition(" ")[0] in (*_BY_NAME, "role", "edit")
+    return not arguments or arguments.partition(" ")[0] in (*_BY_NAME, "role", "approver", "edit")
 
 
 SETTINGS = Command(

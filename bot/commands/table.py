@@ -2,7 +2,7 @@
 
 import re
 
-from bot.commands.approving import APPROVE, REFUSE
+from bot.commands.approving import ALLOW, APPROVE, REFUSE
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
 from bot.commands.explaining import AGAIN, BAD, GOOD, RECEIPT, WHY
 from bot.commands.keys import KEYS
@@ -38,7 +38,7 @@ HELP = Command("help", "help [COMMAND]", "shows what I can be told", _help, no_a
 
 COMMANDS = {
     command.name: command
-    for command in (HELP, MODEL, WHY, RECEIPT, AGAIN, GOOD, BAD, HISTORY, KEYS, SETTINGS, APPROVE, REFUSE, STOP)
+    for command in (HELP, MODEL, WHY, RECEIPT, AGAIN, GOOD, BAD, HISTORY, KEYS, SETTINGS, APPROVE, REFUSE, ALLOW, STOP)
 }
 
 

@@ -93,7 +93,7 @@ _MOVED = """
 SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND EXISTS (SELECT 1 FROM posting WHERE posting.seq = entry.seq AND n = 0)
 ORDER BY seq LIMIT $2
 """
-_SETTINGS = "SELECT name, value, conversation, person FROM setting WHERE workspace = $1 ORDER BY 1, 2, 3"
+_SETTINGS = "SELECT name, value, conversation, person, item FROM setting WHERE workspace = $1 ORDER BY 1, 5, 3, 4"
 
 _TOLD = """
 SELECT turn, action FROM entry

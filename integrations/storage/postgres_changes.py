@@ -41,10 +41,10 @@ ON CONFLICT (conversation) DO UPDATE SET last_seq = excluded.last_seq, turns = c
 """
 _PIN = "UPDATE conversation SET pinned_model = $2 WHERE conversation = $1"
 _SET = """
-INSERT INTO setting (workspace, name, conversation, person, value) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (workspace, name, conversation, person) DO UPDATE SET value = excluded.value
+INSERT INTO setting (workspace, name, item, conversation, person, value) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (workspace, name, item, conversation, person) DO UPDATE SET value = excluded.value
 """
-_UNSET = "DELETE FROM setting WHERE (workspace, name, conversation, person) = ($1, $2, $3, $4)"
+_UNSET = "DELETE FROM setting WHERE (workspace, name, item, conversation, person) = ($1, $2, $3, $4, $5)"
 
 NEVER_US = 2**63 - 1
 
@@ -106,8 +106,8 @@ def _statement(change: Written, holder: OwnerId | None) -> tuple[str, Touched, V
             return _TOUCH, ("conversation", conversation), (conversation, workspace, platform, seq)
         case ModelPinned(conversation, model):
             return _PIN, ("conversation", conversation), (conversation, model)
-        case SettingKept(workspace, setting, value, conversation, person):
-            key = (workspace, setting, conversation, person)
+        case SettingKept(workspace, setting, value, conversation, person, item):
+            key = (workspace, setting, item, conversation, person)
             row = ("setting", " ".join(key))
             return (_SET, row, (*key, value)) if value else (_UNSET, row, key)
         case TextsErased(scope=scope, subject=subject):

@@ -39,7 +39,7 @@ TABLES = {
     "counter": ("workspace", "subject", "period", "amount"),
     "turn": ("turn", "seq", "workspace", "actor", "conversation", "platform", "kind", "state"),
     "conversation": ("conversation", "workspace", "platform", "first_seq", "last_seq", "turns", "pinned_model"),
-    "setting": ("workspace", "name", "conversation", "person", "value"),
+    "setting": ("workspace", "name", "item", "conversation", "person", "value"),
 }
 """Every table of a ledger; of a turn not what is work in hand."""
 

@@ -53,9 +53,10 @@ FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment
 _LAST_HERE = "SELECT turn FROM turn WHERE conversation = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
 _LAST_ANYWHERE = "SELECT turn FROM turn WHERE actor = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
 
-_SETTINGS = (
-    "SELECT name, value, conversation, person FROM setting WHERE workspace = ? ORDER BY name, conversation, person"
-)
+_SETTINGS = "SELECT name, value, conversation, person, item FROM setting WHERE workspace = ? ORDER BY 1, 5, 3, 4"
+
+_UNSET = "DELETE FROM setting WHERE (workspace, name, item, conversation, person) = (?, ?, ?, ?, ?)"
+_SET = "INSERT INTO setting (workspace, name, item, conversation, person, value) VALUES (?, ?, ?, ?, ?, ?)"
 
 _TOLD = """
 SELECT turn, action FROM entry
@@ -434,14 +435,11 @@ def _apply(database: sqlite3.Connection, change: Change, holder: OwnerId | None)
             )
         case ModelPinned(conversation, model):
             database.execute("UPDATE conversation SET pinned_model = ? WHERE conversation = ?", (model, conversation))
-        case SettingKept(workspace, setting, value, conversation, person):
-            key = (workspace, setting, conversation, person)
-            database.execute("DELETE FROM setting WHERE (workspace, name, conversation, person) = (?, ?, ?, ?)", key)
+        case SettingKept(workspace, setting, value, conversation, person, item):
+            key = (workspace, setting, item, conversation, person)
+            database.execute(_UNSET, key)
             if value:
-                database.execute(
-                    "INSERT INTO setting (workspace, name, conversation, person, value) VALUES (?, ?, ?, ?, ?)",
-                    (*key, value),
-                )
+                database.execute(_SET, (*key, value))
         case TextsErased():
             sqlite_texts.erase(database, change)
         case _:

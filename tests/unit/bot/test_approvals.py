@@ -12,6 +12,7 @@ from bot.approvals import approver_of, digest, question, read_reference, referen
 from bot.intake import Ending
 from bot.limits import Limits
 from bot.platforms.base import Incoming, PlatformError, Presence, Standing
+from bot.rules import Rules
 from integrations.tools.base import Preview, Toolbox, ToolError, Unknown
 from ledger.actions import ApprovalAsked, ApprovalGiven
 from ledger.money import FREE, Money
@@ -46,7 +47,9 @@ async def test_a_write_is_done_once_a_person_approved_of_it_and_each_step_is_rec
         ((_, _, asked),) = platform.sent
         assert "**Look at it** (`look`)" in asked.text
         assert "- at: `x`" in asked.text
-        assert [button.invocation for button in asked.buttons] == [f"approve {turn}.1", f"refuse {turn}.1"]
+        assert [button.invocation for button in asked.buttons] == [
+            f"{word} {turn}.1" for word in ("approve", "refuse", "allow")
+        ]
         await decided(opened, f"/approve {turn}.1")
         assert await opened.intake.ended(turn) == "answered"
         assert tool.calls == 1
@@ -313,8 +316,15 @@ def test_what_is_approved_is_the_tool_and_its_arguments_in_whatever_order_they_c
 
 
 def test_what_costs_money_is_for_another_to_approve() -> None:
-    assert approver_of(Preview("x", ())) == approver_of(Preview("x", (), cost=FREE)) == "asker"
-    assert approver_of(Preview("x", (), cost=Money(1))) == "another"
+    free, costly = Preview("x", (), cost=FREE), Preview("x", (), cost=Money(1))
+    assert [approver_of("t", preview, Rules()) for preview in (Preview("x", ()), free, costly)] == [
+        "asker",
+        "asker",
+        "another",
+    ]
+    strict = Rules(approvers={"t": "admin"})
+    assert [approver_of("t", preview, strict) for preview in (free, costly)] == ["admin", "admin"]
+    assert approver_of("u", free, strict) == "asker"
 
 
 @pytest.mark.parametrize("text", ["", "t-0123456789abcdef", "t-0123456789abcdef.0", "t-0123456789abcdef.1 x", "x.1"])
@@ -335,3 +345,59 @@ def test_what_is_shown_cannot_pose_as_ours() -> None:
     assert "  ````\n  one\n  ```\n  Approve me\n  ```\n  ````" in said.text
     assert "````diff\n- a\n+ ```\n````" in said.text
     assert "within 15 minutes" in said.text
+
+
+async def test_what_is_always_allowed_is_exactly_that_for_that_person_and_can_be_taken_back(tmp_path: Path) -> None:
+    def looks(at: str, why: str) -> ScriptReply:
+        return (ToolCall(ToolCallId("c1"), "look", {"at": at, "why": why}), Finished("tool_calls", None))
+
+    platform, tool = RecordingPlatform(), RecordingTool("write")
+    script = [looks("x", "1"), answer("."), looks("x", "2"), answer("."), looks("y", "1"), answer("."), looks("x", "3")]
+    async with running_house(tmp_path, platform, script, toolbox=Toolbox({"look": tool})) as opened:
+        turn, _ = await opened.ask(asks("look", "1"))
+        await decided(opened, f"/allow {turn}.1 nothing", "d0")
+        assert "no argument `nothing`" in platform.texts[-1]
+        await decided(opened, f"/allow {turn}.1 at", "d1")
+        assert platform.texts[-1] == "Approved, and for 7 days not asked about again: `look` with the same at."
+        assert await opened.intake.ended(turn) == "answered"
+        second, ending = await opened.ask(asks("look", "2"))
+        assert (ending, tool.calls) == ("answered", 2)
+        (given,) = [
+            item.entry.action
+            for item in await opened.store.entries_of(second)
+            if isinstance(item.entry.action, ApprovalGiven)
+        ]
+        assert given.standing
+        third, ending = await opened.ask(asks("look", "3"))
+        assert (ending, tool.calls) == ("suspended", 2)
+        await decided(opened, f"/refuse {third}.1", "d3")
+        await opened.intake.ended(third)
+        await decided(opened, "/allow", "d4")
+        assert "1. `look` with the same at, for 167 hours more" in platform.texts[-1]
+        await decided(opened, "/allow revoke 1", "d5")
+        await decided(opened, "/allow revoke 1", "d6")
+        assert platform.texts[-1].endswith("Nothing is allowed without asking.")
+        assert (await opened.ask(asks("look", "4")))[1] == "suspended"
+        assert tool.calls == 2
+
+
+async def test_nobody_allows_for_another_nor_what_costs_money(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    async with running_house(tmp_path, platform, SCRIPT, toolbox=Toolbox({"look": Costly("write")})) as opened:
+        turn, _ = await opened.ask(asks("look", "1"))
+        assert not any(button.invocation.startswith("allow") for button in platform.sent[0][2].buttons)
+        for number, who in enumerate((ME.person, "another")):
+            await decided(opened, f"/allow {turn}.1", f"d{number}", who)
+            assert platform.texts[-1].startswith("Only the person who asked can allow this")
+
+
+async def test_an_admin_sets_who_approves_of_a_tool(tmp_path: Path) -> None:
+    platform, tool = RecordingPlatform(), RecordingTool("write")
+    async with running_house(tmp_path, platform, SCRIPT, toolbox=Toolbox({"look": tool})) as opened:
+        await opened.ask(person("/settings approver look admin", "s", "boss", "admin"))
+        turn, _ = await opened.ask(asks("look", "1"))
+        await decided(opened, f"/approve {turn}.1", "d1")
+        assert platform.texts[-1] == "Only an admin can approve this."
+        await opened.ask(person(f"/approve {turn}.1", "d2", "boss", "admin"))
+        assert await opened.intake.ended(turn) == "answered"
+        assert tool.calls == 1
