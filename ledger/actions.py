@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 from ledger.credit_actions import Absorbed, CreditAction, CreditReserved, CreditSettled, Limit
 from ledger.errors import InvalidEntry
+from ledger.payment_actions import PaymentAction
 from ledger.pseudonyms import ActorId, ConversationId, TurnId
 
 TurnKind = Literal["message", "command"]
@@ -347,6 +348,7 @@ Action: TypeAlias = (
     | CheckpointSigned
     | KeyAdded
     | KeyRemoved
+    | PaymentAction
     | CreditAction
 )
 

@@ -1,6 +1,7 @@
 """CarPool in Slack, as `carpool web` builds it, on a free loopback port; a script in place of a model."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -63,8 +64,8 @@ async def running_slack(
             ClientSession() as session,
         ):
             bolt = bolt_app(platform, open_.intake.accept)
-            clock = {} if clock_s is None else {"clock_s": clock_s}
-            app = web_app(bolt, SECRET, limits.body_bytes_max, lambda: not open_.intake.failed.is_set(), None, **clock)
+            healthy, body_bytes_max = lambda: not open_.intake.failed.is_set(), limits.body_bytes_max
+            app = web_app(bolt, SECRET, body_bytes_max, healthy, None, clock_s or time.time)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))
             try:
                 yield SlackUnderTest(open_, platform, f"http://127.0.0.1:{await started}", session)

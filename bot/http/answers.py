@@ -33,3 +33,19 @@ def kept(request: "Request", body: bytes, media_type: str, *, lasting: bool) -> 
     if any(item.strip().removeprefix("W/") in (tag, "*") for item in given):  # RFC 9110, 13.1.2: the weak comparison
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=media_type)
+
+
+async def read_body(request: "Request", body_bytes_max: int) -> bytes:
+    """The body, or 413 as soon as it is known to be too long: the rest is not read."""
+    too_long = NotTaken(413, f"The body has more than {body_bytes_max:,} bytes.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > body_bytes_max:
+        raise too_long
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > body_bytes_max:
+            raise too_long
+        parts.append(part)
+    return b"".join(parts)

@@ -1,4 +1,4 @@
-"""The way in over HTTP: Slack's events and commands, the ledger to be read, and the health of the process.
+"""The way in over HTTP: Slack's events and commands, Stripe's events, the ledger to be read, and the health of the process.
 
 Each request that is not taken gets a status and a sentence, as JSON. A signature is checked before anything is parsed.
 """
@@ -12,8 +12,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bot.http.answers import NOT_KEPT, NotTaken
+from bot.http.answers import NOT_KEPT, NotTaken, read_body
 from bot.http.explorer import Explorer
+from bot.http.payments import PaymentsDoor
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -39,8 +40,10 @@ def web_app(
     healthy: Callable[[], bool],
     explorer: Explorer | None = None,
     clock_s: Callable[[], float] = time.time,
+    payments: PaymentsDoor | None = None,
 ) -> "Starlette":
-    """``slack`` and ``explorer`` None leave their ways out. ``clock_s`` tells the age of signatures, in seconds since 1970."""
+    """``slack``, ``explorer`` and ``payments`` None leave their ways out. ``clock_s`` tells the age of signatures, in seconds
+    since 1970."""
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.responses import JSONResponse
@@ -64,6 +67,8 @@ def web_app(
         routes.append(Route("/slack/events", _slack(slack, signing_secret, body_bytes_max, clock_s), methods=["POST"]))
     if explorer is not None:
         routes += explorer.routes()
+    if payments is not None:
+        routes += payments.routes(body_bytes_max)
     return Starlette(routes=routes, exception_handlers={NotTaken: not_taken, HTTPException: not_taken, 500: not_taken})
 
 
@@ -78,7 +83,7 @@ def _slack(
         kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
         if kind not in (JSON, FORM):
             raise NotTaken(415, f"The content type has to be {JSON} or {FORM}.")
-        body = await _read(request, body_bytes_max)
+        body = await read_body(request, body_bytes_max)
         _check_signature(secret, request, body, clock_s())
         text = _parse(body, kind)
         headers: dict[str, str | Sequence[str]] = {
@@ -96,22 +101,6 @@ def _slack(
         return _response(await app.async_dispatch(asked))
 
     return events
-
-
-async def _read(request: "Request", body_bytes_max: int) -> bytes:
-    """The body, or 413 as soon as it is known to be too long: the rest is not read."""
-    too_long = NotTaken(413, f"The body has more than {body_bytes_max:,} bytes.")
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > body_bytes_max:
-        raise too_long
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > body_bytes_max:
-            raise too_long
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _check_signature(secret: bytes, request: "Request", body: bytes, now_s: float) -> None:

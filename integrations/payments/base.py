@@ -1,0 +1,358 @@
+"""The port of a payment method (a *rail*), and the plain values that pass through it.
+
+A rail tells what is so with one of its objects, as facts; ``roadchain_bridge`` makes entries of them. An event says only *which*
+object changed: the object is then fetched, so that a forged, old or repeated event moves nothing.
+
+    PaymentError                    what happened, and what to do (``remedy``)
+        PaymentUnavailable          the rail cannot be reached, is at its limit or fails: try again later
+        PaymentRefused              the rail refuses the request as it is (``code`` is its own word for why)
+        PaymentUnknown              there is no such object
+        PaymentConflict             an idempotency key came back with another request
+        PaymentMisconfigured        the rail refuses our key, or a setting is missing
+        WebhookRefused              (``reason``) what was delivered is not from the rail, or not for us
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, NewType, Protocol, TypeAlias
+
+from ledger.money import URC_PER_RC, Money
+from ledger.pseudonyms import ActorId, WorkspaceId
+
+Rail = NewType("Rail", str)
+Cents = NewType("Cents", int)
+"""A whole number of the currency's smallest unit, as rails count it."""
+
+IntentId = NewType("IntentId", str)
+"""What we call a payment that somebody asked for, before any rail has heard of it."""
+
+RC_CURRENCY = "usd"
+RefusedReason: TypeAlias = Literal["signature", "timestamp", "body", "mode", "account", "off"]
+ObjectKind: TypeAlias = Literal[
+    "checkout.session",
+    "payment_intent",
+    "charge",
+    "invoice",
+    "subscription",
+    "refund",
+    "dispute",
+    "payout",
+    "customer",
+    "transfer",
+]
+
+
+class PaymentError(Exception):
+    """``remedy`` is a sentence for whoever meets it."""
+
+    remedy = "Try again in a minute."
+
+
+class PaymentUnavailable(PaymentError):
+    remedy = "The payment service does not answer just now: nothing was charged. Try again in a few minutes."
+
+
+class PaymentRefused(PaymentError):
+    remedy = "The payment service refused this: nothing was charged."
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class PaymentUnknown(PaymentError):
+    remedy = "The payment service knows no such payment."
+
+
+class PaymentConflict(PaymentError):
+    remedy = "Another payment was begun under the same name: nothing was charged. Ask for a new link."
+
+
+class PaymentMisconfigured(PaymentError):
+    remedy = "Whoever runs CarPool can see what is missing with `carpool doctor`."
+
+
+class WebhookRefused(PaymentError):
+    remedy = "Send it signed with the secret of this endpoint."
+
+    def __init__(self, message: str, reason: RefusedReason) -> None:
+        super().__init__(message)
+        self.reason: RefusedReason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """One of the rail's objects."""
+
+    kind: ObjectKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The rail says that ``about`` has changed. ``about`` None: nothing that money depends on."""
+
+    id: str
+    type: str
+    about: ObjectRef | None
+    created_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Who asked, and under what name. It went to the rail with the request, under our own key, and came back from it."""
+
+    workspace: WorkspaceId
+    actor: ActorId
+    intent: IntentId
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    cents: Cents
+    currency: str = RC_CURRENCY
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a person goes on to. It is for that person alone, and stands in no entry and no log."""
+
+    about: ObjectRef
+    url: str
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopupPaid:
+    """``subtotal`` is what credit is given for, before ``discount`` and ``tax``; ``total`` is what came in. ``asked`` is the
+    amount that the buyer asked for; None where it is not one of our own."""
+
+    about: ObjectRef
+    buyer: Buyer | None
+    asked: Cents | None
+    subtotal: Cents
+    discount: Cents
+    tax: Cents
+    total: Cents
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopupState:
+    """No money has come yet, or none will."""
+
+    about: ObjectRef
+    buyer: Buyer | None
+    state: Literal["waiting", "failed", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLine:
+    """``gross`` is before discounts, ``net`` after them, both before tax; below 0 where an unused part is given back."""
+
+    price: str
+    gross: Cents
+    net: Cents
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePaid:
+    """``renews`` says that a period has ended with it; ``earlier`` are the invoices paid before, whose periods are over."""
+
+    about: ObjectRef
+    subscription: str
+    buyer: Buyer | None
+    renews: bool
+    lines: tuple[InvoiceLine, ...]
+    tax: Cents
+    total: Cents
+    currency: str
+    earlier: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceState:
+    about: ObjectRef
+    buyer: Buyer | None
+    state: Literal["waiting", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEnded:
+    """Its last period is over. ``invoices`` are those that were paid for it."""
+
+    about: ObjectRef
+    buyer: Buyer | None
+    invoices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeeTaken:
+    transaction: str
+    cents: Cents
+
+
+@dataclass(frozen=True, slots=True)
+class RefundState:
+    """``asked`` is the refund that we asked for; None where it was made at the rail. ``payment`` is what it gives back."""
+
+    about: ObjectRef
+    payment: ObjectRef
+    buyer: Buyer | None
+    asked: IntentId | None
+    state: Literal["sent", "failed"]
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeState:
+    """``withdrawn``: the amount and the fee have left the balance; ``reinstated``: the amount came back. ``payment`` is what
+    is disputed."""
+
+    about: ObjectRef
+    payment: ObjectRef
+    buyer: Buyer | None
+    state: Literal["open", "won", "lost"]
+    amount: Amount
+    withdrawn: bool
+    fee: Cents
+    reinstated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutState:
+    about: ObjectRef
+    state: Literal["paid", "failed"]
+    amount: Amount
+
+
+Fact: TypeAlias = (
+    TopupPaid
+    | TopupState
+    | InvoicePaid
+    | InvoiceState
+    | SubscriptionEnded
+    | FeeTaken
+    | RefundState
+    | DisputeState
+    | PayoutState
+)
+"""What is so with an object, as far as money goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A movement of the rail's balance: ``net`` is what it changed by, ``about`` what it belongs to, ``fee`` a part of it."""
+
+    transaction: str
+    about: ObjectRef | None
+    kind: str
+    net: Cents
+    fee: Cents
+    currency: str
+    created_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopupAsked:
+    """``customer`` is the workspace at the rail, empty where it has none. The same intent always comes with the same values."""
+
+    buyer: Buyer
+    cents: Cents
+    customer: str
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionAsked:
+    buyer: Buyer
+    price: str
+    customer: str
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAsked:
+    buyer: Buyer
+    payment: str
+    cents: Cents
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceShown:
+    """``url`` is the rail's own page of it; empty where it has none."""
+
+    number: str
+    state: str
+    amount: Amount
+    created_s: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """Usage that is paid for later: ``id`` makes it count once."""
+
+    id: str
+    meter: str
+    customer: str
+    units: int
+    at_s: int
+
+
+class PaymentMethod(Protocol):
+    """Raises ``PaymentError`` from each of its calls."""
+
+    @property
+    def rail(self) -> Rail: ...
+
+    async def create_topup(self, asked: TopupAsked) -> Link:
+        """The same buyer's intent always gives the same link, however often it is asked for."""
+        ...
+
+    async def refund(self, asked: RefundAsked) -> ObjectRef: ...
+
+    def verify_webhook(self, body: bytes, signature: str, now_s: float) -> Event:
+        """Raises ``WebhookRefused``. Nothing of the body is trusted before."""
+        ...
+
+    async def fetch(self, about: ObjectRef) -> tuple[Fact, ...]:
+        """What is so with it now."""
+        ...
+
+    def events(self, since_s: int) -> AsyncIterator[Event]:
+        """All that the rail has told since then, or tried to; in no order."""
+        ...
+
+    def settlements(self, since_s: int) -> AsyncIterator[Settlement]: ...
+
+    async def balance(self) -> tuple[Amount, ...]:
+        """What the rail holds for us, by currency."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class Subscriptions(Protocol):
+    """What a rail has beside, where it knows customers. Raises ``PaymentError`` from each of its calls."""
+
+    async def create_customer(self, buyer: Buyer) -> ObjectRef:
+        """The workspace, at the rail. The same workspace gives the same one within a day."""
+        ...
+
+    async def subscribe(self, asked: SubscriptionAsked) -> Link: ...
+
+    async def subscribed(self, customer: str) -> tuple[ObjectRef, ...]:
+        """The subscriptions that run, or wait for a payment."""
+        ...
+
+    async def portal(self, customer: str) -> Link: ...
+
+    async def invoices(self, customer: str, count_max: int) -> tuple[InvoiceShown, ...]: ...
+
+    async def read_meter(self, reading: MeterReading) -> None: ...
+
+
+def urc(cents: int) -> Money:
+    """A US cent is an RC."""
+    return Money(cents * URC_PER_RC)

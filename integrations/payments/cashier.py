@@ -1,0 +1,353 @@
+"""The cashier: what people ask of a rail, and what it tells, each on the ledger before and after.
+
+A delivery is answered as soon as ``payment.received`` is durable. Then its object is fetched, and the entries that its state
+lacks are appended. What could not be fetched is left to the next scan, which reads the rail's own list of events: once a minute
+while something is left, else once an hour; so a rail that is down, or a delivery that never comes, costs time and nothing else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+
+from integrations.payments.base import (
+    Buyer,
+    Cents,
+    DisputeState,
+    Event,
+    Fact,
+    IntentId,
+    InvoicePaid,
+    Link,
+    ObjectRef,
+    PaymentError,
+    PaymentMethod,
+    PaymentRefused,
+    RefundAsked,
+    RefundState,
+    SubscriptionAsked,
+    SubscriptionEnded,
+    Subscriptions,
+    TopupAsked,
+    WebhookRefused,
+    urc,
+)
+from integrations.payments.plans import Plan
+from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key
+from ledger.credit_actions import RefundHeld
+from ledger.entry import Draft, Scope, StripeObject
+from ledger.errors import LedgerError, StoreFailed
+from ledger.payment_actions import (
+    PaymentAsked,
+    PaymentHandled,
+    PaymentKind,
+    PaymentOpened,
+    PaymentOutcome,
+    PaymentReceived,
+    PaymentsScanned,
+)
+from ledger.payment_actions import (
+    PaymentRefused as RefusedEntry,
+)
+from ledger.pseudonyms import WorkspaceId
+
+SCAN_S = 3600
+RETRY_S = 60
+OVERLAP_S = 3600
+"""Events may be listed a little late: a scan begins so much before the last one's end."""
+
+LISTABLE_DAYS = 30
+DAY_S = 86_400
+WINDOW_S = 300
+LINK_S = 2400
+"""A link opens the same page for all who ask for the same within a window, and closes half an hour after it or a little later."""
+
+REFUSALS_S = 60
+WAITING_MAX = 1000
+
+log = logging.getLogger("carpool.payments")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan found: ``left`` could not be handled."""
+
+    events: int
+    left: int
+
+
+class Cashier:
+    """Use as ``async with``: then events are handled and scanned for. ``subscriptions`` None: the rail has none."""
+
+    def __init__(
+        self,
+        method: PaymentMethod,
+        bridge: Bridge,
+        clock_us: Callable[[], int],
+        subscriptions: Subscriptions | None = None,
+    ) -> None:
+        self.method = method
+        self.bridge = bridge
+        self.subscriptions = subscriptions
+        self._clock_us = clock_us
+        self._waiting: asyncio.Queue[Event] = asyncio.Queue(WAITING_MAX)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._left = asyncio.Event()
+        self._scanned_s = 0
+
+    async def __aenter__(self) -> "Cashier":
+        self._tasks = [
+            asyncio.create_task(self._handle_waiting(), name="payments"),
+            asyncio.create_task(self._scan_again(), name="payments-scan"),
+        ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def rail(self) -> str:
+        return self.method.rail
+
+    async def receive(self, body: bytes, signature: str) -> None:
+        """A delivery. On return it is on the ledger, and will be handled.
+
+        Raises ``WebhookRefused`` where it is not from the rail (which is on the ledger too), ``StoreFailed``.
+        """
+        try:
+            event = self.method.verify_webhook(body, signature, self._now_s())
+        except WebhookRefused as error:
+            await self._record_refusal(error.reason)
+            raise
+        if event.about is None:
+            return
+        fresh = await self._received(event)
+        if fresh or await self.bridge.journal.find(self._event_key("handled", event)) is None:
+            try:
+                self._waiting.put_nowait(event)
+            except asyncio.QueueFull:
+                self._left.set()
+
+    async def settled(self) -> None:
+        """Wait until what was received has been handled, or left to the next scan."""
+        await self._waiting.join()
+
+    async def handle(self, event: Event) -> PaymentOutcome:
+        """Fetch what it is about, and record what that comes to. Raises ``PaymentError``, ``LedgerError``, ``StoreFailed``."""
+        if event.about is None:
+            return "nothing"
+        outcome = await self.look_at(event.about)
+        key = self._event_key("handled", event)
+        about = StripeObject(event.about.kind, event.about.id)
+        # Whoever is first says what came of it; a second look may see more, and that has entries of its own.
+        with suppress(LedgerError):
+            await self.bridge.roadchain.append(Draft(PaymentHandled(self.rail, outcome), THE_HOUSE, key, stripe=about))
+        return outcome
+
+    async def look_at(self, about: ObjectRef) -> PaymentOutcome:
+        """The same for an object that no event names: a page that a person came back to, or a scan of what the rail settled."""
+        outcome: PaymentOutcome = "nothing"
+        for fact in await self.method.fetch(about):
+            await self._look_at_earlier(fact)
+            found = await self.bridge.record(fact)
+            outcome = found if outcome in ("nothing", "recorded") else outcome
+        return outcome
+
+    async def scan(self) -> Scan:
+        """Handle each event of the rail's list that was not handled yet, the oldest first. Raises ``PaymentError``."""
+        now_s = self._now_s()
+        since_s = (self._scanned_s or await self._last_scan(now_s)) - OVERLAP_S
+        events = sorted([event async for event in self.method.events(since_s)], key=lambda event: event.created_s)
+        left = 0
+        for event in events:
+            if event.about is None or await self.bridge.journal.find(self._event_key("handled", event)) is not None:
+                continue
+            await self._received(event)
+            left += not await self._handled(event)
+        if not left:
+            self._scanned_s = now_s
+            done = PaymentsScanned(self.rail, since_s, now_s, len(events))
+            with suppress(LedgerError):  # of each day the first one stands
+                await self.bridge.roadchain.append(Draft(done, THE_HOUSE, self._scan_key(now_s)))
+        return Scan(len(events), left)
+
+    async def topup(self, scope: Scope, cents: Cents) -> Link:
+        """A link for one who may pay. Asked for twice within a short time it is the same one, until it is used.
+
+        Raises ``PaymentError``.
+        """
+        window = self._now_s() // WINDOW_S
+        expires_s = window * WINDOW_S + LINK_S
+        customer = await self._customer(scope) if self.subscriptions is not None else ""
+        intent = f"{scope.actor}-{cents}-{window}"
+        for name in (intent, f"{intent}-{scope.turn}"):
+            buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
+            await self._asked(buyer, "topup", urc(cents))
+            try:
+                link = await self.method.create_topup(TopupAsked(buyer, cents, customer, expires_s))
+            except PaymentRefused as error:
+                if error.code not in ("complete", "expired"):
+                    raise
+                continue
+            await self._opened(buyer, "topup", link.about)
+            return link
+        raise PaymentRefused("these links have been used", "complete")
+
+    async def subscribe(self, scope: Scope, plan: Plan) -> Link:
+        """Raises ``PaymentError``, also where the workspace has a subscription that runs."""
+        rail = self._with_subscriptions()
+        customer = await self._customer(scope)
+        if await rail.subscribed(customer):
+            raise PaymentRefused("there is a subscription already", "subscribed")
+        window = self._now_s() // WINDOW_S
+        buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{scope.actor}-{plan.name}-{window}"))
+        await self._asked(buyer, "subscription", 0, plan.name)
+        asked = SubscriptionAsked(buyer, plan.price, customer, window * WINDOW_S + LINK_S)
+        link = await rail.subscribe(asked)
+        await self._opened(buyer, "subscription", link.about)
+        return link
+
+    async def portal(self, scope: Scope) -> Link:
+        """The rail's page of this workspace and of no other: its customer is read off the ledger. Raises ``PaymentError``."""
+        customer = await self._customer(scope)
+        buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{scope.actor}-portal-{scope.turn}"))
+        await self._asked(buyer, "portal", 0)
+        return await self._with_subscriptions().portal(customer)
+
+    async def customer_of(self, workspace: WorkspaceId) -> str:
+        """Empty where the workspace is none yet."""
+        entry = await self.bridge.journal.find(self._customer_key(workspace))
+        stripe = None if entry is None else entry.entry.stripe
+        return "" if stripe is None else stripe.id
+
+    async def refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> ObjectRef:
+        """Give back what was not spent. The credit is held before the money is asked for.
+
+        Raises ``InsufficientBalance`` where less is left, ``PaymentError``; after one of these a second call with the same
+        ``intent`` does what is missing.
+        """
+        buyer = Buyer(scope.workspace, scope.actor, intent)
+        await self._asked(buyer, "refund", urc(cents))
+        own = Scope(scope.workspace, scope.actor, scope.conversation, scope.turn)
+        await self.bridge.roadchain.append(Draft(RefundHeld(urc(cents)), own, hold_key(intent)))
+        made = await self.method.refund(RefundAsked(buyer, payment, cents))
+        await self._opened(buyer, "refund", made)
+        return made
+
+    async def _customer(self, scope: Scope) -> str:
+        known = await self.customer_of(scope.workspace)
+        if known:
+            return known
+        made = await self._with_subscriptions().create_customer(Buyer(scope.workspace, scope.actor, IntentId("")))
+        about = StripeObject(made.kind, made.id)
+        house = Scope(scope.workspace, THE_HOUSE.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
+        with suppress(LedgerError):  # another process was first: its customer stands
+            key = self._customer_key(scope.workspace)
+            await self.bridge.roadchain.append(Draft(PaymentOpened(self.rail, "customer"), house, key, stripe=about))
+        return await self.customer_of(scope.workspace)
+
+    def _with_subscriptions(self) -> Subscriptions:
+        if self.subscriptions is None:
+            raise PaymentRefused(f"{self.rail} knows no customers", "no_customers")
+        return self.subscriptions
+
+    async def _look_at_earlier(self, fact: Fact) -> None:
+        """What it follows on goes first, whenever the events of that come."""
+        for before in _earlier(fact):
+            if await self.bridge.stands(before, "paid") is None:
+                for earlier in await self.method.fetch(before):
+                    await self.bridge.record(earlier)
+
+    async def _handle_waiting(self) -> None:
+        while True:
+            event = await self._waiting.get()
+            try:
+                if not await self._handled(event):
+                    self._left.set()
+            finally:
+                self._waiting.task_done()
+
+    async def _handled(self, event: Event) -> bool:
+        try:
+            await self.handle(event)
+        except (PaymentError, LedgerError, StoreFailed) as error:
+            log.warning(
+                "a payment's event is left to the next scan", extra={"event": event.id, "cause": type(error).__name__}
+            )
+            return False
+        return True
+
+    async def _scan_again(self) -> None:
+        while True:
+            wait_s = SCAN_S
+            self._left.clear()
+            try:
+                found = await self.scan()
+                wait_s = RETRY_S if found.left else SCAN_S
+            except (PaymentError, StoreFailed) as error:
+                log.warning("the payments could not be scanned", extra={"cause": type(error).__name__})
+                wait_s = RETRY_S
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._left.wait(), wait_s)
+                await asyncio.sleep(RETRY_S)
+
+    async def _received(self, event: Event) -> bool:
+        if event.about is None:
+            return False
+        about = StripeObject(event.about.kind, event.about.id)
+        key = self._event_key("received", event)
+        receipts = await self.bridge.roadchain.append(
+            Draft(PaymentReceived(self.rail, event.type), THE_HOUSE, key, stripe=about)
+        )
+        return receipts[0].fresh
+
+    async def _record_refusal(self, reason: str) -> None:
+        """Whoever sends rubbish does not fill the ledger with it."""
+        key = f"payment.refused/{self.rail}/{reason}/{self._now_s() // REFUSALS_S}"
+        await self.bridge.roadchain.append(Draft(RefusedEntry(self.rail, reason), THE_HOUSE, key))
+
+    async def _asked(self, buyer: Buyer, kind: PaymentKind, amount: int, plan: str = "") -> None:
+        scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
+        await self.bridge.roadchain.append(Draft(PaymentAsked(self.rail, kind, amount, plan), scope, asked_key(buyer)))
+
+    async def _opened(self, buyer: Buyer, kind: PaymentKind, about: ObjectRef) -> None:
+        scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
+        stripe = StripeObject(about.kind, about.id)
+        key = f"payment.opened/{buyer.intent}"
+        await self.bridge.roadchain.append(Draft(PaymentOpened(self.rail, kind), scope, key, stripe=stripe))
+
+    async def _last_scan(self, now_s: int) -> int:
+        for days in range(LISTABLE_DAYS):
+            entry = await self.bridge.journal.find(self._scan_key(now_s - days * DAY_S))
+            if entry is not None and isinstance(entry.entry.action, PaymentsScanned):
+                return entry.entry.action.until_s
+        return now_s - LISTABLE_DAYS * DAY_S
+
+    def _scan_key(self, at_s: int) -> str:
+        return f"payment.scanned/{self.rail}/{at_s // DAY_S}"
+
+    def _event_key(self, step: str, event: Event) -> str:
+        return f"payment.{step}/{self.rail}/{event.id}"
+
+    def _customer_key(self, workspace: WorkspaceId) -> str:
+        return f"payment.customer/{self.rail}/{workspace}"
+
+    def _now_s(self) -> int:
+        return self._clock_us() // 1_000_000
+
+
+def _earlier(fact: Fact) -> tuple[ObjectRef, ...]:
+    """The invoices before an invoice, and the payment that a refund or a dispute is about."""
+    match fact:
+        case InvoicePaid(earlier=names) | SubscriptionEnded(invoices=names):
+            return tuple(ObjectRef("invoice", name) for name in names)
+        case RefundState(payment=payment) | DisputeState(payment=payment):
+            return (payment,)
+        case _:
+            return ()

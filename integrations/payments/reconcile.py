@@ -1,0 +1,177 @@
+"""Does the rail's own account of the money agree with the ledger's? Each difference has a name; none is repaired in silence.
+
+An event can fail to be made at all, so objects are compared, not only events: each movement of the rail's balance has its entry,
+each entry on the rail's account has its movement, and the two balances are the same.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from integrations.payments.base import RC_CURRENCY, ObjectRef, PaymentUnknown, Settlement, urc
+from integrations.payments.cashier import Cashier
+from integrations.payments.roadchain_bridge import KINDS_BY_STRIPE, in_book
+from ledger.accounts import RC, clearing
+from ledger.book import AccountRow
+from ledger.errors import LedgerError
+from ledger.store import Recorded
+
+PAGE = 1000
+DifferenceKind: TypeAlias = Literal["not_recorded", "not_at_rail", "other_balance", "other_currency", "not_zero"]
+
+
+class BookReader(Protocol):
+    async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]: ...
+
+    async def balances(self) -> tuple[AccountRow, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``about`` is an object, an entry or an account. The two amounts are in uRC; None where one side has none."""
+
+    kind: DifferenceKind
+    about: str
+    at_rail: int | None
+    in_ledger: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """``found`` was missing from the ledger, and is recorded now: an event was never made, or a delivery never came."""
+
+    settlements: int
+    entries: int
+    found: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconciled:
+    """Of all that the rail settled since then. Raises ``PaymentError`` where it cannot be asked, ``StoreFailed``."""
+    found: list[str] = []
+    differences: list[Difference] = []
+    seen: set[str] = set()
+    settlements = 0
+    # The oldest first: a refund is recorded after what it gives back.
+    settled = [settlement async for settlement in cashier.method.settlements(since_s)]
+    for settlement in sorted(settled, key=lambda item: item.created_s):
+        settlements += 1
+        keys = await _keys(cashier, settlement)
+        if not keys:
+            fresh = await _look(cashier, settlement)
+            keys = await _keys(cashier, settlement)
+            if fresh and keys:
+                found.append(settlement.transaction)
+        if not keys:
+            differences.append(Difference("not_recorded", _name(settlement), _amount(settlement), None))
+        seen.update(keys)
+    entries = 0
+    async for recorded in _on_clearing(cashier, book):
+        entries += 1
+        if recorded.entry.idem in seen or recorded.entry.mono < since_s * 1_000_000:
+            continue
+        if not await _is_at_rail(cashier, recorded):
+            amount = _posted(cashier, recorded)
+            differences.append(Difference("not_at_rail", recorded.entry.idem, None, amount))
+    differences += await _balances(cashier, book)
+    return Reconciled(settlements, entries, tuple(found), tuple(differences))
+
+
+async def _look(cashier: Cashier, settlement: Settlement) -> bool:
+    if settlement.about is None:
+        return False
+    try:
+        return await cashier.look_at(settlement.about) in ("recorded", "unmatched")
+    except (PaymentUnknown, LedgerError):
+        return False
+
+
+async def _keys(cashier: Cashier, settlement: Settlement) -> tuple[str, ...]:
+    """The keys of the entries that stand for it; none where one is missing."""
+    bridge, about = cashier.bridge, settlement.about
+    if about is None:
+        return ()
+    match about.kind, settlement.net < 0:
+        case "payment_intent" | "charge", False:
+            fee = f"{bridge.rail}:bt:{settlement.transaction}:fee"
+            if settlement.fee and await bridge.journal.find(fee) is None:
+                return ()
+            paid = bridge.key(about, "paid")
+            if await bridge.journal.find(paid) is not None:
+                return (paid, fee)
+            # An invoice's payment stands under the invoice, and was recorded before its fee.
+            return (fee,) if settlement.fee else await _invoice_keys(cashier, about)
+        case "refund", negative:
+            key = bridge.key(about, "sent" if negative else "failed")
+        case "dispute", negative:
+            key = bridge.key(about, "withdrawn" if negative else "won")
+        case "payout", True:
+            key = bridge.key(about, "paid")
+        case "payout", False:
+            paid_out = await bridge.stands(about, "paid")
+            key = "" if paid_out is None else f"reversal/{paid_out.entry.seq}"
+        case _:
+            return ()
+    return (key,) if await bridge.journal.find(key) is not None else ()
+
+
+async def _invoice_keys(cashier: Cashier, about: ObjectRef) -> tuple[str, ...]:
+    keys: list[str] = []
+    for fact in await cashier.method.fetch(about):
+        of = getattr(fact, "about", None)
+        if isinstance(of, ObjectRef) and await cashier.bridge.stands(of, "paid") is not None:
+            keys.append(cashier.bridge.key(of, "paid"))
+    return tuple(keys)
+
+
+async def _on_clearing(cashier: Cashier, book: BookReader) -> AsyncIterator[Recorded]:
+    account, after = clearing(cashier.rail), -1
+    while page := await book.moved(after, PAGE):
+        for recorded in page:
+            if any(posting.account == account for posting in recorded.entry.postings):
+                yield recorded
+        after = page[-1].entry.seq
+
+
+async def _is_at_rail(cashier: Cashier, recorded: Recorded) -> bool:
+    stripe = recorded.entry.stripe
+    kind = None if stripe is None else KINDS_BY_STRIPE.get(stripe.object)
+    if stripe is None or kind is None:
+        return False
+    try:
+        return bool(await cashier.method.fetch(ObjectRef(kind, stripe.id)))
+    except PaymentUnknown:
+        return False
+
+
+async def _balances(cashier: Cashier, book: BookReader) -> list[Difference]:
+    rows = await book.balances()
+    differences: list[Difference] = []
+    sums: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    for row in rows:
+        sums[row.currency] += row.balance
+        if row.account == clearing(cashier.rail):
+            held[row.currency] += row.balance
+    differences += [Difference("not_zero", name, None, amount) for name, amount in sums.items() if amount]
+    for amount in await cashier.method.balance():
+        at_rail, currency = in_book(amount.cents, amount.currency)
+        if at_rail != held[currency]:
+            kind: DifferenceKind = "other_balance" if currency == RC else "other_currency"
+            differences.append(Difference(kind, f"{clearing(cashier.rail)} {currency}", at_rail, held[currency]))
+    return differences
+
+
+def _posted(cashier: Cashier, recorded: Recorded) -> int:
+    account = clearing(cashier.rail)
+    return sum(posting.amount for posting in recorded.entry.postings if posting.account == account)
+
+
+def _name(settlement: Settlement) -> str:
+    about = "" if settlement.about is None else f" ({settlement.about.kind} {settlement.about.id})"
+    return f"{settlement.transaction} {settlement.kind}{about}"
+
+
+def _amount(settlement: Settlement) -> int | None:
+    return urc(settlement.net) if settlement.currency == RC_CURRENCY else None

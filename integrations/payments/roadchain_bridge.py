@@ -1,0 +1,312 @@
+"""From what is so at a rail to what is on the ledger: the entries that an object's state lacks, exactly once.
+
+Entries are keyed by the economic object (``stripe:pi:<id>:paid``), not by the event that told of it: order, repeats and several
+events for one payment come to the same. Money that fits nothing goes to suspense, where a person resolves it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from integrations.payments.base import (
+    RC_CURRENCY,
+    Buyer,
+    DisputeState,
+    Fact,
+    FeeTaken,
+    InvoicePaid,
+    InvoiceState,
+    ObjectKind,
+    ObjectRef,
+    PayoutState,
+    Rail,
+    RefundState,
+    SubscriptionEnded,
+    TopupPaid,
+    TopupState,
+    urc,
+)
+from integrations.payments.plans import Plans
+from ledger.accounts import frozen, is_part
+from ledger.credit_actions import (
+    BankPayout,
+    CreditAction,
+    CreditExpired,
+    CreditFrozen,
+    CreditReversed,
+    CreditTopup,
+    CreditUnfrozen,
+    DisputeLost,
+    DisputeWithdrawn,
+    DisputeWon,
+    PaymentFee,
+    PaymentUnmatched,
+    PlanGranted,
+    RefundedOutside,
+    RefundFailed,
+    RefundSent,
+    RevenueRecognised,
+    SuspenseResolved,
+)
+from ledger.entry import Draft, Scope, StripeObject
+from ledger.errors import KeyReused
+from ledger.payment_actions import PaymentAsked, PaymentOutcome
+from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
+from ledger.roadchain import RoadChain
+from ledger.store import Receipt, Recorded
+
+THE_HOUSE = Scope(WorkspaceId("house"), ActorId("house"), ConversationId(""), TurnId(""))
+"""What belongs to no workspace: fees, payouts, money from nobody we know."""
+
+SHORT: Mapping[ObjectKind, str] = {
+    "checkout.session": "cs",
+    "payment_intent": "pi",
+    "charge": "ch",
+    "invoice": "in",
+    "subscription": "sub",
+    "refund": "re",
+    "dispute": "dp",
+    "payout": "po",
+    "customer": "cus",
+    "transfer": "tr",
+}
+
+KINDS_BY_STRIPE: Mapping[str, ObjectKind] = {kind: kind for kind in SHORT}
+"""The kind of an object by its name in an entry."""
+
+_ZERO_DECIMAL = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
+)
+_THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+_PLACES = 8
+
+
+class Journal(Protocol):
+    """What is read of a store."""
+
+    async def find(self, idem: str) -> Recorded | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The one way from a rail into the book."""
+
+    roadchain: RoadChain
+    journal: Journal
+    rail: Rail
+    plans: Plans
+
+    async def record(self, fact: Fact) -> PaymentOutcome:
+        """Append what the fact's object lacks. Durable on return; a second time nothing is appended.
+
+        An invoice's earlier ones have to be recorded before it. Raises ``LedgerError``, ``StoreFailed``.
+        """
+        match fact:
+            case TopupPaid():
+                return await self._topup(fact)
+            case InvoicePaid():
+                return await self._invoice(fact)
+            case SubscriptionEnded():
+                return await self._ended(fact)
+            case FeeTaken(transaction=transaction, cents=cents):
+                if cents > 0:
+                    key = f"{self.rail}:bt:{transaction}:fee"
+                    about = StripeObject("balance_transaction", transaction)
+                    await self._once(Draft(PaymentFee(self.rail, urc(cents)), THE_HOUSE, key, stripe=about))
+                return "recorded"
+            case RefundState():
+                return await self._refund(fact)
+            case DisputeState():
+                return await self._dispute(fact)
+            case PayoutState():
+                return await self._payout(fact)
+            case TopupState(state=state) | InvoiceState(state=state):
+                return state
+            case _:
+                assert_never(fact)
+
+    def key(self, about: ObjectRef, step: str) -> str:
+        return f"{self.rail}:{SHORT[about.kind]}:{about.id}:{step}"
+
+    async def stands(self, about: ObjectRef, step: str) -> Recorded | None:
+        return await self.journal.find(self.key(about, step))
+
+    async def _topup(self, fact: TopupPaid) -> PaymentOutcome:
+        if await self.stands(fact.about, "paid") is not None:
+            return "recorded"
+        fits = (
+            fact.currency == RC_CURRENCY
+            and fact.asked == fact.subtotal
+            and fact.total == fact.subtotal - fact.discount + fact.tax
+            and 0 <= fact.discount <= fact.subtotal
+            and await self._was_asked(fact)
+        )
+        if not fits:
+            return await self._unmatched(fact.about, fact.buyer, fact.total, fact.currency)
+        lot = f"discount-{fact.about.id}" if fact.discount else ""
+        paid = CreditTopup(self.rail, urc(fact.subtotal - fact.discount), urc(fact.tax), urc(fact.discount), lot)
+        await self._once(self._draft(paid, fact.about, "paid", _scope(fact.buyer)))
+        return "recorded"
+
+    async def _was_asked(self, fact: TopupPaid) -> bool:
+        """What came back with the payment is what was recorded when it was asked for. A restored backup may lack that."""
+        if fact.buyer is None or not is_part(fact.buyer.workspace):
+            return False
+        asked = await self.journal.find(asked_key(fact.buyer))
+        if asked is None:
+            return True
+        action, entry = asked.entry.action, asked.entry
+        same_amount = isinstance(action, PaymentAsked) and action.amount == urc(fact.subtotal)
+        return same_amount and (entry.workspace, entry.actor) == (fact.buyer.workspace, fact.buyer.actor)
+
+    async def _invoice(self, fact: InvoicePaid) -> PaymentOutcome:
+        if await self.stands(fact.about, "paid") is not None or fact.total == 0:
+            return "recorded"
+        granted = self.plans.granted(fact.lines) if fact.currency == RC_CURRENCY else None
+        if (
+            fact.buyer is None
+            or not is_part(fact.buyer.workspace)
+            or granted is None
+            or granted.credit + granted.fee + urc(fact.tax) != urc(fact.total)
+        ):
+            return await self._unmatched(fact.about, fact.buyer, fact.total, fact.currency)
+        scope = _scope(fact.buyer)
+        group = await self._period_over(fact.earlier, fact.about, scope) if fact.renews else []
+        if fact.tax:
+            group.append(self._draft(CreditTopup(self.rail, 0, urc(fact.tax)), fact.about, "tax", scope))
+        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee)
+        await self._once(self._draft(grant, fact.about, "paid", scope), *group)
+        return "recorded"
+
+    async def _ended(self, fact: SubscriptionEnded) -> PaymentOutcome:
+        if fact.buyer is None or not is_part(fact.buyer.workspace) or await self.stands(fact.about, "expire"):
+            return "nothing"
+        *recognised, expired = await self._period_over(fact.invoices, fact.about, _scope(fact.buyer))
+        await self._once(expired, *recognised)
+        return "recorded"
+
+    async def _period_over(self, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
+        """Each fee is earned, and what is left of the credit expires."""
+        drafts: list[Draft] = []
+        for name in invoices:
+            invoice = ObjectRef("invoice", name)
+            paid = await self.stands(invoice, "paid")
+            grant = None if paid is None else paid.entry.action
+            if isinstance(grant, PlanGranted) and grant.deferred and await self.stands(invoice, "recognised") is None:
+                drafts.append(self._draft(RevenueRecognised(grant.deferred), invoice, "recognised", scope))
+        return [*drafts, self._draft(CreditExpired("plan"), about, "expire", scope)]
+
+    async def _refund(self, fact: RefundState) -> PaymentOutcome:
+        scope = _scope(fact.buyer)
+        if fact.amount.currency != RC_CURRENCY:
+            return "unmatched"
+        if await self.stands(fact.about, "sent") is None:
+            await self._once(self._draft(await self._sent(fact), fact.about, "sent", scope))
+        if fact.state == "failed" and await self.stands(fact.about, "failed") is None:
+            await self._once(self._draft(await self._came_back(fact), fact.about, "failed", scope))
+        return "recorded"
+
+    async def _sent(self, fact: RefundState) -> CreditAction:
+        amount = urc(fact.amount.cents)
+        payment = await self.stands(fact.payment, "paid")
+        if payment is not None and isinstance(payment.entry.action, PaymentUnmatched):
+            return SuspenseResolved(self.rail, amount, payment.entry.action.currency, "returned")
+        held = None if fact.asked is None else await self.journal.find(hold_key(fact.asked))
+        return RefundedOutside(self.rail, amount) if held is None else RefundSent(self.rail, amount)
+
+    async def _came_back(self, fact: RefundState) -> CreditAction:
+        amount = urc(fact.amount.cents)
+        sent = await self.stands(fact.about, "sent")
+        if sent is not None and isinstance(sent.entry.action, SuspenseResolved):
+            return PaymentUnmatched(self.rail, amount, sent.entry.action.currency)
+        return RefundFailed(self.rail, amount)
+
+    async def _dispute(self, fact: DisputeState) -> PaymentOutcome:
+        scope, amount = _scope(fact.buyer), urc(fact.amount.cents)
+        if not fact.withdrawn:  # an inquiry: nothing has left
+            return "waiting"
+        if fact.amount.currency != RC_CURRENCY:
+            return "unmatched"
+        if await self.stands(fact.about, "withdrawn") is None:
+            withdrawn = DisputeWithdrawn(self.rail, amount, urc(fact.fee))
+            freeze = self._draft(CreditFrozen(amount), fact.about, "freeze", scope)
+            await self._together(self._draft(withdrawn, fact.about, "withdrawn", scope), freeze)
+        if fact.state == "won" and fact.reinstated and await self.stands(fact.about, "won") is None:
+            won = self._draft(DisputeWon(self.rail, amount), fact.about, "won", scope)
+            back = self._draft(CreditUnfrozen(await self._frozen(fact, scope)), fact.about, "unfreeze", scope)
+            await self._together(won, back)
+        if fact.state == "lost" and await self.stands(fact.about, "lost") is None:
+            await self._once(self._draft(DisputeLost(self.rail, amount, False), fact.about, "lost", scope))
+        return "recorded"
+
+    async def _frozen(self, fact: DisputeState, scope: Scope) -> int:
+        """How much of it was there to be frozen."""
+        entry = await self.stands(fact.about, "freeze")
+        postings = () if entry is None else entry.entry.postings
+        return sum(-posting.amount for posting in postings if posting.account == frozen(scope.workspace))
+
+    async def _payout(self, fact: PayoutState) -> PaymentOutcome:
+        if fact.amount.currency != RC_CURRENCY:
+            return "unmatched"
+        paid = await self.stands(fact.about, "paid")
+        if paid is None:
+            payout = BankPayout(self.rail, urc(fact.amount.cents))
+            await self._once(self._draft(payout, fact.about, "paid", THE_HOUSE))
+            paid = await self.stands(fact.about, "paid")
+        if fact.state == "failed" and paid is not None:
+            seq = paid.entry.seq
+            about = StripeObject(fact.about.kind, fact.about.id)
+            await self._once(Draft(CreditReversed(seq), THE_HOUSE, f"reversal/{seq}", stripe=about))
+        return "recorded"
+
+    async def _unmatched(self, about: ObjectRef, buyer: Buyer | None, cents: int, currency: str) -> PaymentOutcome:
+        scope = _scope(buyer)
+        unmatched = PaymentUnmatched(self.rail, *in_book(cents, currency))
+        await self._once(self._draft(unmatched, about, "paid", scope))
+        return "unmatched"
+
+    def _draft(self, action: CreditAction, about: ObjectRef, step: str, scope: Scope) -> Draft:
+        return Draft(action, scope, self.key(about, step), stripe=StripeObject(about.kind, about.id))
+
+    async def _once(self, main: Draft, *before: Draft) -> tuple[Receipt, ...]:
+        """Record ``before`` and ``main``, in this order and together, unless ``main`` stands."""
+        return await self._append((*before, main), main)
+
+    async def _together(self, main: Draft, *behind: Draft) -> tuple[Receipt, ...]:
+        return await self._append((main, *behind), main)
+
+    async def _append(self, group: tuple[Draft, ...], main: Draft) -> tuple[Receipt, ...]:
+        try:
+            return await self.roadchain.append(*group)
+        except KeyReused:
+            # Another process was first, from another look at the same object.
+            if await self.journal.find(main.idem) is None:
+                raise
+            return ()
+
+
+def asked_key(buyer: Buyer) -> str:
+    return f"payment.asked/{buyer.intent}"
+
+
+def hold_key(intent: str) -> str:
+    """Of the credit that waits for a refund to be sent."""
+    return f"payment.hold/{intent}"
+
+
+def in_book(cents: int, currency: str) -> tuple[int, str]:
+    """An amount as suspense counts it: uRC of US dollars, hundred-millionths of any other currency.
+
+    >>> in_book(100, "usd"), in_book(100, "eur"), in_book(100, "jpy"), in_book(1000, "kwd")
+    ((100000000, 'RC'), (100000000, 'EUR'), (10000000000, 'JPY'), (100000000, 'KWD'))
+    """
+    if currency == RC_CURRENCY:
+        return urc(cents), "RC"
+    decimals = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
+    return cents * 10 ** (_PLACES - decimals), currency.upper()
+
+
+def _scope(buyer: Buyer | None) -> Scope:
+    if buyer is None or not is_part(buyer.workspace):
+        return THE_HOUSE
+    return Scope(buyer.workspace, buyer.actor, ConversationId(""), TurnId(""))

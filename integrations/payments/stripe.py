@@ -1,0 +1,360 @@
+"""Stripe, through one client of its SDK. Nothing is cached, and nothing of a key or a link is logged.
+
+Each request that makes something carries an idempotency key made of the intent, so that one that is sent again makes nothing new.
+Stripe may forget a key after a day: what gives money away is therefore looked up first.
+"""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from integrations.payments.base import (
+    Amount,
+    Buyer,
+    Cents,
+    Event,
+    Fact,
+    InvoiceShown,
+    Link,
+    MeterReading,
+    ObjectRef,
+    PaymentRefused,
+    Rail,
+    RefundAsked,
+    Settlement,
+    SubscriptionAsked,
+    TopupAsked,
+)
+from integrations.payments.stripe_facts import (
+    WORKSPACE,
+    buyer_of,
+    dispute_state,
+    fee_of_charge,
+    id_of,
+    invoice_state,
+    metadata_of,
+    payout_state,
+    refund_state,
+    settlement_of,
+    subscription_ended,
+    subscription_of_invoice,
+    topup_of_intent,
+    topup_of_session,
+)
+from integrations.payments.webhook_handlers import event_of, verified
+
+if TYPE_CHECKING:
+    from stripe import Charge, Invoice, InvoiceLineItem, PaymentIntent, Refund, StripeClient, Subscription
+    from stripe.checkout import Session
+    from stripe.params.checkout import SessionCreateParams
+
+RAIL = Rail("stripe")
+RETRIES_MAX = 2
+TIMEOUT_S = 20.0
+PAGE = 100
+TOPUP_NAME = "CarPool credit"
+LIVE_PREFIXES = ("sk_live_", "rk_live_")
+_OVER = ("canceled", "incomplete_expired")
+
+
+class StripePayments:
+    """A ``PaymentMethod`` and ``Subscriptions``. Builds its client at the first call. ``return_url`` is where a page of
+    Stripe's leads back to; ``taxes`` lets Stripe work taxes out."""
+
+    def __init__(
+        self,
+        key: str,
+        webhook_secrets: Sequence[str],
+        base_url: str,
+        return_url: str,
+        *,
+        taxes: bool = False,
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._key = key
+        self._secrets = tuple(webhook_secrets)
+        self._base_url = base_url
+        self._return_url = return_url
+        self._taxes = taxes
+        self._clock_s = clock_s
+        self._built: StripeClient | None = None
+
+    def __repr__(self) -> str:
+        return "StripePayments(key=…)"
+
+    @property
+    def rail(self) -> Rail:
+        return RAIL
+
+    @property
+    def live(self) -> bool:
+        return self._key.startswith(LIVE_PREFIXES)
+
+    async def create_topup(self, asked: TopupAsked) -> Link:
+        metadata = metadata_of(asked.buyer, asked.cents)
+        params: SessionCreateParams = {
+            "mode": "payment",
+            "client_reference_id": asked.buyer.intent,
+            "line_items": [
+                {
+                    "quantity": 1,
+                    "price_data": {
+                        "currency": "usd",
+                        "unit_amount": asked.cents,
+                        "product_data": {"name": TOPUP_NAME},
+                    },
+                }
+            ],
+            "metadata": metadata,
+            "payment_intent_data": {"metadata": metadata},
+            "allow_promotion_codes": True,
+            "automatic_tax": {"enabled": self._taxes},
+            "success_url": self._return_url,
+            "expires_at": asked.expires_s,
+        }
+        if asked.customer:
+            params["customer"] = asked.customer
+        return await self._session(params, asked.buyer)
+
+    async def subscribe(self, asked: SubscriptionAsked) -> Link:
+        metadata = metadata_of(asked.buyer)
+        return await self._session(
+            {
+                "mode": "subscription",
+                "client_reference_id": asked.buyer.intent,
+                "customer": asked.customer,
+                "line_items": [{"price": asked.price, "quantity": 1}],
+                "metadata": metadata,
+                "subscription_data": {"metadata": metadata},
+                "automatic_tax": {"enabled": self._taxes},
+                "success_url": self._return_url,
+                "expires_at": asked.expires_s,
+            },
+            asked.buyer,
+        )
+
+    async def create_customer(self, buyer: Buyer) -> ObjectRef:
+        with _mapped():
+            customer = await self._client.v1.customers.create_async(
+                {"metadata": {WORKSPACE: buyer.workspace}}, {"idempotency_key": f"carpool/{buyer.workspace}/customer"}
+            )
+        return ObjectRef("customer", customer.id)
+
+    async def subscribed(self, customer: str) -> tuple[ObjectRef, ...]:
+        with _mapped():
+            listed = await self._client.v1.subscriptions.list_async({"customer": customer, "limit": PAGE})
+        return tuple(ObjectRef("subscription", item.id) for item in listed.data if item.status not in _OVER)
+
+    async def portal(self, customer: str) -> Link:
+        with _mapped():
+            made = await self._client.v1.billing_portal.sessions.create_async(
+                {"customer": customer, "return_url": self._return_url}
+            )
+        return Link(ObjectRef("customer", customer), made.url, made.created)
+
+    async def invoices(self, customer: str, count_max: int) -> tuple[InvoiceShown, ...]:
+        with _mapped():
+            listed = await self._client.v1.invoices.list_async({"customer": customer, "limit": count_max})
+        return tuple(
+            InvoiceShown(
+                item.number or item.id,
+                item.status or "draft",
+                Amount(Cents(item.total), item.currency),
+                item.created,
+                item.hosted_invoice_url or "",
+            )
+            for item in listed.data
+        )
+
+    async def read_meter(self, reading: MeterReading) -> None:
+        with _mapped():
+            await self._client.v1.billing.meter_events.create_async(
+                {
+                    "event_name": reading.meter,
+                    "identifier": reading.id,
+                    "timestamp": reading.at_s,
+                    "payload": {"stripe_customer_id": reading.customer, "value": str(reading.units)},
+                },
+                {"idempotency_key": f"carpool/{reading.id}/meter"},
+            )
+
+    async def refund(self, asked: RefundAsked) -> ObjectRef:
+        with _mapped():
+            listed = await self._client.v1.refunds.list_async({"payment_intent": asked.payment, "limit": PAGE})
+            for made in listed.data:
+                own = buyer_of(made.metadata)
+                if own is not None and own.intent == asked.buyer.intent:
+                    return ObjectRef("refund", made.id)
+            refund = await self._client.v1.refunds.create_async(
+                {"payment_intent": asked.payment, "amount": asked.cents, "metadata": metadata_of(asked.buyer)},
+                {"idempotency_key": f"carpool/{asked.buyer.intent}/refund"},
+            )
+        return ObjectRef("refund", refund.id)
+
+    def verify_webhook(self, body: bytes, signature: str, now_s: float) -> Event:
+        return verified(body, signature, self._secrets, live=self.live, now_s=now_s)
+
+    async def fetch(self, about: ObjectRef) -> tuple[Fact, ...]:
+        with _mapped():
+            return await self._facts(about)
+
+    async def events(self, since_s: int) -> AsyncIterator[Event]:
+        with _mapped():
+            listed = await self._client.v1.events.list_async({"created": {"gte": since_s}, "limit": PAGE})
+            async for event in listed.auto_paging_iter():
+                yield event_of(event.to_dict())
+
+    async def settlements(self, since_s: int) -> AsyncIterator[Settlement]:
+        with _mapped():
+            listed = await self._client.v1.balance_transactions.list_async(
+                {"created": {"gte": since_s}, "limit": PAGE, "expand": ["data.source"]}
+            )
+            async for transaction in listed.auto_paging_iter():
+                yield settlement_of(transaction)
+
+    async def balance(self) -> tuple[Amount, ...]:
+        with _mapped():
+            balance = await self._client.v1.balance.retrieve_async()
+        held: dict[str, int] = {}
+        parts = [(part.currency, part.amount) for part in balance.available]
+        parts += [(part.currency, part.amount) for part in balance.pending]
+        for currency, cents in parts:
+            held[currency] = held.get(currency, 0) + cents
+        return tuple(Amount(Cents(cents), currency) for currency, cents in sorted(held.items()))
+
+    async def aclose(self) -> None:
+        if self._built is not None:
+            # The client has no way of its own to let go of its connections.
+            await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no type for it
+            self._built = None
+
+    @property
+    def _client(self) -> "StripeClient":
+        if self._built is None:
+            from stripe import AIOHTTPClient, StripeClient
+
+            self._http = AIOHTTPClient(timeout=TIMEOUT_S)
+            base = self._base_url.rstrip("/")
+            self._built = StripeClient(
+                self._key,
+                base_addresses={"api": base, "meter_events": base} if base else None,
+                max_network_retries=RETRIES_MAX,
+                http_client=self._http,
+            )
+        return self._built
+
+    async def _session(self, params: "SessionCreateParams", buyer: Buyer) -> Link:
+        with _mapped():
+            session = await self._client.v1.checkout.sessions.create_async(
+                params, {"idempotency_key": f"carpool/{buyer.intent}/session"}
+            )
+            if session.status != "open":  # the key gives the first answer; what became of it since, only a look tells
+                raise PaymentRefused("this link has been used", session.status or "")
+            session = await self._client.v1.checkout.sessions.retrieve_async(session.id)
+        if session.status != "open" or session.url is None:
+            raise PaymentRefused("this link has been used", session.status or "")
+        return Link(ObjectRef("checkout.session", session.id), session.url, session.expires_at)
+
+    async def _facts(self, about: ObjectRef) -> tuple[Fact, ...]:
+        v1 = self._client.v1
+        match about.kind:
+            case "checkout.session":
+                return await self._of_session(await v1.checkout.sessions.retrieve_async(about.id))
+            case "payment_intent":
+                return await self._of_payment(await self._payment(about.id))
+            case "charge":
+                charge = await v1.charges.retrieve_async(about.id, {"expand": ["balance_transaction"]})
+                return await self._of_charge(charge)
+            case "invoice":
+                return await self._of_invoice(await v1.invoices.retrieve_async(about.id))
+            case "subscription":
+                subscription = await v1.subscriptions.retrieve_async(about.id)
+                return await self._of_subscription(subscription)
+            case "refund":
+                refund = await v1.refunds.retrieve_async(about.id)
+                return (refund_state(refund, await self._paid_by(refund)),)
+            case "dispute":
+                dispute = await v1.disputes.retrieve_async(about.id)
+                payment = id_of(dispute.payment_intent)
+                return (dispute_state(dispute, await self._payment(payment) if payment else None),)
+            case "payout":
+                payout = payout_state(await v1.payouts.retrieve_async(about.id))
+                return () if payout is None else (payout,)
+            case "customer" | "transfer":
+                return ()
+
+    async def _payment(self, name: str) -> "PaymentIntent":
+        return await self._client.v1.payment_intents.retrieve_async(
+            name, {"expand": ["latest_charge.balance_transaction"]}
+        )
+
+    async def _paid_by(self, refund: "Refund") -> "PaymentIntent | None":
+        payment = id_of(refund.payment_intent)
+        return await self._payment(payment) if payment else None
+
+    async def _of_session(self, session: "Session") -> tuple[Fact, ...]:
+        if session.mode != "payment":
+            # The money of a subscription comes with its invoice.
+            invoice = id_of(session.invoice)
+            return await self._facts(ObjectRef("invoice", invoice)) if invoice else ()
+        payment = id_of(session.payment_intent)
+        intent = await self._payment(payment) if payment else None
+        return (topup_of_session(session, intent), *_fee(intent))
+
+    async def _of_payment(self, intent: "PaymentIntent") -> tuple[Fact, ...]:
+        v1 = self._client.v1
+        sessions = await v1.checkout.sessions.list_async({"payment_intent": intent.id, "limit": 1})
+        if sessions.data:
+            return (topup_of_session(sessions.data[0], intent), *_fee(intent))
+        paid = await v1.invoice_payments.list_async(
+            {"payment": {"type": "payment_intent", "payment_intent": intent.id}, "limit": 1}
+        )
+        if paid.data:
+            return (*await self._facts(ObjectRef("invoice", id_of(paid.data[0].invoice))), *_fee(intent))
+        return (topup_of_intent(intent), *_fee(intent))
+
+    async def _of_charge(self, charge: "Charge") -> tuple[Fact, ...]:
+        payment = id_of(charge.payment_intent)
+        if payment and charge.status == "succeeded":
+            return await self._of_payment(await self._payment(payment))
+        fee = fee_of_charge(charge)
+        return () if fee is None else (fee,)
+
+    async def _of_invoice(self, invoice: "Invoice") -> tuple[Fact, ...]:
+        lines: list[InvoiceLineItem] = list(invoice.lines.data)
+        if invoice.lines.has_more:
+            listed = await self._client.v1.invoices.line_items.list_async(invoice.id, {"limit": PAGE})
+            lines = [line async for line in listed.auto_paging_iter()]
+        subscription = subscription_of_invoice(invoice)
+        earlier = await self._paid_invoices(subscription) if subscription else []
+        state = invoice_state(invoice, lines, earlier)
+        return () if state is None else (state,)
+
+    async def _of_subscription(self, subscription: "Subscription") -> tuple[Fact, ...]:
+        if subscription.status != "canceled":
+            return ()
+        ended = subscription_ended(subscription, await self._paid_invoices(subscription.id), self._clock_s())
+        return () if ended is None else (ended,)
+
+    async def _paid_invoices(self, subscription: str) -> "list[Invoice]":
+        listed = await self._client.v1.invoices.list_async(
+            {"subscription": subscription, "status": "paid", "limit": PAGE}
+        )
+        return [invoice async for invoice in listed.auto_paging_iter()]
+
+
+def _fee(intent: "PaymentIntent | None") -> tuple[Fact, ...]:
+    charge = None if intent is None else intent.latest_charge
+    fee = None if charge is None or isinstance(charge, str) else fee_of_charge(charge)
+    return () if fee is None else (fee,)
+
+
+@contextlib.contextmanager
+def _mapped() -> Iterator[None]:
+    from integrations.payments.stripe_errors import CAUGHT, payment_error
+
+    try:
+        yield
+    except CAUGHT as error:
+        raise payment_error(error) from error

@@ -1,0 +1,242 @@
+"""What is so with Stripe's objects, as facts. Pure: what has to be looked up beside is an argument.
+
+docs.stripe.com/api, in the version that the SDK is pinned to. Since 2025 a subscription's period stands on its items, and what an
+invoice was paid with under its ``payments``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from integrations.payments.base import (
+    Amount,
+    Buyer,
+    Cents,
+    DisputeState,
+    FeeTaken,
+    IntentId,
+    InvoiceLine,
+    InvoicePaid,
+    InvoiceState,
+    ObjectKind,
+    ObjectRef,
+    PayoutState,
+    RefundState,
+    Settlement,
+    SubscriptionEnded,
+    TopupPaid,
+    TopupState,
+)
+from ledger.pseudonyms import ActorId, WorkspaceId
+
+if TYPE_CHECKING:
+    from stripe import (
+        BalanceTransaction,
+        Charge,
+        Dispute,
+        Invoice,
+        InvoiceLineItem,
+        PaymentIntent,
+        Payout,
+        Refund,
+        StripeObject,
+        Subscription,
+    )
+    from stripe.checkout import Session
+
+INTENT = "carpool_intent"
+WORKSPACE = "carpool_workspace"
+ACTOR = "carpool_actor"
+CENTS = "carpool_cents"
+
+_LOST = {"lost"}
+_WON = {"won"}
+_REFUND_FAILED = {"failed", "canceled"}
+_SOURCES: Mapping[str, ObjectKind] = {
+    "charge": "charge",
+    "refund": "refund",
+    "dispute": "dispute",
+    "payout": "payout",
+}
+
+
+def metadata_of(buyer: Buyer, cents: int | None = None) -> dict[str, str]:
+    """What goes with a request, so that its object can be told from any other."""
+    who = {INTENT: buyer.intent, WORKSPACE: buyer.workspace, ACTOR: buyer.actor}
+    return who if cents is None else {**who, CENTS: str(cents)}
+
+
+def buyer_of(metadata: "StripeObject | None") -> Buyer | None:
+    """Only who has our key can write it. None where it is not one of ours."""
+    given = _words(metadata)
+    names = [given.get(name, "") for name in (WORKSPACE, ACTOR, INTENT)]
+    return Buyer(WorkspaceId(names[0]), ActorId(names[1]), IntentId(names[2])) if all(names) else None
+
+
+def topup_of_session(session: "Session", intent: "PaymentIntent | None") -> TopupPaid | TopupState:
+    """Of one in mode ``payment``. ``intent`` is its payment, where there is one."""
+    buyer = buyer_of(session.metadata)
+    about = ObjectRef("checkout.session", session.id)
+    if session.payment_status == "unpaid":
+        return TopupState(about, buyer, "expired" if session.status == "expired" else _waiting(intent))
+    details = session.total_details
+    return TopupPaid(
+        about if intent is None else ObjectRef("payment_intent", intent.id),
+        buyer,
+        _asked(session.metadata),
+        Cents(session.amount_subtotal or 0),
+        Cents(0 if details is None else details.amount_discount),
+        Cents(0 if details is None else details.amount_tax),
+        Cents((session.amount_total or 0) if intent is None else intent.amount_received),
+        session.currency or "",
+    )
+
+
+def topup_of_intent(intent: "PaymentIntent") -> TopupPaid | TopupState:
+    """Of a payment without a Checkout: nobody knows what it was for but its metadata."""
+    buyer, about = buyer_of(intent.metadata), ObjectRef("payment_intent", intent.id)
+    if intent.status != "succeeded":
+        return TopupState(about, buyer, _waiting(intent))
+    paid = Cents(intent.amount_received)
+    return TopupPaid(about, buyer, _asked(intent.metadata), paid, Cents(0), Cents(0), paid, intent.currency)
+
+
+def _waiting(intent: "PaymentIntent | None") -> Literal["waiting", "failed"]:
+    if intent is None:
+        return "waiting"
+    failed = intent.status == "canceled" or (
+        intent.status == "requires_payment_method" and intent.last_payment_error is not None
+    )
+    return "failed" if failed else "waiting"
+
+
+def fee_of_charge(charge: "Charge") -> FeeTaken | None:
+    """None until the balance transaction is known."""
+    transaction = charge.balance_transaction
+    if transaction is None or isinstance(transaction, str):
+        return None
+    return FeeTaken(transaction.id, Cents(transaction.fee))
+
+
+def invoice_state(
+    invoice: "Invoice", lines: Sequence["InvoiceLineItem"], earlier: Sequence["Invoice"]
+) -> InvoicePaid | InvoiceState | None:
+    """``earlier``: what was paid for the same subscription. None where it is no subscription's."""
+    about = ObjectRef("invoice", invoice.id)
+    details = None if invoice.parent is None else invoice.parent.subscription_details
+    if details is None:
+        return None
+    buyer = buyer_of(details.metadata)
+    if invoice.status != "paid":
+        return InvoiceState(about, buyer, "failed" if invoice.status in ("uncollectible", "void") else "waiting")
+    before = sorted((item.created, item.id) for item in earlier if item.created < invoice.created)
+    return InvoicePaid(
+        about,
+        id_of(details.subscription),
+        buyer,
+        invoice.billing_reason == "subscription_cycle",
+        tuple(_line(line) for line in lines),
+        Cents(sum(tax.amount for tax in invoice.total_taxes or () if tax.tax_behavior == "exclusive")),
+        Cents(invoice.amount_paid),
+        invoice.currency,
+        tuple(item for _, item in before),
+    )
+
+
+def _line(line: "InvoiceLineItem") -> InvoiceLine:
+    details = None if line.pricing is None else line.pricing.price_details
+    discount = sum(item.amount for item in line.discount_amounts or ())
+    return InvoiceLine(
+        "" if details is None else id_of(details.price), Cents(line.amount), Cents(line.amount - discount)
+    )
+
+
+def subscription_of_invoice(invoice: "Invoice") -> str:
+    """Empty where it is no subscription's."""
+    details = None if invoice.parent is None else invoice.parent.subscription_details
+    return "" if details is None else id_of(details.subscription)
+
+
+def subscription_ended(
+    subscription: "Subscription", invoices: Sequence["Invoice"], now_s: float
+) -> SubscriptionEnded | None:
+    """None while it runs, or while a period that was paid for does."""
+    if subscription.status != "canceled" or subscription.ended_at is None:
+        return None
+    # ``items`` is a method's name elsewhere, and a field here.
+    ends_s = max((item.current_period_end for item in subscription["items"].data), default=0)
+    if max(subscription.ended_at, now_s) < ends_s:
+        return None
+    paid = sorted((item.created, item.id) for item in invoices)
+    return SubscriptionEnded(
+        ObjectRef("subscription", subscription.id), buyer_of(subscription.metadata), tuple(item for _, item in paid)
+    )
+
+
+def refund_state(refund: "Refund", payment: "PaymentIntent | None") -> RefundState:
+    own = _words(refund.metadata).get(INTENT)
+    paid = ObjectRef("charge", id_of(refund.charge)) if payment is None else ObjectRef("payment_intent", payment.id)
+    return RefundState(
+        ObjectRef("refund", refund.id),
+        paid,
+        buyer_of(refund.metadata) or (None if payment is None else buyer_of(payment.metadata)),
+        None if own is None else IntentId(own),
+        "failed" if refund.status in _REFUND_FAILED else "sent",
+        Amount(Cents(refund.amount), refund.currency),
+    )
+
+
+def dispute_state(dispute: "Dispute", payment: "PaymentIntent | None") -> DisputeState:
+    out = [item for item in dispute.balance_transactions if item.amount < 0]
+    back = [item for item in dispute.balance_transactions if item.amount > 0]
+    state: Literal["open", "won", "lost"] = (
+        "lost" if dispute.status in _LOST else "won" if dispute.status in _WON else "open"
+    )
+    return DisputeState(
+        ObjectRef("dispute", dispute.id),
+        ObjectRef("charge", id_of(dispute.charge)) if payment is None else ObjectRef("payment_intent", payment.id),
+        None if payment is None else buyer_of(payment.metadata),
+        state,
+        Amount(Cents(dispute.amount), dispute.currency),
+        bool(out),
+        Cents(sum(item.fee for item in out)),
+        bool(back),
+    )
+
+
+def payout_state(payout: "Payout") -> PayoutState | None:
+    if payout.status not in ("paid", "failed", "canceled"):
+        return None
+    state: Literal["paid", "failed"] = "paid" if payout.status == "paid" else "failed"
+    return PayoutState(ObjectRef("payout", payout.id), state, Amount(Cents(payout.amount), payout.currency))
+
+
+def settlement_of(transaction: "BalanceTransaction") -> Settlement:
+    """Its source has to have been asked for along with it."""
+    source = transaction.source
+    kind = None if source is None or isinstance(source, str) else _SOURCES.get(source.object)
+    about = None if kind is None or source is None or isinstance(source, str) else ObjectRef(kind, str(source.id))
+    payment = id_of(getattr(source, "payment_intent", None)) if kind == "charge" else ""
+    return Settlement(
+        transaction.id,
+        ObjectRef("payment_intent", payment) if payment else about,
+        transaction.type,
+        Cents(transaction.net),
+        Cents(transaction.fee),
+        transaction.currency,
+        transaction.created,
+    )
+
+
+def id_of(field: object) -> str:
+    """Of a field that is an object's id, or the object itself where that was asked for."""
+    return field if isinstance(field, str) else str(getattr(field, "id", "") or "")
+
+
+def _asked(metadata: "StripeObject | None") -> Cents | None:
+    text = _words(metadata).get(CENTS, "")
+    return Cents(int(text)) if text.isascii() and text.isdigit() and len(text) <= 15 else None
+
+
+def _words(metadata: "StripeObject | None") -> Mapping[str, str]:
+    given: Mapping[str, object] = {} if metadata is None else metadata.to_dict()
+    return {name: value for name, value in given.items() if isinstance(value, str)}

@@ -1,0 +1,86 @@
+"""A delivery of Stripe's, as a plain event: after the signature, the time, the mode and the account were checked.
+
+docs.stripe.com/webhooks#verify-official-libraries. The SDK's own helper compares the signature; it accepts a time that is far
+ahead, so the time is checked here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from integrations.payments.base import Event, ObjectKind, ObjectRef, WebhookRefused
+
+SIGNATURE_AGE_S_MAX = 300
+STAMP_DIGITS_MAX = 12
+
+KINDS: Mapping[str, ObjectKind] = {
+    "checkout.session": "checkout.session",
+    "payment_intent": "payment_intent",
+    "charge": "charge",
+    "invoice": "invoice",
+    "subscription": "subscription",
+    "refund": "refund",
+    "dispute": "dispute",
+    "payout": "payout",
+}
+"""What money depends on, by the name that Stripe gives to the kind of object."""
+
+
+def verified(body: bytes, header: str, secrets: Sequence[str], *, live: bool, now_s: float) -> Event:
+    """``secrets`` are several while one is being replaced; none: nothing is accepted. Raises ``WebhookRefused``."""
+    from stripe import SignatureVerificationError, WebhookSignature
+
+    if not secrets:
+        raise WebhookRefused("the endpoint is off: it has no secret", "off")
+    for secret in secrets:
+        try:
+            WebhookSignature.verify_header(body, header, secret)
+            break
+        except (SignatureVerificationError, UnicodeDecodeError):
+            continue
+    else:
+        raise WebhookRefused("the signature does not fit the body and the secret", "signature")
+    if abs(now_s - _stamp(header)) > SIGNATURE_AGE_S_MAX:
+        raise WebhookRefused(f"it was signed more than {SIGNATURE_AGE_S_MAX} seconds away from now", "timestamp")
+    return read_event(body, live=live)
+
+
+def read_event(body: bytes, *, live: bool) -> Event:
+    """Raises ``WebhookRefused`` where it is no event, or one of another mode or account."""
+    try:
+        given = json.loads(body)
+        event = event_of(given)
+        mode, account = given["livemode"], given.get("account")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WebhookRefused("the body is not an event", "body") from error
+    if mode is not live:
+        raise WebhookRefused("it is of the other mode, live or test", "mode")
+    if account is not None:
+        raise WebhookRefused("it is of a connected account", "account")
+    return event
+
+
+def event_of(given: Mapping[str, object]) -> Event:
+    """An event's own fields; of its object the kind and the id alone. Raises ``KeyError``, ``TypeError``."""
+    data = given["data"]
+    about = data["object"] if isinstance(data, Mapping) else None
+    if given.get("object") != "event" or not isinstance(about, Mapping):
+        raise TypeError("not an event")
+    kind = KINDS.get(str(about.get("object")))
+    ref = None if kind is None else ObjectRef(kind, _text(about["id"]))
+    created = given["created"]
+    if type(created) is not int:
+        raise TypeError("an event has a time")
+    return Event(_text(given["id"]), _text(given["type"]), ref, created)
+
+
+def _stamp(header: str) -> int:
+    """The helper has read it already: it is a number."""
+    text = next(item.partition("=")[2] for item in header.split(",") if item.partition("=")[0] == "t")
+    return int(text) if len(text) <= STAMP_DIGITS_MAX else 0
+
+
+def _text(value: object) -> str:
+    """An id becomes a part of a key: short, and of a plain alphabet."""
+    if not isinstance(value, str) or not value.isascii() or not 1 <= len(value) <= 255 or not value.isprintable():
+        raise TypeError("not an id")
+    return value

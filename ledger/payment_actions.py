@@ -1,0 +1,71 @@
+"""What is recorded of a payment beside the money itself: that it was asked for, opened, told of, and what came of that.
+
+The money moves by the kinds of ``ledger.credit_actions``. What an entry is about at the rail stands in its ``stripe`` field.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+PaymentKind = Literal["topup", "subscription", "portal", "refund", "customer"]
+PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentAsked:
+    """Somebody asked for a link or a refund, which is about to be made. ``amount`` in uRC, 0 where it names none."""
+
+    name: ClassVar[str] = "payment.asked"
+    rail: str
+    kind: PaymentKind
+    amount: int
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentOpened:
+    """The rail has made it: which object it is stands beside. Never a link: who holds one may pay with it."""
+
+    name: ClassVar[str] = "payment.opened"
+    rail: str
+    kind: PaymentKind
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentReceived:
+    """The rail told of something. Its key is the rail's own event, so that one told twice is acted on once."""
+
+    name: ClassVar[str] = "payment.received"
+    rail: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentHandled:
+    """What came of an event."""
+
+    name: ClassVar[str] = "payment.handled"
+    rail: str
+    outcome: PaymentOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRefused:
+    """Something that claimed to come from the rail and does not, or is not for us. Of one reason, one entry a minute."""
+
+    name: ClassVar[str] = "payment.refused"
+    rail: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentsScanned:
+    """The rail's own list of events was read, from ``since_s`` to ``until_s`` (seconds since 1970)."""
+
+    name: ClassVar[str] = "payment.scanned"
+    rail: str
+    since_s: int
+    until_s: int
+    events: int
+
+
+PaymentAction = PaymentAsked | PaymentOpened | PaymentReceived | PaymentHandled | PaymentRefused | PaymentsScanned

@@ -1,0 +1,424 @@
+"""A Stripe account of our own: its objects, what changes them, and the events that this makes. No network; its own clock.
+
+Amounts, states and the order of events follow docs.stripe.com/api; that each field is one of the SDK's own types, a test checks.
+What a person does at a page of Stripe's, and what time does, is a method here.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Thing: TypeAlias = dict[str, Any]
+
+API_VERSION = "2026-10-28.endive"
+MONTH_S = 30 * 86_400
+DISPUTE_FEE = 1500
+
+
+class Refused(Exception):
+    """As Stripe refuses it."""
+
+    def __init__(self, status: int, type: str, message: str, code: str = "", param: str = "") -> None:
+        super().__init__(message)
+        self.status, self.type, self.code, self.param = status, type, code, param
+
+
+@dataclass
+class Account:
+    """``made`` is told of each event. ``never`` decides which events are not even made."""
+
+    now_s: int
+    things: dict[str, Thing] = field(default_factory=dict)
+    events: list[Thing] = field(default_factory=list)
+    transactions: list[Thing] = field(default_factory=list)
+    invoice_payments: list[Thing] = field(default_factory=list)
+    meter_events: dict[str, Thing] = field(default_factory=dict)
+    live: bool = False
+    fee_bps: int = 290
+    fee_fixed: int = 30
+    made: Callable[[Thing], None] = lambda event: None
+    never: Callable[[str], bool] = lambda kind: False
+    _count: int = 0
+
+    def new(self, prefix: str, object: str, **fields: Any) -> Thing:
+        self._count += 1
+        thing = {
+            "id": f"{prefix}_{self._count:06d}",
+            "object": object,
+            "created": self.now_s,
+            "livemode": self.live,
+            **fields,
+        }
+        self.things[thing["id"]] = thing
+        return thing
+
+    def get(self, id: str, object: str) -> Thing:
+        thing = self.things.get(id)
+        if thing is None or thing["object"] != object:
+            raise Refused(404, "invalid_request_error", f"No such {object}: '{id}'", "resource_missing", "id")
+        return thing
+
+    def of(self, object: str) -> list[Thing]:
+        """The newest first, as Stripe lists them."""
+        return [thing for thing in reversed(self.things.values()) if thing["object"] == object]
+
+    def emit(self, type: str, thing: Thing) -> None:
+        self._count += 1
+        if self.never(type):
+            return
+        event = {
+            "id": f"evt_{self._count:06d}",
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": self.now_s,
+            "data": {"object": copy.deepcopy(thing)},
+            "livemode": self.live,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+            "type": type,
+        }
+        self.events.append(event)
+        self.made(event)
+
+    # What a request makes.
+
+    def customer(self, metadata: Mapping[str, str]) -> Thing:
+        customer = self.new("cus", "customer", metadata=dict(metadata), email=None, name=None, balance=0)
+        self.emit("customer.created", customer)
+        return customer
+
+    def price(self, cents: int) -> Thing:
+        return self.new(
+            "price", "price", unit_amount=cents, currency="usd", active=True, type="recurring", billing_scheme="per_unit",
+            product="prod_1", metadata={}, recurring={"interval": "month", "interval_count": 1, "usage_type": "licensed"},
+        )  # fmt: skip
+
+    def session(self, params: Thing) -> Thing:
+        mode, items = params["mode"], params["line_items"]
+        subtotal = sum(self._unit(item) * int(item.get("quantity", 1)) for item in items)
+        customer = params.get("customer")
+        if customer is not None:
+            self.get(customer, "customer")
+        expires_s = int(params.get("expires_at", self.now_s + 86_400))
+        if not self.now_s + 1800 <= expires_s <= self.now_s + 86_400:
+            raise Refused(400, "invalid_request_error", "expires_at is 30 minutes to 24 hours ahead", "", "expires_at")
+        session = self.new(
+            "cs_test", "checkout.session", mode=mode, status="open", payment_status="unpaid", customer=customer,
+            client_reference_id=params.get("client_reference_id"), amount_subtotal=subtotal, amount_total=subtotal,
+            total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}, currency="usd",
+            metadata=dict(params.get("metadata", {})), payment_intent=None, invoice=None, subscription=None,
+            expires_at=expires_s, success_url=params.get("success_url"), allow_promotion_codes=None,
+            payment_method_types=["card"], custom_fields=[], shipping_options=[],
+            automatic_tax={"enabled": False, "liability": None, "provider": None, "status": None},
+            custom_text={"after_submit": None, "shipping_address": None, "submit": None, "terms_of_service_acceptance": None},
+        )  # fmt: skip
+        session["url"] = f"http://checkout.test/{session['id']}"
+        self._plans[session["id"]] = params
+        return session
+
+    def refund(self, payment: str, cents: int | None, metadata: Mapping[str, str]) -> Thing:
+        intent = self.get(payment, "payment_intent")
+        charge = self.get(intent["latest_charge"], "charge")
+        left = charge["amount"] - charge["amount_refunded"]
+        cents = left if cents is None else cents
+        if cents > left or cents <= 0:
+            raise Refused(
+                400, "invalid_request_error", f"Refund amount ({cents}) is greater than unrefunded amount on charge ({left})",
+                "charge_already_refunded" if left == 0 else "amount_too_large", "amount",
+            )  # fmt: skip
+        charge["amount_refunded"] += cents
+        charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+        refund = self.new(
+            "re", "refund", amount=cents, charge=charge["id"], payment_intent=payment, currency=charge["currency"],
+            status="succeeded", metadata=dict(metadata), reason=None, balance_transaction=None,
+        )  # fmt: skip
+        refund["balance_transaction"] = self.transaction("refund", refund, -cents)["id"]
+        self.emit("refund.created", refund)
+        self.emit("charge.refunded", charge)
+        return refund
+
+    # What a person does at Stripe's pages, and what time does.
+
+    def pay(
+        self,
+        session: str,
+        *,
+        discount: int = 0,
+        tax: int = 0,
+        pays: int | None = None,
+        later: bool = False,
+        trial: bool = False,
+    ) -> Thing:
+        """``pays`` is what comes in where that is not what was asked; ``later``: by a bank debit, which takes days;
+        ``trial``: the first period of a subscription costs nothing."""
+        paid = self.get(session, "checkout.session")
+        if paid["status"] != "open":
+            raise AssertionError(f"this page is {paid['status']}")
+        subtotal = paid["amount_subtotal"] if pays is None else pays
+        paid |= {"status": "complete", "amount_subtotal": subtotal, "amount_total": subtotal - discount + tax}
+        paid["total_details"] = {"amount_discount": discount, "amount_shipping": 0, "amount_tax": tax}
+        if paid["mode"] == "subscription":
+            return self._subscribe(paid, trial)
+        metadata = self._plans[session].get("payment_intent_data", {}).get("metadata", {})
+        intent = self._intent(paid["amount_total"], metadata, paid["customer"])
+        paid["payment_intent"] = intent["id"]
+        if later:
+            self.emit("checkout.session.completed", paid)
+            return paid
+        paid["payment_status"] = "paid"
+        self._charge(intent)
+        self.emit("checkout.session.completed", paid)
+        return paid
+
+    def debit_comes(self, session: str) -> None:
+        paid = self.get(session, "checkout.session")
+        self._charge(self.get(paid["payment_intent"], "payment_intent"))
+        paid["payment_status"] = "paid"
+        self.emit("checkout.session.async_payment_succeeded", paid)
+
+    def debit_fails(self, session: str) -> None:
+        paid = self.get(session, "checkout.session")
+        intent = self.get(paid["payment_intent"], "payment_intent")
+        intent |= {
+            "status": "requires_payment_method",
+            "last_payment_error": {"code": "insufficient_funds", "type": "card_error"},
+        }
+        self.emit("payment_intent.payment_failed", intent)
+        self.emit("checkout.session.async_payment_failed", paid)
+
+    def expire(self, session: str) -> None:
+        left = self.get(session, "checkout.session")
+        left |= {"status": "expired", "url": None}
+        self.emit("checkout.session.expired", left)
+
+    def foreign_payment(self, cents: int, currency: str = "usd") -> Thing:
+        """Somebody pays past us: no metadata of ours."""
+        intent = self._intent(cents, {}, None, currency)
+        self._charge(intent)
+        return intent
+
+    def renew(self, subscription: str, *, paid: bool = True) -> Thing:
+        """The period ends, and the next begins: its invoice is paid, or the card is declined."""
+        running = self.get(subscription, "subscription")
+        item = running["items"]["data"][0]
+        self.now_s = item["current_period_end"]
+        item |= {"current_period_start": self.now_s, "current_period_end": self.now_s + MONTH_S}
+        price = item["price"]
+        invoice = self._invoice(running, "subscription_cycle", [(price["id"], price["unit_amount"])])
+        if paid:
+            self.pay_invoice(invoice["id"])
+        else:
+            self.decline(invoice["id"])
+        return invoice
+
+    def decline(self, invoice: str) -> None:
+        due = self.get(invoice, "invoice")
+        due |= {"attempt_count": due["attempt_count"] + 1, "attempted": True, "status": "open"}
+        running = self.get(due["parent"]["subscription_details"]["subscription"], "subscription")
+        running["status"] = "past_due"
+        self.emit("invoice.payment_failed", due)
+        self.emit("customer.subscription.updated", running)
+
+    def pay_invoice(self, invoice: str) -> None:
+        due = self.get(invoice, "invoice")
+        intent = self._intent(due["amount_due"], {}, due["customer"])
+        self.invoice_payments.append(
+            {
+                "id": f"inpay_{intent['id']}", "object": "invoice_payment", "invoice": invoice, "status": "paid",
+                "amount_paid": due["amount_due"], "amount_requested": due["amount_due"], "created": self.now_s,
+                "currency": "usd", "is_default": True, "livemode": self.live,
+                "payment": {"type": "payment_intent", "payment_intent": intent["id"]},
+                "status_transitions": {"canceled_at": None, "paid_at": self.now_s},
+            }
+        )  # fmt: skip
+        self._charge(intent)
+        due |= {"status": "paid", "amount_paid": due["amount_due"], "amount_remaining": 0, "attempted": True}
+        running = self.get(due["parent"]["subscription_details"]["subscription"], "subscription")
+        running["status"] = "active"
+        self.emit("invoice.paid", due)
+        self.emit("invoice.payment_succeeded", due)
+        self.emit("customer.subscription.updated", running)
+
+    def upgrade(self, subscription: str, price: str) -> Thing:
+        """In the middle of its period: half of the old price comes back, half of the new one is due."""
+        running = self.get(subscription, "subscription")
+        item, new = running["items"]["data"][0], self.get(price, "price")
+        self.now_s = (item["current_period_start"] + item["current_period_end"]) // 2
+        old = item["price"]
+        lines = [(old["id"], -(old["unit_amount"] // 2)), (price, new["unit_amount"] // 2)]
+        item["price"] = new
+        invoice = self._invoice(running, "subscription_update", lines)
+        self.pay_invoice(invoice["id"])
+        return invoice
+
+    def cancel(self, subscription: str, *, at_once: bool = False) -> None:
+        """At the end of the period, or at once; both to the end."""
+        running = self.get(subscription, "subscription")
+        running["cancel_at_period_end"] = not at_once
+        if not at_once:
+            self.emit("customer.subscription.updated", running)
+            self.now_s = running["items"]["data"][0]["current_period_end"]
+        running |= {"status": "canceled", "canceled_at": self.now_s, "ended_at": self.now_s}
+        self.emit("customer.subscription.deleted", running)
+
+    def fail_refund(self, refund: str) -> None:
+        failed = self.get(refund, "refund")
+        failed |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
+        self.get(failed["charge"], "charge")["amount_refunded"] -= failed["amount"]
+        failed["failure_balance_transaction"] = self.transaction("refund_failure", failed, failed["amount"])["id"]
+        self.emit("refund.failed", failed)
+
+    def dispute(self, payment: str, *, fee: int = DISPUTE_FEE) -> Thing:
+        intent = self.get(payment, "payment_intent")
+        charge = self.get(intent["latest_charge"], "charge")
+        dispute = self.new(
+            "du", "dispute", amount=charge["amount"], charge=charge["id"], payment_intent=payment, currency="usd",
+            status="needs_response", reason="fraudulent", balance_transactions=[], metadata={}, is_charge_refundable=False,
+        )  # fmt: skip
+        charge["disputed"] = True
+        self.emit("charge.dispute.created", dispute)
+        taken = self.transaction("adjustment", dispute, -charge["amount"], fee, "dispute")
+        dispute["balance_transactions"].append(taken)
+        self.emit("charge.dispute.funds_withdrawn", dispute)
+        return dispute
+
+    def close_dispute(self, dispute: str, *, won: bool) -> None:
+        closed = self.get(dispute, "dispute")
+        closed["status"] = "won" if won else "lost"
+        if won:
+            back = self.transaction("adjustment", closed, closed["amount"], 0, "dispute_reversal")
+            closed["balance_transactions"].append(back)
+            self.emit("charge.dispute.funds_reinstated", closed)
+        self.emit("charge.dispute.closed", closed)
+
+    def payout(self, cents: int) -> Thing:
+        payout = self.new(
+            "po", "payout", amount=cents, currency="usd", status="paid", arrival_date=self.now_s, automatic=True,
+            balance_transaction=None, method="standard", source_type="card", type="bank_account", metadata={},
+        )  # fmt: skip
+        payout["balance_transaction"] = self.transaction("payout", payout, -cents)["id"]
+        self.emit("payout.paid", payout)
+        return payout
+
+    def fail_payout(self, payout: str) -> None:
+        failed = self.get(payout, "payout")
+        failed |= {"status": "failed", "failure_code": "account_closed"}
+        failed["failure_balance_transaction"] = self.transaction("payout_failure", failed, failed["amount"])["id"]
+        self.emit("payout.failed", failed)
+
+    def transaction(self, type: str, source: Thing, amount: int, fee: int = 0, category: str = "") -> Thing:
+        """A movement of the balance."""
+        self._count += 1
+        transaction = {
+            "id": f"txn_{self._count:06d}", "object": "balance_transaction", "amount": amount, "fee": fee, "net": amount - fee,
+            "currency": source["currency"], "type": type, "source": source["id"], "created": self.now_s, "status": "available",
+            "available_on": self.now_s, "reporting_category": category or type, "fee_details": [], "exchange_rate": None,
+            "description": None,
+        }  # fmt: skip
+        self.transactions.append(transaction)
+        self.things[transaction["id"]] = transaction
+        return transaction
+
+    @property
+    def balance(self) -> Thing:
+        sums: dict[str, int] = {}
+        for item in self.transactions:
+            sums[item["currency"]] = sums.get(item["currency"], 0) + item["net"]
+        available = [
+            {"amount": cents, "currency": currency, "source_types": {"card": cents}} for currency, cents in sums.items()
+        ]
+        return {"object": "balance", "available": available, "pending": [], "livemode": self.live}
+
+    _plans: dict[str, Thing] = field(default_factory=dict)
+
+    def _unit(self, item: Thing) -> int:
+        if "price" in item:
+            return int(self.get(item["price"], "price")["unit_amount"])
+        cents = int(item["price_data"]["unit_amount"])
+        if not 50 <= cents <= 99_999_999:
+            code = "amount_too_small" if cents < 50 else "amount_too_large"
+            raise Refused(400, "invalid_request_error", "The amount is too small or too large", code, "line_items")
+        return cents
+
+    def _intent(self, cents: int, metadata: Mapping[str, str], customer: str | None, currency: str = "usd") -> Thing:
+        return self.new(
+            "pi", "payment_intent", amount=cents, amount_received=0, amount_capturable=0, currency=currency, customer=customer,
+            status="processing", metadata=dict(metadata), latest_charge=None, last_payment_error=None, capture_method="automatic",
+            confirmation_method="automatic", payment_method_types=["card"],
+        )  # fmt: skip
+
+    def _charge(self, intent: Thing) -> None:
+        cents = intent["amount"]
+        charge = self.new(
+            "ch", "charge", amount=cents, amount_captured=cents, amount_refunded=0, currency=intent["currency"],
+            payment_intent=intent["id"], customer=intent["customer"], paid=True, captured=True, refunded=False, disputed=False,
+            status="succeeded", metadata={}, balance_transaction=None,
+        )  # fmt: skip
+        intent |= {
+            "status": "succeeded",
+            "amount_received": cents,
+            "latest_charge": charge["id"],
+            "last_payment_error": None,
+        }
+        self.emit("charge.succeeded", charge)
+        self.emit("payment_intent.succeeded", intent)
+        fee = cents * self.fee_bps // 10_000 + self.fee_fixed
+        charge["balance_transaction"] = self.transaction("charge", charge, cents, fee)["id"]
+        self.emit("charge.updated", charge)
+
+    def _subscribe(self, session: Thing, trial: bool) -> Thing:
+        params = self._plans[session["id"]]
+        price = self.get(params["line_items"][0]["price"], "price")
+        running = self.new(
+            "sub", "subscription", customer=session["customer"], status="active", cancel_at_period_end=False, canceled_at=None,
+            ended_at=None, currency="usd", metadata=dict(params.get("subscription_data", {}).get("metadata", {})),
+            start_date=self.now_s, billing_cycle_anchor=self.now_s, collection_method="charge_automatically", latest_invoice=None,
+        )  # fmt: skip
+        item = {
+            "id": f"si_{running['id']}", "object": "subscription_item", "created": self.now_s, "price": price, "quantity": 1,
+            "current_period_start": self.now_s, "current_period_end": self.now_s + MONTH_S, "metadata": {},
+            "subscription": running["id"],
+        }  # fmt: skip
+        running["items"] = {"object": "list", "data": [item], "has_more": False, "url": "/v1/subscription_items"}
+        invoice = self._invoice(running, "subscription_create", [(price["id"], 0 if trial else price["unit_amount"])])
+        session |= {"payment_status": "paid", "subscription": running["id"], "invoice": invoice["id"]}
+        self.emit("customer.subscription.created", running)
+        if trial:
+            invoice |= {"status": "paid", "attempted": True}
+            self.emit("invoice.paid", invoice)
+        else:
+            self.pay_invoice(invoice["id"])
+        self.emit("checkout.session.completed", session)
+        return session
+
+    def _invoice(self, running: Thing, reason: str, lines: list[tuple[str, int]]) -> Thing:
+        total = sum(cents for _, cents in lines)
+        invoice = self.new(
+            "in", "invoice", customer=running["customer"], status="open", billing_reason=reason, amount_due=total, amount_paid=0,
+            amount_remaining=total, total=total, subtotal=total, currency="usd", attempt_count=0, attempted=False, number=None,
+            hosted_invoice_url="http://invoice.test/1", metadata={}, total_taxes=[], total_discount_amounts=[], discounts=[],
+            collection_method="charge_automatically", period_start=self.now_s, period_end=self.now_s,
+            parent={
+                "type": "subscription_details", "quote_details": None,
+                "subscription_details": {"subscription": running["id"], "metadata": dict(running["metadata"])},
+            },
+        )  # fmt: skip
+        data = [
+            {
+                "id": f"il_{invoice['id']}_{n}", "object": "line_item", "amount": cents, "subtotal": cents, "currency": "usd",
+                "quantity": 1, "invoice": invoice["id"], "discount_amounts": [], "discounts": [], "discountable": True,
+                "livemode": self.live, "metadata": {}, "taxes": [],
+                "period": {"start": self.now_s, "end": self.now_s + MONTH_S},
+                "pricing": {"type": "price_details", "price_details": {"price": price, "product": "prod_1"}},
+            }
+            for n, (price, cents) in enumerate(lines)
+        ]  # fmt: skip
+        invoice["lines"] = {
+            "object": "list",
+            "data": data,
+            "has_more": False,
+            "url": f"/v1/invoices/{invoice['id']}/lines",
+        }
+        running["latest_invoice"] = invoice["id"]
+        return invoice

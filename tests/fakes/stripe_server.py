@@ -1,0 +1,330 @@
+"""A stateful Stripe of our own on loopback: what localstripe and emulate lack, and as strict where it matters.
+
+Recurring Checkout, Prices, the portal, meters, refunds, disputes, payouts, events and their listing; keys and versions checked;
+parameters that the SDK does not know refused; idempotency keys compared with their request, and forgotten after a day; deliveries
+signed by the SDK's own helper, and a seeded adversary between Stripe and the endpoint.
+"""
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+import stripe
+from aiohttp import ClientSession, web
+from stripe import params
+from stripe.params import billing, billing_portal, checkout
+
+from tests.fakes.stripe_account import Account, Refused, Thing
+
+KEY = "sk_test_carpool"
+SECRET = "whsec_carpool"
+MEMORY_S = 86_400
+PAGE_MAX = 100
+
+Answer: TypeAlias = tuple[int, Thing]
+
+KNOWN: Mapping[tuple[str, str], type] = {
+    ("POST", "/v1/customers"): params.CustomerCreateParams,
+    ("POST", "/v1/checkout/sessions"): checkout.SessionCreateParams,
+    ("GET", "/v1/checkout/sessions"): checkout.SessionListParams,
+    ("POST", "/v1/refunds"): params.RefundCreateParams,
+    ("GET", "/v1/refunds"): params.RefundListParams,
+    ("GET", "/v1/invoices"): params.InvoiceListParams,
+    ("GET", "/v1/invoice_payments"): params.InvoicePaymentListParams,
+    ("GET", "/v1/subscriptions"): params.SubscriptionListParams,
+    ("GET", "/v1/balance_transactions"): params.BalanceTransactionListParams,
+    ("GET", "/v1/events"): params.EventListParams,
+    ("POST", "/v1/billing_portal/sessions"): billing_portal.SessionCreateParams,
+    ("POST", "/v1/billing/meter_events"): billing.MeterEventCreateParams,
+}
+"""What may be asked, as the SDK has it."""
+
+OBJECTS = {
+    "customers": "customer",
+    "checkout/sessions": "checkout.session",
+    "payment_intents": "payment_intent",
+    "charges": "charge",
+    "invoices": "invoice",
+    "subscriptions": "subscription",
+    "refunds": "refund",
+    "disputes": "dispute",
+    "payouts": "payout",
+    "prices": "price",
+    "balance_transactions": "balance_transaction",
+}
+
+
+@dataclass
+class Adversary:
+    """Chances in a hundred of what happens to a delivery. The same seed does the same."""
+
+    seed: int = 0
+    duplicate: int = 0
+    reorder: int = 0
+    drop: int = 0
+    delay: int = 0
+    never: int = 0
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def strikes(self, chance: int) -> bool:
+        return self._random.randrange(100) < chance
+
+    def shuffle(self, items: list[Thing]) -> None:
+        self._random.shuffle(items)
+
+
+@dataclass
+class StripeServer:
+    account: Account
+    adversary: Adversary = field(default_factory=Adversary)
+    base_url: str = ""
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    down: bool = False
+    """Whether it fails, as in an outage."""
+    cut: bool = False
+    """Whether the next answer breaks off, after it took effect."""
+    statuses: list[int] = field(default_factory=list)
+    pending: list[Thing] = field(default_factory=list)
+    _seen: dict[str, tuple[int, str, Answer]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.account.made = self.pending.append
+        self.account.never = lambda kind: self.adversary.strikes(self.adversary.never)
+
+    async def deliver(self, url: str, *, secret: str = SECRET) -> None:
+        """Deliver what is pending, as the adversary has it. What it delays waits for the next time."""
+        queue, self.pending[:] = list(self.pending), []
+        if self.adversary.strikes(self.adversary.reorder):
+            self.adversary.shuffle(queue)
+        async with ClientSession() as session:
+            for event in queue:
+                if self.adversary.strikes(self.adversary.drop):
+                    continue
+                if self.adversary.strikes(self.adversary.delay):
+                    self.pending.append(event)
+                    continue
+                times = 3 if self.adversary.strikes(self.adversary.duplicate) else 1
+                await asyncio.gather(*(self.post(session, url, event, secret) for _ in range(times)))
+
+    async def post(self, session: ClientSession, url: str, event: Thing, secret: str = SECRET, at_s: int = 0) -> int:
+        body = json.dumps(event)
+        header = stripe.WebhookSignature.generate_signature_header(body, secret, at_s or self.account.now_s)
+        headers = {"Stripe-Signature": header, "Content-Type": "application/json"}
+        async with session.post(url, data=body.encode(), headers=headers) as answer:
+            self.statuses.append(answer.status)
+            return answer.status
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        text = (await request.read()).decode() if request.method == "POST" else request.query_string
+        self.requests.append((request.method, request.path))
+        replayed = False
+        try:
+            status, body = self._once(request, text)
+        except Refused as error:
+            told = {"type": error.type, "message": str(error), "code": error.code, "param": error.param}
+            status, body = error.status, {"error": {name: value for name, value in told.items() if value}}
+        except Replayed as known:
+            (status, body), replayed = known.answer, True
+        headers = {"Request-Id": f"req_{len(self.requests)}"}
+        if status < 400 and replayed:
+            headers["Idempotent-Replayed"] = "true"
+        whole = json.dumps(body).encode()
+        if self.cut:
+            self.cut = False
+            response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(whole))})
+            await response.prepare(request)
+            await response.write(whole[: len(whole) // 2])
+            assert request.transport is not None
+            request.transport.abort()
+            return response
+        return web.Response(body=whole, status=status, headers=headers, content_type="application/json")
+
+    def _once(self, request: web.Request, text: str) -> Answer:
+        if self.down:
+            raise Refused(503, "api_error", "Stripe is down")
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            raise Refused(401, "invalid_request_error", "Invalid API Key provided")
+        if request.headers.get("Stripe-Version") != stripe.api_version:
+            raise Refused(400, "invalid_request_error", "Another version than the SDK's")
+        key = request.headers.get("Idempotency-Key", "")
+        if request.method != "POST" or not key:
+            return self._do(request.method, request.path, text)
+        asked = f"{request.path}?{text}"
+        known = self._seen.get(key)
+        if known is not None and known[0] + MEMORY_S > self.account.now_s:
+            if known[1] != asked:
+                message = (
+                    "Keys for idempotent requests can only be used with the same parameters they were first used with"
+                )
+                raise Refused(400, "idempotency_error", message)
+            raise Replayed(known[2])
+        answer = self._do("POST", request.path, text)
+        self._seen[key] = (self.account.now_s, asked, json.loads(json.dumps(answer)))
+        return answer
+
+    def _do(self, method: str, path: str, text: str) -> Answer:
+        given = parse_form(text)
+        known = KNOWN.get((method, path))
+        if known is not None:
+            for name in given:
+                if name not in all_names(known):
+                    message = f"Received unknown parameter: {name}"
+                    raise Refused(400, "invalid_request_error", message, "parameter_unknown", name)
+        account = self.account
+        match method, path.removeprefix("/v1/").split("/"):
+            case "POST", ["customers"]:
+                return 200, account.customer(given.get("metadata", {}))
+            case "POST", ["checkout", "sessions"]:
+                return 200, account.session(given)
+            case "POST", ["refunds"]:
+                cents = int(given["amount"]) if "amount" in given else None
+                return 200, account.refund(given["payment_intent"], cents, given.get("metadata", {}))
+            case "POST", ["billing_portal", "sessions"]:
+                account.get(given["customer"], "customer")
+                fields = {
+                    "customer": given["customer"],
+                    "url": "http://portal.test/1",
+                    "return_url": given.get("return_url"),
+                }
+                return 200, account.new("bps", "billing_portal.session", **fields)
+            case "POST", ["billing", "meter_events"]:
+                return 200, self._meter(given)
+            case "GET", ["balance"]:
+                return 200, account.balance
+            case "GET", ["invoices", name, "lines"]:
+                return 200, listed(account.get(name, "invoice")["lines"]["data"], given, path)
+            case "GET", ["invoice_payments"]:
+                wanted = given["payment"]["payment_intent"]
+                found = [item for item in account.invoice_payments if item["payment"]["payment_intent"] == wanted]
+                return 200, listed(found, given, path)
+            case "GET", ["events"]:
+                return 200, listed(_since(reversed(account.events), given), given, path)
+            case "GET", ["balance_transactions"]:
+                return 200, self._transactions(given, path)
+            case "GET", [*words] if "/".join(words) in OBJECTS:
+                return 200, listed(self._filtered(OBJECTS["/".join(words)], given), given, path)
+            case "GET", [*words, name] if "/".join(words) in OBJECTS:
+                return 200, self._expanded(account.get(name, OBJECTS["/".join(words)]), given)
+            case _:
+                raise Refused(404, "invalid_request_error", f"Unrecognized request URL ({method}: {path})")
+
+    def _meter(self, given: Thing) -> Thing:
+        """Each identifier counts once in a day."""
+        if given["identifier"] in self.account.meter_events:
+            raise Refused(400, "invalid_request_error", "An event already exists with this identifier")
+        event = {"object": "billing.meter_event", "created": self.account.now_s, "livemode": False, **given}
+        event["timestamp"] = int(given["timestamp"])
+        self.account.meter_events[given["identifier"]] = event
+        return event
+
+    def _transactions(self, given: Thing, path: str) -> Thing:
+        found = _since(reversed(self.account.transactions), given)
+        if "data.source" in given.get("expand", []):
+            found = [{**item, "source": self.account.things[item["source"]]} for item in found]
+        return listed(found, given, path)
+
+    def _filtered(self, object: str, given: Thing) -> list[Thing]:
+        found = self.account.of(object)
+        for name in ("customer", "payment_intent", "status"):
+            if name in given:
+                found = [item for item in found if item[name] == given[name]]
+        if "subscription" in given:
+            found = [
+                item for item in found
+                if item["parent"]["subscription_details"]["subscription"] == given["subscription"]
+            ]  # fmt: skip
+        return found
+
+    def _expanded(self, thing: Thing, given: Thing) -> Thing:
+        for path in given.get("expand", []):
+            thing = self._expand(thing, path.split("."))
+        return thing
+
+    def _expand(self, thing: Thing, path: list[str]) -> Thing:
+        value = thing[path[0]]
+        if isinstance(value, str):
+            value = self.account.things[value]
+        if value is not None and path[1:]:
+            value = self._expand(value, path[1:])
+        return {**thing, path[0]: value}
+
+
+class Replayed(Exception):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("replayed")
+        self.answer = answer
+
+
+def all_names(known: type) -> set[str]:
+    names: set[str] = set()
+    for kind in (known, *known.__mro__):
+        names |= set(getattr(kind, "__annotations__", {}))
+    return names
+
+
+def listed(found: list[Thing], given: Thing, path: str) -> Thing:
+    """A page of it."""
+    limit = int(given.get("limit", 10))
+    if not 1 <= limit <= PAGE_MAX:
+        raise Refused(400, "invalid_request_error", "This value must be between 1 and 100", "", "limit")
+    after = given.get("starting_after")
+    start = 0 if after is None else 1 + [item["id"] for item in found].index(after)
+    page = found[start : start + limit]
+    return {"object": "list", "data": page, "has_more": start + limit < len(found), "url": path}
+
+
+def _since(items: Any, given: Thing) -> list[Thing]:
+    first = int(given.get("created", {}).get("gte", 0))
+    return [item for item in items if item["created"] >= first]
+
+
+def parse_form(text: str) -> Thing:
+    """``a[b][0][c]=d`` as Stripe reads it."""
+    found: Thing = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        parts = re.findall(r"[^\[\]]+", name)
+        at: Any = found
+        for part in parts[:-1]:
+            at = at.setdefault(part, {})
+        at[parts[-1]] = value
+    return {name: _lists(value) for name, value in found.items()}
+
+
+def _lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value and all(name.isdigit() for name in value):
+        return [_lists(value[name]) for name in sorted(value, key=int)]
+    return {name: _lists(item) for name, item in value.items()}
+
+
+@asynccontextmanager
+async def running_stripe(account: Account, adversary: Adversary | None = None) -> AsyncIterator[StripeServer]:
+    server = StripeServer(account, adversary or Adversary())
+    async with serving({"/v1/{path:.*}": server.answer}) as url:
+        server.base_url = url
+        yield server
+
+
+@asynccontextmanager
+async def serving(routes: Mapping[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]) -> AsyncIterator[str]:
+    """Handlers on a free port of loopback, for any method. Gives the base URL."""
+    app = web.Application(client_max_size=64 * 2**20)
+    for path, handler in routes.items():
+        app.router.add_route("*", path, handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
