@@ -90,6 +90,8 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
         return _complete(models_console.list_models(settings))
     if arguments.command == "keys":
         return _complete(_of_keys(arguments, settings))
+    if arguments.command == "billing":
+        return _complete(_of_billing(arguments, settings))
     return _complete(_of_ledger(arguments, settings))
 
 
@@ -138,6 +140,21 @@ def _of_keys(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any
             return console.remove_key(settings, arguments.provider, arguments.of)
         case _:
             return console.rotate_vault(settings)
+
+
+def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+    from bot import billing_console as console
+
+    match arguments.billing_command:
+        case "reconcile":
+            return console.reconcile_payments(settings, arguments.days)
+        case "grant":
+            reason = " ".join(arguments.reason)
+            return console.grant(settings, arguments.platform, arguments.workspace, arguments.amount, reason)
+        case "invoice":
+            return console.ask_by_hand(settings, arguments.platform, arguments.workspace, arguments.amount)
+        case _:
+            return console.paid_by_hand(settings, arguments.reference)
 
 
 def _for_verifier(arguments: argparse.Namespace) -> list[str]:
@@ -194,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("models", help="list the models that are known: prices, and what is missing to use them")
     commands.add_parser("doctor", help="say what is on, off and wrong")
     _add_keys(commands.add_parser("keys", help="keys for providers of models, sealed in the ledger's store"))
+    _add_billing(commands.add_parser("billing", help="payments: compare, grant, and take what is paid by hand"))
     ledger = commands.add_parser("ledger", help="look at RoadChain")
     of_ledger = ledger.add_subparsers(dest="ledger_command", required=True, metavar="COMMAND")
     _add_verify(of_ledger.add_parser("verify", help="check every entry: 0 verified, 1 not, 2 usage, 3 incomplete"))
@@ -236,6 +254,21 @@ def _add_keys(keys: argparse.ArgumentParser) -> None:
             help="PLATFORM WORKSPACE [PERSON], by their ids there; left out: for everybody who uses this CarPool",
         )
     of_keys.add_parser("rotate", help="seal all keys anew, under a new key of the vault")
+
+
+def _add_billing(billing: argparse.ArgumentParser) -> None:
+    of_billing = billing.add_subparsers(dest="billing_command", required=True, metavar="COMMAND")
+    reconcile = of_billing.add_parser("reconcile", help="compare the payment service with the ledger")
+    reconcile.add_argument("--days", type=int, choices=range(1, 366), default=30, metavar="N", help="how far back")
+    grant = of_billing.add_parser("grant", help="give a workspace promotional credit")
+    invoice = of_billing.add_parser("invoice", help="ask a workspace for a bank transfer; prints its reference")
+    for command in (grant, invoice):
+        command.add_argument("platform", choices=["slack", "discord", "terminal"])
+        command.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
+        command.add_argument("amount", metavar="DOLLARS")
+    grant.add_argument("reason", nargs="+", metavar="REASON")
+    paid = of_billing.add_parser("paid", help="say that a bank transfer has come")
+    paid.add_argument("reference", metavar="REFERENCE")
 
 
 def _add_erase(erase: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.base import BaseAdapter
 from adapters.errors import AdapterError, NotConfigured
 from adapters.messages import ModelName, ProviderName
+from bot.billing import Billing
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.config import Settings
@@ -159,6 +160,7 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
             _policy(settings),
             pseudonyms,
             allowance_s=settings.limits.allowance_s,
+            billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
         )
         house = House(roadchain, desk, by_name, EMPTY_TOOLBOX, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
@@ -166,6 +168,49 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
             store.on_turns(intake.heard)
         async with checkpoints, Retention(roadchain, store, settings.retention_days, clock_us), intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
+
+
+@asynccontextmanager
+async def open_billing(
+    settings: Settings, store: "SqliteStore | PostgresStore", roadchain: RoadChain, *, at_work: bool = True
+) -> AsyncIterator[Billing]:
+    """How people pay here. ``at_work``: events are handled, and scanned for. Raises ``NotConfigured`` for wrong plans."""
+    from integrations.payments import invoiced
+    from integrations.payments.cashier import Cashier
+    from integrations.payments.plans import read_plans
+    from integrations.payments.roadchain_bridge import Bridge
+
+    try:
+        plans = read_plans(settings.plans)
+    except ValueError as error:
+        raise NotConfigured(f"{error}. The README shows the form; or unset CARPOOL_PLANS.") from error
+    by_hand = invoiced.InvoicedPayments(store)
+    billing = Billing(
+        settings.charges,
+        settings.markup_bps,
+        settings.person_day_urc_max,
+        settings.workspace_month_urc_max,
+        plans,
+        invoiced=Cashier(by_hand, Bridge(roadchain, store, by_hand.rail, plans), clock_us),
+    )
+    if not settings.stripe_api_key:
+        yield billing
+        return
+    from integrations.payments.stripe import StripePayments
+
+    stripe = StripePayments(
+        settings.stripe_api_key.reveal(),
+        settings.stripe_webhook_secrets,
+        settings.stripe_api_url,
+        settings.stripe_return_url,
+        taxes=settings.stripe_tax,
+    )
+    cashier = Cashier(stripe, Bridge(roadchain, store, stripe.rail, plans), clock_us, stripe)
+    try:
+        async with cashier if at_work else contextlib.nullcontext():
+            yield replace(billing, cashier=cashier)
+    finally:
+        await stripe.aclose()
 
 
 async def open_notary(settings: Settings, store: Store, keys: Keys) -> Notary:

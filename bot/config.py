@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from bot import readers
+from bot.billing import Charges
 from bot.limits import ABOUT, Limits
 from bot.lucidia.cards import ANTHROPIC_MODELS, GOOGLE_MODELS, HUGGINGFACE_MODELS, OPENAI_MODELS, XAI_MODELS
 from bot.lucidia.policy import AIMS, Aim
@@ -94,6 +95,16 @@ class Settings:
     slack_app_token: Secret
     slack_api_url: str
     discord_bot_token: Secret
+    stripe_api_key: Secret
+    stripe_webhook_secret: Secret
+    stripe_api_url: str
+    stripe_return_url: str
+    stripe_tax: bool
+    plans: Path | None
+    charges: Charges
+    markup_bps: int
+    person_day_urc_max: int
+    workspace_month_urc_max: int
     host: str
     port: int
     explorer_enabled: bool
@@ -118,6 +129,11 @@ class Settings:
     def vault_keys(self) -> tuple[bytes, ...]:
         """The one that seals first; none where a file in ``home`` has them."""
         return tuple(bytes.fromhex(word) for word in self.vault_key.reveal().split(",") if word)
+
+    @property
+    def stripe_webhook_secrets(self) -> tuple[str, ...]:
+        """None: deliveries are not taken."""
+        return tuple(filter(None, self.stripe_webhook_secret.reveal().split(",")))
 
     @property
     def logs(self) -> Path:
@@ -257,6 +273,52 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("slack_app_token", "SLACK_APP_TOKEN", app_token, "", "Slack: for events over Socket Mode"),
         Setting("slack_api_url", "SLACK_API_URL", readers.url, "https://slack.com/api/", "Slack: where its API is"),
         Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "recognised; the platform comes later"),
+        Setting("stripe_api_key", "STRIPE_API_KEY", readers.secret, "", "Stripe: the secret or restricted key"),
+        Setting(
+            "stripe_webhook_secret",
+            "STRIPE_WEBHOOK_SECRET",
+            readers.secret,
+            "",
+            "Stripe: what the endpoint's events are signed with; while it is replaced, both with a comma between",
+        ),
+        Setting("stripe_api_url", "STRIPE_API_URL", readers.url, "", "another address than Stripe's own"),
+        Setting(
+            "stripe_return_url",
+            "STRIPE_RETURN_URL",
+            readers.url,
+            "",
+            "the page that Stripe leads back to: /stripe/return of this `carpool web`, as browsers reach it",
+        ),
+        Setting("stripe_tax", "STRIPE_TAX", readers.flag, "false", "whether Stripe Tax works out taxes"),
+        Setting("plans", "CARPOOL_PLANS", readers.file, "", "a TOML file of the plans on offer"),
+        Setting(
+            "charges",
+            "CARPOOL_CHARGES",
+            readers.charges,
+            "none",
+            f"whose answers cost credit, with the house's keys: {', '.join(readers.CHARGES)} (funded: who ever had any)",
+        ),
+        Setting(
+            "markup_bps",
+            "CARPOOL_MARKUP_BPS",
+            readers.count(0, 100_000),
+            "0",
+            "what is added to a model's price, in hundredths of a per cent",
+        ),
+        Setting(
+            "person_day_urc_max",
+            "CARPOOL_PERSON_DAY_URC_MAX",
+            readers.count(0, 10**15),
+            "0",
+            "what a person may spend in a day, in uRC; 0: any",
+        ),
+        Setting(
+            "workspace_month_urc_max",
+            "CARPOOL_WORKSPACE_MONTH_URC_MAX",
+            readers.count(0, 10**15),
+            "0",
+            "what a workspace may spend in a month, in uRC; 0: any",
+        ),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),
         Setting(
@@ -341,6 +403,13 @@ def load(environment: Mapping[str, str], folder: Path, home: Path) -> Loaded:
             Problem(
                 "CARPOOL_WITNESS_URL and CARPOOL_WITNESS_KEY go together, and one of them is missing.",
                 "Set both, or neither.",
+            )
+        )
+    if values.get("stripe_api_key") and not values.get("stripe_return_url"):
+        problems.append(
+            Problem(
+                "STRIPE_API_KEY is set, and STRIPE_RETURN_URL is not: Stripe's pages have nowhere to lead back to.",
+                "Set it to the address of /stripe/return of this CarPool, or to any page of yours.",
             )
         )
     if problems:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bot.app import OpenHouse, embedded_is_best, open_explorer, open_house, open_ledger, open_models
 from bot.commands.past import questions
@@ -26,6 +26,9 @@ from bot.platforms.terminal import (
 )
 from bot.platforms.terminal_screen import TerminalScreen, say_aside
 from ledger.errors import StoreFailed
+
+if TYPE_CHECKING:
+    from bot.http.payments import PaymentsDoor
 
 T = TypeVar("T")
 
@@ -121,6 +124,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
             settings.limits.body_bytes_max,
             lambda: not house.intake.failed.is_set(),
             explorer,
+            payments=_payments(house),
         )
         try:
             if socket:
@@ -133,6 +137,15 @@ async def web(settings: Settings, *, socket: bool) -> int:
             say_aside(_not_listened_on(settings, error))
             return EXIT_NOT_ANSWERED
     return EXIT_ANSWERED
+
+
+def _payments(house: OpenHouse) -> "PaymentsDoor | None":
+    cashier = house.house.desk.billing.cashier
+    if cashier is None:
+        return None
+    from bot.http.payments import PaymentsDoor
+
+    return PaymentsDoor(cashier.receive, cashier.look_at)
 
 
 async def _explore(settings: Settings) -> int:

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
+from bot.billing import Charges
 from bot.lucidia.policy import AIMS, Aim
 from bot.secret import Secret, SecretUrl
 from ledger.errors import LedgerError
 from ledger.note import parse_vkey
 
+CHARGES: tuple[Charges, ...] = get_args(Charges)
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")
@@ -83,6 +86,13 @@ def aim(given: str) -> Aim:
         if given.casefold() == known:
             return known
     raise ValueError(f"it should be one of {', '.join(AIMS)}")
+
+
+def charges(given: str) -> Charges:
+    for known in CHARGES:
+        if given.casefold() == known:
+            return known
+    raise ValueError(f"it should be one of {', '.join(CHARGES)}")
 
 
 def model(given: str) -> str:

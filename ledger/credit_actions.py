@@ -136,7 +136,7 @@ class CreditReserved:
     """Held for one call: ``amount`` is its real ceiling. ``expected`` counts against the limits until the call is settled.
 
     Drawn from what the asking person may spend: promotional lots (the first to expire first), the plan, what was set aside
-    for the person and for ``agent``, and the common paid credit.
+    for the person and for ``agent``, and the common paid credit. ``price`` is what the call will be settled for, as rates.
     """
 
     name: ClassVar[str] = "credit.reserve"
@@ -147,6 +147,7 @@ class CreditReserved:
     model: str
     agent: str = ""
     limits: tuple[Limit, ...] = ()
+    price: str = ""
 
 
 @dataclass(frozen=True, slots=True)

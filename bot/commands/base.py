@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from adapters.messages import File
+from bot.billing import FREE_FOR_ALL, Billing
 from bot.connections import Connections
 from bot.limits import Limits
 from bot.lucidia.policy import Policy
@@ -26,7 +27,7 @@ class Desk:
     """What commands and turns read from. ``stop`` stops what is being answered in a conversation: how many turns.
 
     ``receipt`` makes the receipt of an entry, or gives None where no checkpoint can cover it just now. ``watch`` knows how the
-    models do, ``policy`` what is wanted of a choice among them where a workspace has not set it.
+    models do, ``policy`` what is wanted of a choice among them where a workspace has not set it, ``billing`` what is paid for.
     """
 
     store: Store
@@ -38,6 +39,7 @@ class Desk:
     pseudonyms: Pseudonyms
     clock: Callable[[], int] = clock_us
     allowance_s: int = Limits().allowance_s
+    billing: Billing = FREE_FOR_ALL
 
 
 @dataclass(frozen=True, slots=True)

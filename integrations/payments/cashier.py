@@ -20,6 +20,7 @@ from integrations.payments.base import (
     Fact,
     IntentId,
     InvoicePaid,
+    InvoiceShown,
     Link,
     ObjectRef,
     PaymentError,
@@ -219,6 +220,11 @@ class Cashier:
         buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{scope.actor}-portal-{scope.turn}"))
         await self._asked(buyer, "portal", 0)
         return await self._with_subscriptions().portal(customer)
+
+    async def invoices(self, scope: Scope, count_max: int) -> tuple[InvoiceShown, ...]:
+        """The latest ones, of this workspace. Raises ``PaymentError``."""
+        customer = await self.customer_of(scope.workspace)
+        return await self._with_subscriptions().invoices(customer, count_max) if customer else ()
 
     async def customer_of(self, workspace: WorkspaceId) -> str:
         """Empty where the workspace is none yet."""

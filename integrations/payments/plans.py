@@ -68,6 +68,9 @@ class Plans:
         return Granted(name, credit, fee) if name and credit >= 0 and fee >= 0 else None
 
 
+NO_PLANS = Plans()
+
+
 def _ceiling(line: InvoiceLine) -> int:
     """No more credit than was paid for; what is given back has no such bound."""
     return urc(line.net) if line.gross >= 0 else 0

@@ -55,6 +55,9 @@ TIMEOUT_S = 20.0
 PAGE = 100
 TOPUP_NAME = "CarPool credit"
 LIVE_PREFIXES = ("sk_live_", "rk_live_")
+SESSION_ID = "{CHECKOUT_SESSION_ID}"
+"""Stripe puts the session's own there."""
+
 _OVER = ("canceled", "incomplete_expired")
 
 
@@ -76,6 +79,7 @@ class StripePayments:
         self._secrets = tuple(webhook_secrets)
         self._base_url = base_url
         self._return_url = return_url
+        self._success_url = f"{return_url}{'&' if '?' in return_url else '?'}session_id={SESSION_ID}"
         self._taxes = taxes
         self._clock_s = clock_s
         self._built: StripeClient | None = None
@@ -110,7 +114,7 @@ class StripePayments:
             "payment_intent_data": {"metadata": metadata},
             "allow_promotion_codes": True,
             "automatic_tax": {"enabled": self._taxes},
-            "success_url": self._return_url,
+            "success_url": self._success_url,
             "expires_at": asked.expires_s,
         }
         if asked.customer:
@@ -128,7 +132,7 @@ class StripePayments:
                 "metadata": metadata,
                 "subscription_data": {"metadata": metadata},
                 "automatic_tax": {"enabled": self._taxes},
-                "success_url": self._return_url,
+                "success_url": self._success_url,
                 "expires_at": asked.expires_s,
             },
             asked.buyer,

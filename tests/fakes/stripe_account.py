@@ -43,13 +43,9 @@ class Account:
 
     def new(self, prefix: str, object: str, **fields: Any) -> Thing:
         self._count += 1
-        thing = {
-            "id": f"{prefix}_{self._count:06d}",
-            "object": object,
-            "created": self.now_s,
-            "livemode": self.live,
-            **fields,
-        }
+        thing: Thing = {"id": f"{prefix}_{self._count:06d}", "object": object, "created": self.now_s, **fields}
+        if object != "refund":  # the one that does not say
+            thing["livemode"] = self.live
         self.things[thing["id"]] = thing
         return thing
 

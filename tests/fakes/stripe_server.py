@@ -6,6 +6,7 @@ signed by the SDK's own helper, and a seeded adversary between Stripe and the en
 """
 
 import asyncio
+import inspect
 import json
 import random
 import re
@@ -266,7 +267,7 @@ class Replayed(Exception):
 def all_names(known: type) -> set[str]:
     names: set[str] = set()
     for kind in (known, *known.__mro__):
-        names |= set(getattr(kind, "__annotations__", {}))
+        names |= inspect.get_annotations(kind).keys()
     return names
 
 

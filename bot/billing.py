@@ -1,0 +1,267 @@
+"""What an answer costs its workspace, and whether it may have it. Pure, but for what is read of the book.
+
+A call is held for before it is made, at the most that it can cost, and settled at what it did cost. The price is that of the
+moment when it was held for: it stands in the entry, and a later list changes nothing. All amounts are whole uRC; a charge is
+divided once, and rounded up.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
+
+from adapters.messages import Usage
+from bot.lucidia.catalog import URC_PER_USD_E12, ModelCard, Rates
+from integrations.payments.cashier import Cashier
+from integrations.payments.plans import NO_PLANS, Plans
+from ledger.accounts import AMOUNT_MAX, debt, paid, plan, promo
+from ledger.actions import Candidate
+from ledger.book import AccountRow
+from ledger.credit_actions import Absorbed, CreditReserved, CreditSettled, CreditVoided, Limit
+from ledger.entry import Scope
+from ledger.money import Money, rc_text
+from ledger.pseudonyms import ActorId, WorkspaceId
+
+Charges: TypeAlias = Literal["none", "funded", "all"]
+"""Whose answers cost credit: nobody's, those of who ever had any, or everybody's."""
+
+BPS = 10_000
+OUTPUT_TOKENS_MIN = 16
+"""An answer that is shorter than this is of no use: then it is not begun."""
+
+LOW_PER_CENT = (100, 80)
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """What the house takes. ``cashier`` None: nobody can pay here, and ``charges`` says whether it costs anything."""
+
+    charges: Charges = "none"
+    markup_bps: int = 0
+    person_day_max: int = 0
+    workspace_month_max: int = 0
+    plans: Plans = NO_PLANS
+    cashier: Cashier | None = None
+    invoiced: Cashier | None = None
+
+
+FREE_FOR_ALL = Billing()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The rates that a call is held and settled for, in 1e-12 USD a token, and what the house adds."""
+
+    rates: Rates
+    markup_bps: int
+
+    @property
+    def text(self) -> str:
+        """As it stands in the entry: input/output/cache read/cache written, and the markup.
+
+        >>> Price(Rates(2_000_000, 10_000_000), 2000).text
+        '2000000/10000000/2000000/2000000+2000'
+        """
+        rates = self.rates
+        read = rates.input if rates.cache_read is None else rates.cache_read
+        write = rates.input if rates.cache_write is None else rates.cache_write
+        return f"{rates.input}/{rates.output}/{read}/{write}+{self.markup_bps}"
+
+    @classmethod
+    def read(cls, text: str) -> "Price":
+        """The inverse of ``text``. Raises ``ValueError``."""
+        rates, _, markup = text.partition("+")
+        input_, output, read, write = map(int, rates.split("/"))
+        return cls(Rates(input_, output, read, write), int(markup))
+
+    @property
+    def is_free(self) -> bool:
+        return self.rates.dearest_input == 0 and self.rates.output == 0
+
+    def charge(self, usage: Usage) -> Money:
+        """What the workspace pays for it."""
+        return self._with_markup(self.rates.units(usage))
+
+    def cost(self, usage: Usage) -> Money:
+        """What the provider takes for it."""
+        return Money(-(-self.rates.units(usage) // URC_PER_USD_E12))
+
+    def ceiling(self, input_tokens: int, output_tokens: int) -> Money:
+        """The most that a call can come to: its input at the dearest rate, and all of the output it is allowed."""
+        return self._with_markup(input_tokens * self.rates.dearest_input + output_tokens * self.rates.output)
+
+    def _with_markup(self, units: int) -> Money:
+        return Money(-(-units * (BPS + self.markup_bps) // (BPS * URC_PER_USD_E12)))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is to be held for a call: ``output_tokens`` may be fewer than were asked for, so that little credit serves too."""
+
+    amount: Money
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """Less is there than the call can cost. ``cheaper`` are candidates that fit."""
+
+    needed: Money
+    available: Money
+    cheaper: tuple[str, ...] = ()
+
+
+def price_of(card: ModelCard | None, input_tokens: int, markup_bps: int) -> Price | None:
+    """None where the model cannot be sold: nobody knows its price, or a rate is below 0."""
+    rates = None if card is None else card.rates_for(input_tokens)
+    if rates is None:
+        return None
+    every = (rates.input, rates.output, rates.cache_read or 0, rates.cache_write or 0)
+    if min(every) < 0 or (max(every) > 0 and (rates.input == 0 or rates.output == 0)):
+        return None
+    return Price(rates, markup_bps)
+
+
+def hold_for(price: Price, input_tokens: int, output_tokens_max: int, available: int) -> Held | Short:
+    """As much of an answer as ``available`` pays for, up to what is allowed."""
+    whole = price.ceiling(input_tokens, output_tokens_max)
+    if whole <= available:
+        return Held(whole, output_tokens_max)
+    least = min(OUTPUT_TOKENS_MIN, output_tokens_max)
+    needed = price.ceiling(input_tokens, least)
+    if needed > available or price.rates.output == 0:
+        return Short(needed, Money(max(0, available)))
+    low, high = least, output_tokens_max
+    while low < high:  # rounding makes the exact inverse a matter of cases; a search has none
+        middle = (low + high + 1) // 2
+        if price.ceiling(input_tokens, middle) <= available:
+            low = middle
+        else:
+            high = middle - 1
+    return Held(price.ceiling(input_tokens, low), low)
+
+
+def reserved(
+    hold: str, held: Held, price: Price, expected: int | None, chosen: Candidate, limits: Sequence[Limit]
+) -> CreditReserved:
+    """The entry that opens a hold. ``expected`` counts against the limits while the call runs; never more than is held."""
+    due = held.amount if expected is None else min(expected, held.amount)
+    return CreditReserved(hold, held.amount, due, chosen.provider, chosen.model, "", tuple(limits), price.text)
+
+
+def settled(
+    hold: str, price: Price, usage: Usage, chosen: Candidate, absorbed: Sequence[Absorbed] = ()
+) -> CreditSettled:
+    return CreditSettled(hold, price.charge(usage), chosen.provider, price.cost(usage), tuple(absorbed))
+
+
+def closed(
+    hold: str, price: Price, usage: Usage | None, chosen: Candidate, shown: str, input_tokens: int
+) -> CreditSettled | CreditVoided:
+    """What a call comes to. Usage that the provider did not report is estimated, and only where the person saw an answer; else
+    the hold is given back, and what the provider may bill is the house's."""
+    if usage is not None:
+        return settled(hold, price, usage, chosen)
+    if shown:
+        return settled(hold, price, estimated(input_tokens, shown), chosen)
+    return CreditVoided(hold, chosen.provider, 0)
+
+
+def estimated(input_tokens: int, shown: str) -> Usage:
+    """In the person's favour: four bytes a token, rounded down."""
+    return Usage(input_tokens, len(shown.encode()) // 4, 0, 0, 0)
+
+
+def limits_of(scope: Scope, billing: Billing, now_us: int) -> tuple[Limit, ...]:
+    """What each call counts towards: the person's day and the workspace's day and month. Where nothing is set it only counts."""
+    moment = _utc(now_us)
+    day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
+    return (
+        Limit(scope.actor, day, billing.person_day_max or AMOUNT_MAX),
+        Limit(scope.workspace, day, AMOUNT_MAX),
+        Limit(scope.workspace, month, billing.workspace_month_max or AMOUNT_MAX),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What a workspace has, as one of its people may spend it. ``funded``: it has ever had any."""
+
+    promotional: Money
+    of_plan: Money
+    bought: Money
+    set_aside: Money
+    held: Money
+    owed: Money
+    funded: bool
+
+    @property
+    def spendable(self) -> Money:
+        return Money(0 if self.owed else self.promotional + self.of_plan + self.bought + self.set_aside)
+
+
+def purse_of(rows: Iterable[AccountRow], workspace: WorkspaceId, actor: ActorId, now_us: int) -> Purse:
+    """Read off the book's accounts."""
+    of = {row.account: row for row in rows if row.currency == "RC" and f":ws:{workspace}:" in row.account}
+    lots = [row for row in of.values() if row.account.startswith(promo(workspace, "x")[:-1])]
+    alive = sum(row.natural for row in lots if row.expires_us is None or row.expires_us > now_us)
+
+    def there(account: str) -> Money:
+        row = next((row for name, row in of.items() if name == account), None)
+        return Money(0 if row is None else row.natural)
+
+    return Purse(
+        Money(alive),
+        there(plan(workspace)),
+        there(paid(workspace)),
+        there(paid(workspace, f"user:{actor}")),
+        there(f"L:ws:{workspace}:held"),
+        there(debt(workspace)),
+        bool(of),
+    )
+
+
+def pays(billing: Billing, purse: Purse, *, own_key: bool) -> bool:
+    """Whether a call costs this workspace credit. With a key of its own it pays its provider."""
+    match billing.charges:
+        case "none":
+            return False
+        case "funded":
+            return purse.funded and not own_key
+        case "all":
+            return not own_key
+
+
+def warned_at(spent_before: int, spent: int, cap: int) -> int:
+    """The per cent of a limit that this call has passed: 100, 80, or 0 for none."""
+    if cap <= 0 or cap >= AMOUNT_MAX:
+        return 0
+    return next((mark for mark in LOW_PER_CENT if spent_before * 100 < cap * mark <= spent * 100), 0)
+
+
+def short_sentence(short: Short, purse: Purse, *, may_pay: bool) -> str:
+    """What is missing, and what helps."""
+    if purse.owed:
+        said = f"{rc_text(purse.owed)} are owed: a payment was taken back after it was spent. The next top-up pays it."
+    else:
+        said = f"This can cost {rc_text(short.needed)}, and {rc_text(short.available)} of credit is left."
+    helps = "`/billing topup 10` adds 1000 RC." if may_pay else "Ask a billing admin here to top up."
+    cheaper = f" {' and '.join(short.cheaper)} would still fit: `/model` chooses one." if short.cheaper else ""
+    return f"{said} {helps}{cheaper}"
+
+
+def limit_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope) -> str:
+    whose = "You have" if subject == scope.actor else "This workspace has"
+    until = "tomorrow (UTC)" if len(period) > len("2026-11") else "next month"
+    so_far = f"{rc_text(Money(spent))} of {rc_text(Money(cap))}"
+    return f"{whose} spent {so_far} in {period}. It goes on {until}, or once whoever runs CarPool raises the limit."
+
+
+def days_before(now_us: int, count: int) -> tuple[str, ...]:
+    """The last days as limits name them, the oldest first and today last."""
+    today = _utc(now_us)
+    return tuple(f"{today - timedelta(days=back):%Y-%m-%d}" for back in range(count - 1, -1, -1))
+
+
+def _utc(now_us: int) -> datetime:
+    return datetime.fromtimestamp(now_us // 1_000_000, UTC)

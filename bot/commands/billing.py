@@ -1,0 +1,191 @@
+"""``/billing``: what is there, what was spent, and how to pay. Its replies are for the asker alone, links most of all."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+from bot.billing import Billing, Purse, days_before, purse_of
+from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.platforms.base import Button
+from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
+from integrations.payments.cashier import Cashier
+from ledger.book import Counter
+from ledger.credit_actions import CreditRefused
+from ledger.errors import Code
+from ledger.money import URC_PER_RC, Money, rc_text
+
+TOPUP_DOLLARS_MIN, TOPUP_DOLLARS_MAX = 1, 1000
+DAYS_SHOWN = 14
+BAR_CELLS = 24
+INVOICES_SHOWN = 10
+NOT_YOURS = "Only a billing admin of this workspace can do that: its owner names them with `/settings role PERSON billing_admin`."
+NO_WAY_TO_PAY = "Nobody can pay here: whoever runs this CarPool has connected no payment service. Answers cost nothing."
+_DOLLARS = re.compile(r"\$?([0-9]{1,9})(?:\.([0-9]{1,2}))?(?: ?(?:\$|usd|dollars?))?", re.IGNORECASE)
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+async def _billing(asking: Asking, desk: Desk) -> Result:
+    name, _, rest = asking.arguments.partition(" ")
+    what = _PARTS.get(name.casefold())
+    if not name:
+        return await _overview(asking, desk)
+    if what is None:
+        return Result(f"`/billing {name[:32]}` is not known. {_how(desk.billing)}")
+    if not asking.rules.may(asking.role, "billing"):
+        return Result(NOT_YOURS, (CreditRefused(f"billing.{name.casefold()}", Code.UNAUTHORISED),))
+    if desk.billing.cashier is None:
+        return Result(NO_WAY_TO_PAY)
+    try:
+        return await what(asking, desk.billing, desk.billing.cashier, rest.strip())
+    except PaymentError as error:
+        return Result(error.remedy)
+
+
+async def _overview(asking: Asking, desk: Desk) -> Result:
+    """A member sees their own use; who may pay sees the workspace's."""
+    billing, scope = desk.billing, asking.scope
+    now_us = desk.clock()
+    whole = asking.rules.may(asking.role, "billing")
+    purse = purse_of(await desk.store.balances(), scope.workspace, scope.actor, now_us)
+    days = days_before(now_us, DAYS_SHOWN)
+    subject = str(scope.workspace if whole else scope.actor)
+    spent = [await desk.store.spent(Counter(scope.workspace, subject, day)) for day in days]
+    lines = [*(_balance(purse) if whole else ()), *_limits(billing, spent[-1], whole)]
+    whose = "this workspace" if whole else "you"
+    picture = ["```", *bars(dict(zip(days, spent, strict=True))), "```"] if any(spent) else ["Nothing yet."]
+    text = [*lines, "", f"Spent by {whose} in the last {DAYS_SHOWN} days (UTC):", "", *picture]
+    buttons = (Button("Top up $10", "billing topup 10"),) if whole and billing.cashier is not None else ()
+    return Result("\n".join([*text, "", _how(billing)]).strip(), buttons=buttons)
+
+
+def _balance(purse: Purse) -> list[str]:
+    lines = [f"**{rc_text(purse.spendable)}** of credit can be spent (1 RC is a US cent)."]
+    parts = (("bought", purse.bought), ("of the plan", purse.of_plan), ("promotional", purse.promotional))
+    lines += [f"- {rc_text(amount)} {name}" for name, amount in parts if amount]
+    if purse.set_aside:
+        lines.append(f"- {rc_text(purse.set_aside)} set aside for you")
+    if purse.held:
+        lines.append(f"- besides, {rc_text(purse.held)} is held for answers that are being made")
+    if purse.owed:
+        lines.append(
+            f"- {rc_text(purse.owed)} is owed: a payment was taken back after it was spent. The next top-up pays it."
+        )
+    return lines
+
+
+def _limits(billing: Billing, today: int, whole: bool) -> list[str]:
+    if whole or not billing.person_day_max:
+        return []
+    return [f"{rc_text(Money(today))} of your {rc_text(Money(billing.person_day_max))} for today is spent."]
+
+
+def bars(spent: Mapping[str, int]) -> list[str]:
+    """A line for each day: its bar is as long as its share of the dearest one, to an eighth of a cell."""
+    most = max(spent.values(), default=0)
+    lines: list[str] = []
+    for day, amount in spent.items():
+        eighths = -(-amount * BAR_CELLS * 8 // most) if most else 0
+        full, part = divmod(eighths, 8)
+        bar = "█" * full + (_EIGHTHS[part] if part else "")
+        lines.append(f"{day[5:]}  {bar:<{BAR_CELLS}}  {rc_text(Money(amount))}".rstrip())
+    return lines
+
+
+async def _topup(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+    cents = read_dollars(rest)
+    if cents is None:
+        return Result(
+            f"`/billing topup DOLLARS`: from {TOPUP_DOLLARS_MIN} to {TOPUP_DOLLARS_MAX:,} US dollars, with two decimals at the "
+            "most, such as `/billing topup 10`. Nothing was charged."
+        )
+    link = await cashier.topup(asking.scope, cents)
+    return Result(
+        _linked(f"Pay {dollars_text(Amount(cents))} for {rc_text(Money(cents * URC_PER_RC))} of credit", link)
+    )
+
+
+def read_dollars(text: str) -> Cents | None:
+    """None for what is no amount, or one that is too small or too large.
+
+    >>> read_dollars("10"), read_dollars("$2.5"), read_dollars("0"), read_dollars("1e3"), read_dollars("١٠")
+    (1000, 250, None, None, None)
+    """
+    found = _DOLLARS.fullmatch(text.strip())
+    if found is None:
+        return None
+    cents = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
+    return Cents(cents) if TOPUP_DOLLARS_MIN * 100 <= cents <= TOPUP_DOLLARS_MAX * 100 else None
+
+
+async def _subscribe(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+    plan = billing.plans.named(rest)
+    if plan is None:
+        if not billing.plans.all:
+            return Result("There are no plans here: `/billing topup 10` buys credit.")
+        listed = (
+            f"- `/billing subscribe {plan.name}`: {rc_text(plan.credit)} of credit a month, for "
+            f"{dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))}"
+            for plan in billing.plans.all
+        )
+        return Result("\n".join(["The plans:", "", *listed]))
+    price = dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))
+    try:
+        link = await cashier.subscribe(asking.scope, plan)
+    except PaymentError as error:
+        if getattr(error, "code", "") == "subscribed":
+            return Result("This workspace has a plan already: `/billing portal` changes or ends it.")
+        raise
+    return Result(_linked(f"Subscribe to {plan.name}: {price} a month for {rc_text(plan.credit)} of credit", link))
+
+
+async def _portal(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+    return Result(_linked("Cards, plan and receipts of this workspace", await cashier.portal(asking.scope)))
+
+
+async def _invoices(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+    shown = await cashier.invoices(asking.scope, INVOICES_SHOWN)
+    if not shown:
+        return Result("There are no invoices yet. Receipts of top-ups come by e-mail, and stand in `/billing portal`.")
+    return Result("\n".join(["The latest invoices:", "", *(_invoice(item) for item in shown)]))
+
+
+def _invoice(item: InvoiceShown) -> str:
+    day = datetime.fromtimestamp(item.created_s, UTC)
+    said = f"{day:%Y-%m-%d}, {dollars_text(item.amount)}, {item.state}"
+    return f"- [{item.number}]({item.url}): {said}" if item.url else f"- {item.number}: {said}"
+
+
+def _linked(what: str, link: Link) -> str:
+    return f"[{what}]({link.url})\n\nThe link is for you alone and closes by itself. The credit is here as soon as it is paid."
+
+
+def dollars_text(amount: Amount) -> str:
+    """As people read it: US dollars with a sign, another currency with its letters."""
+    whole, part = divmod(abs(amount.cents), 100)
+    sign = "-" if amount.cents < 0 else ""
+    digits = f"{whole:,}.{part:02d}" if part else f"{whole:,}"
+    return f"{sign}${digits}" if amount.currency == "usd" else f"{sign}{digits} {amount.currency.upper()}"
+
+
+def _how(billing: Billing) -> str:
+    if billing.cashier is None:
+        return NO_WAY_TO_PAY if billing.charges == "none" else "Whoever runs this CarPool grants credit."
+    subscribe = ", `/billing subscribe` shows the plans" if billing.plans.all else ""
+    return f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid."
+
+
+_PARTS: Mapping[str, Callable[[Asking, Billing, Cashier, str], Awaitable[Result]]] = {
+    "topup": _topup,
+    "subscribe": _subscribe,
+    "portal": _portal,
+    "invoices": _invoices,
+}
+
+BILLING = Command(
+    "billing",
+    "billing [topup DOLLARS | subscribe [PLAN] | portal | invoices]",
+    "shows the credit and what was spent, and how to pay",
+    _billing,
+    no_arguments,
+    private=True,
+)

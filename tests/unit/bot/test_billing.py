@@ -1,0 +1,224 @@
+"""What an answer costs, what is held for it, and what a person reads: figures of the scenarios, worked out by hand."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.messages import Usage
+from bot.billing import (
+    OUTPUT_TOKENS_MIN,
+    Billing,
+    Held,
+    Price,
+    Purse,
+    Short,
+    closed,
+    days_before,
+    estimated,
+    hold_for,
+    limit_sentence,
+    limits_of,
+    pays,
+    price_of,
+    purse_of,
+    reserved,
+    short_sentence,
+    warned_at,
+)
+from bot.lucidia.catalog import Rates, Tier
+from ledger.accounts import AMOUNT_MAX, RC, Account
+from ledger.actions import Candidate
+from ledger.book import AccountRow
+from ledger.credit_actions import CreditSettled, CreditVoided
+from ledger.entry import Scope
+from ledger.money import URC_PER_RC, Money
+from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
+from tests.house import card
+
+RATES = Rates(2_000_000, 10_000_000)
+"""2 and 10 dollars for a million tokens."""
+PRICE = Price(RATES, 2000)
+CHOSEN = Candidate("p", "m", None)
+SCOPE = Scope(WorkspaceId("w-1"), ActorId("a-1"), ConversationId("c-1"), TurnId("t-1"))
+NOW_US = 1_795_000_000_000_000
+NOTHING = Purse(Money(0), Money(0), Money(0), Money(0), Money(0), Money(0), funded=False)
+
+
+def rc(amount: float) -> int:
+    return round(amount * URC_PER_RC)
+
+
+@pytest.mark.parametrize(
+    ("price", "usage", "cost", "charge"),
+    [
+        (PRICE, Usage(10_000, 2_000, 0, 0, 0), 4_000_000, 4_800_000),  # S15
+        (PRICE, Usage(10_000, 500, 0, 0, 0), 2_500_000, 3_000_000),  # S24
+        # S29: claude-sonnet-4-5 at 3, 15, 0.30 and 3.75 dollars; cached tokens are among the input tokens.
+        (
+            Price(Rates(3_000_000, 15_000_000, 300_000, 3_750_000), 2000),
+            Usage(727, 97, 100, 123, 0),
+            345_825,
+            414_990,
+        ),
+        (Price(Rates(1, 1), 0), Usage(1, 0, 0, 0, 0), 1, 1),
+        (PRICE, Usage(0, 0, 0, 0, 0), 0, 0),
+    ],
+)
+def test_a_call_costs_what_its_tokens_do_rounded_up_once(price: Price, usage: Usage, cost: int, charge: int) -> None:
+    assert (price.cost(usage), price.charge(usage)) == (cost, charge)
+
+
+@given(
+    st.builds(Rates, *[st.integers(1, 10**9)] * 4),
+    st.integers(0, 100_000),
+    st.integers(0, 200_000),
+    st.integers(1, 8_000),
+    st.integers(0, 10**12),
+    st.data(),
+)
+def test_no_call_comes_to_more_than_is_held_for_it(
+    rates: Rates, markup: int, input_tokens: int, output_max: int, available: int, data: st.DataObject
+) -> None:
+    price = Price(rates, markup)
+    held = hold_for(price, input_tokens, output_max, available)
+    if isinstance(held, Short):
+        assert held.needed > available
+        return
+    assert held.amount <= available
+    assert min(OUTPUT_TOKENS_MIN, output_max) <= held.output_tokens <= output_max
+    if held.output_tokens < output_max:
+        assert price.ceiling(input_tokens, held.output_tokens + 1) > available
+    read = data.draw(st.integers(0, input_tokens))
+    written = data.draw(st.integers(0, input_tokens - read))
+    usage = Usage(input_tokens, data.draw(st.integers(0, held.output_tokens)), read, written, 0)
+    assert price.charge(usage) <= held.amount
+    assert price.cost(usage) <= price.charge(usage)
+
+
+@given(st.builds(Rates, *[st.integers(0, 10**12)] * 4), st.integers(0, 100_000))
+def test_a_price_is_read_back_as_it_was_written(rates: Rates, markup: int) -> None:
+    price = Price(rates, markup)
+    assert Price.read(price.text) == price
+
+
+def test_little_credit_gets_a_shorter_answer() -> None:
+    held = hold_for(PRICE, 1_000, 1_024, rc(1))
+    assert held == Held(Money(999_600), 633)  # 0.24 RC for the question, and 0.0012 RC for each token
+
+
+def test_too_little_credit_gets_none() -> None:
+    assert hold_for(PRICE, 10_000, 1_024, rc(1)) == Short(Money(2_419_200), Money(rc(1)))
+
+
+@pytest.mark.parametrize("rates", [None, Rates(-1, 5), Rates(5, -1), Rates(0, 5), Rates(5, 0), Rates(5, 5, -1)])
+def test_a_model_without_a_price_cannot_be_sold(rates: Rates | None) -> None:  # S27
+    assert price_of(replace(card("p"), rates=rates), 10, 0) is None
+
+
+def test_a_free_model_is_free_and_an_unknown_one_is_not() -> None:
+    free = price_of(card("p", rates=Rates(0, 0)), 10, 2000)
+    assert free is not None
+    assert free.is_free
+    assert price_of(None, 10, 0) is None
+
+
+def test_a_long_request_is_held_for_at_its_own_tier() -> None:
+    long = card("p", rates=RATES, tiers=(Tier(200_000, Rates(4_000_000, 15_000_000)),))
+    price = price_of(long, 200_001, 0)
+    assert price is not None
+    assert price.rates.input == 4_000_000
+
+
+def test_a_call_is_settled_at_the_price_it_was_held_for() -> None:  # S26
+    entry = reserved("call-1", Held(Money(rc(20)), 1024), PRICE, rc(4.8), CHOSEN, ())
+    doubled = closed("call-1", Price.read(entry.price), Usage(10_000, 2_000, 0, 0, 0), CHOSEN, "", 10_000)
+    assert doubled == CreditSettled("call-1", rc(4.8), "p", rc(4))
+
+
+def test_usage_that_was_not_told_is_estimated_where_an_answer_was_seen_and_else_given_back() -> None:
+    told = closed("call-1", PRICE, None, CHOSEN, "four" * 100, 1_000)
+    assert told == CreditSettled("call-1", 360_000, "p", 300_000)
+    assert estimated(1_000, "four" * 100) == Usage(1_000, 100, 0, 0, 0)
+    assert closed("call-1", PRICE, None, CHOSEN, "", 1_000) == CreditVoided("call-1", "p", 0)
+
+
+def test_a_hold_counts_with_what_is_expected_and_never_with_more_than_it_is() -> None:
+    held = Held(Money(rc(20)), 1024)
+    assert reserved("h", held, PRICE, rc(4.8), CHOSEN, ()).expected == rc(4.8)
+    assert reserved("h", held, PRICE, None, CHOSEN, ()).expected == rc(20)
+    assert reserved("h", held, PRICE, rc(30), CHOSEN, ()).expected == rc(20)
+
+
+def test_what_is_counted_has_the_day_and_the_month_in_its_name() -> None:
+    limits = limits_of(SCOPE, Billing(person_day_max=rc(10)), NOW_US)
+    assert [(item.subject, item.period, item.cap) for item in limits] == [
+        ("a-1", "2026-11-18", rc(10)),
+        ("w-1", "2026-11-18", AMOUNT_MAX),
+        ("w-1", "2026-11", AMOUNT_MAX),
+    ]
+    assert days_before(NOW_US, 3) == ("2026-11-16", "2026-11-17", "2026-11-18")
+
+
+@pytest.mark.parametrize(
+    ("charges", "funded", "own_key", "expected"),
+    [
+        ("none", True, False, False),
+        ("funded", False, False, False),
+        ("funded", True, False, True),
+        ("funded", True, True, False),
+        ("all", False, False, True),
+        ("all", True, True, False),
+    ],
+)
+def test_who_pays(charges: str, funded: bool, own_key: bool, expected: bool) -> None:
+    billing = replace(Billing(), charges=charges)  # type: ignore[arg-type]  # the parameters are of the closed set
+    assert pays(billing, replace(NOTHING, funded=funded), own_key=own_key) is expected
+
+
+def test_a_purse_is_what_one_person_may_spend() -> None:
+    rows = [
+        AccountRow(Account(name), RC, amount, expires_us)
+        for name, amount, expires_us in (
+            ("L:ws:w-1:paid", -5, None),
+            ("L:ws:w-1:paid:user:a-1", -7, None),
+            ("L:ws:w-1:paid:user:a-2", -11, None),
+            ("L:ws:w-1:plan", -13, None),
+            ("L:ws:w-1:promo:x", -17, NOW_US + 1),
+            ("L:ws:w-1:promo:old", -19, NOW_US),
+            ("L:ws:w-1:held", -23, None),
+            ("L:ws:w-11:paid", -29, None),
+        )
+    ]
+    purse = purse_of(rows, WorkspaceId("w-1"), ActorId("a-1"), NOW_US)
+    assert purse == Purse(Money(17), Money(13), Money(5), Money(7), Money(23), Money(0), funded=True)
+    assert purse.spendable == 42
+    owing = purse_of([*rows, AccountRow(Account("A:ws:w-1:debt"), RC, 3)], WorkspaceId("w-1"), ActorId("a-1"), NOW_US)
+    assert (owing.owed, owing.spendable) == (3, 0)
+    assert not purse_of(rows, WorkspaceId("w-2"), ActorId("a-1"), NOW_US).funded
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "mark"), [(0, 79, 0), (79, 80, 80), (80, 99, 0), (50, 100, 100), (99, 130, 100)]
+)
+def test_a_warning_comes_once_at_each_mark(before: int, after: int, mark: int) -> None:
+    assert warned_at(before, after, 100) == mark
+    assert warned_at(before, after, AMOUNT_MAX) == 0
+
+
+def test_short_credit_is_said_with_what_helps() -> None:
+    short = Short(Money(rc(4.8)), Money(rc(1.2)), ("p/small",))
+    assert short_sentence(short, NOTHING, may_pay=True) == (
+        "This can cost 4.8 RC, and 1.2 RC of credit is left. `/billing topup 10` adds 1000 RC. "
+        "p/small would still fit: `/model` chooses one."
+    )
+    assert "Ask a billing admin here" in short_sentence(short, NOTHING, may_pay=False)
+    assert short_sentence(short, replace(NOTHING, owed=Money(rc(3))), may_pay=True).startswith("3 RC are owed")
+
+
+def test_a_limit_that_is_reached_is_said_with_when_it_goes_on() -> None:
+    mine = limit_sentence("a-1", "2026-11-18", rc(9.6), rc(10), SCOPE)
+    assert mine.startswith("You have spent 9.6 RC of 10 RC in 2026-11-18. It goes on tomorrow (UTC)")
+    assert "This workspace has spent" in limit_sentence("w-1", "2026-11", rc(9.6), rc(10), SCOPE)
+    assert "next month" in limit_sentence("w-1", "2026-11", rc(9.6), rc(10), SCOPE)

@@ -1,0 +1,203 @@
+"""``/billing`` in a house: who may see what and pay, what a person reads, and that bad input moves nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.billing import Billing
+from bot.commands.base import Asking, Desk, Result
+from bot.commands.billing import BILLING, bars, dollars_text, read_dollars
+from bot.commands.table import COMMANDS
+from bot.connections import Connected, Connections
+from bot.lucidia.catalog import Catalog
+from bot.lucidia.policy import Policy
+from bot.lucidia.watch import Watch
+from bot.rules import Role, Rules
+from integrations.payments.base import Amount, Cents
+from integrations.payments.plans import Plans
+from integrations.storage.sqlite import SqliteStore
+from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, Limit
+from ledger.entry import Draft
+from ledger.money import URC_PER_RC
+from ledger.roadchain import clock_us
+from ledger.store import Recorded
+from tests.house import ME, PSEUDONYMS
+from tests.payments import NOW_S, Till, W, open_till, scope
+
+
+class Talk:
+    """Someone who talks to a till."""
+
+    def __init__(self, till: Till, billing: Billing) -> None:
+        self.till = till
+        connections = Connections(Connected({}, Catalog(())))
+        watch = Watch(till.store, clock_us)
+        self._desk = Desk(
+            till.store,
+            connections,
+            lambda _: 0,
+            _no_receipt,
+            watch,
+            Policy(),
+            PSEUDONYMS,
+            lambda: NOW_S * 1_000_000,
+            billing,
+        )
+
+    async def says(self, arguments: str, role: Role = "owner") -> Result:
+        return await BILLING.run(Asking(scope(), 1, arguments, ME, role, Rules()), self._desk)
+
+
+async def _no_receipt(recorded: Recorded) -> bytes | None:
+    return None
+
+
+@asynccontextmanager
+async def talking(folder: Path, *, connected: bool = True) -> AsyncIterator[Talk]:
+    store = await SqliteStore.open(folder / "ledger.db")
+    try:
+        async with open_till(store) as till:
+            billing = Billing(
+                plans=Plans((till.pro, till.top)),
+                cashier=till.cashier if connected else None,
+            )
+            yield Talk(till, billing)
+    finally:
+        await store.aclose()
+
+
+async def test_a_topup_is_asked_for_paid_and_seen(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        asked = await talk.says("topup 10")
+        assert asked.text.startswith("[Pay $10 for 1000 RC of credit](http://checkout.test/cs_test_")
+        session = talk.till.account.of("checkout.session")[0]["id"]
+        talk.till.account.pay(session)
+        await talk.till.delivered()
+        shown = (await talk.says("")).text
+        assert "**1000 RC** of credit can be spent" in shown
+        assert "- 1000 RC bought" in shown
+        assert "Nothing yet." in shown
+
+
+async def test_what_was_spent_is_drawn_day_by_day(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        await talk.till.bought(10)
+        for day, rc in (("2026-11-17", 3), ("2026-11-18", 6)):
+            limits = (Limit(W, day, 10**12), Limit("a-1", day, 10**12))
+            held = CreditReserved(day, rc * URC_PER_RC, rc * URC_PER_RC, "p", "m", "", limits)
+            await talk.till.roadchain.append(Draft(held, scope(), f"{day}/reserve"))
+            settled = CreditSettled(day, rc * URC_PER_RC, "p", 0)
+            await talk.till.roadchain.append(Draft(settled, scope(), f"{day}/settle"))
+        lines = (await talk.says("")).text.splitlines()
+        assert f"11-17  {'█' * 12}{' ' * 12}  3 RC" in lines
+        assert f"11-18  {'█' * 24}  6 RC" in lines
+        own = await talk.says("", "member")
+        assert "Spent by you" in own.text
+        assert "can be spent" not in own.text
+
+
+def test_a_bar_is_as_long_as_its_share_and_never_empty_for_what_is_not_nothing() -> None:
+    drawn = bars({"2026-11-01": 0, "2026-11-02": 1, "2026-11-03": 10**9})
+    assert drawn[0] == f"11-01  {' ' * 24}  0 RC"
+    assert drawn[1] == f"11-02  ▏{' ' * 23}  under 0.01 RC"
+    assert drawn[2] == f"11-03  {'█' * 24}  1000 RC"
+    assert bars({}) == []
+
+
+@pytest.mark.parametrize("part", ["topup 10", "subscribe pro", "portal", "invoices"])
+@pytest.mark.parametrize("role", ["member", "admin"])
+async def test_who_may_not_pay_gets_no_link_and_the_refusal_is_recorded(
+    tmp_path: Path, part: str, role: Role
+) -> None:  # S42
+    async with talking(tmp_path) as talk:
+        refused = await talk.says(part, role)
+        assert refused.text.startswith("Only a billing admin")
+        assert refused.changes == (CreditRefused(f"billing.{part.split()[0]}", "RC010"),)
+        assert talk.till.stripe.requests == []
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["-10", "0", "0.99", "1000.01", "1e3", "10.123456789", "NaN", "inf", "١٠", "１０", "9" * 400, "", "10 10", "10€"],
+)
+async def test_what_is_no_amount_is_answered_and_nothing_moves(tmp_path: Path, amount: str) -> None:
+    async with talking(tmp_path) as talk:
+        said = await talk.says(f"topup {amount}")
+        assert "from 1 to 1,000 US dollars" in said.text
+        assert talk.till.stripe.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "cents"),
+    [
+        ("10", 1000),
+        ("$10", 1000),
+        ("2.5", 250),
+        ("2.50", 250),
+        ("1000", 100_000),
+        ("10 dollars", 1000),
+        ("10 USD", 1000),
+    ],
+)
+def test_an_amount_is_read_as_people_write_it(text: str, cents: int) -> None:
+    assert read_dollars(text) == cents
+
+
+async def test_plans_are_listed_and_one_is_subscribed_to_once(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        listed = (await talk.says("subscribe")).text
+        assert "- `/billing subscribe pro`: 1500 RC of credit a month, for $20" in listed
+        link = (await talk.says("subscribe pro")).text
+        assert link.startswith("[Subscribe to pro: $20 a month for 1500 RC of credit](http://checkout.test/")
+        talk.till.account.pay(talk.till.account.of("checkout.session")[0]["id"])
+        await talk.till.delivered()
+        assert "has a plan already" in (await talk.says("subscribe top")).text
+        assert "- [in_" in (await talk.says("invoices")).text
+        assert "(http://portal.test/1)" in (await talk.says("portal")).text
+        assert "- 1500 RC of the plan" in (await talk.says("")).text
+
+
+async def test_with_stripe_down_a_person_reads_what_to_do(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        talk.till.stripe.down = True
+        assert "nothing was charged" in (await talk.says("topup 10")).text
+        talk.till.stripe.down = False
+        assert "http://checkout.test/" in (await talk.says("topup 10")).text
+
+
+async def test_without_a_payment_service_it_is_said_that_nothing_costs(tmp_path: Path) -> None:
+    async with talking(tmp_path, connected=False) as talk:
+        assert "Answers cost nothing." in (await talk.says("")).text
+        assert "Answers cost nothing." in (await talk.says("topup 10")).text
+
+
+async def test_debt_holds_and_set_aside_credit_are_shown(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        granted = CreditGranted("grant-1", 5 * URC_PER_RC)
+        await talk.till.roadchain.append(Draft(granted, scope(), "g"))
+        held = CreditReserved("h", 2 * URC_PER_RC, 2 * URC_PER_RC, "p", "m")
+        await talk.till.roadchain.append(Draft(held, scope(), "h"))
+        shown = (await talk.says("")).text
+        assert "**3 RC**" in shown
+        assert "- 3 RC promotional" in shown
+        assert "2 RC is held for answers" in shown
+
+
+async def test_a_word_that_is_not_known_shows_what_there_is(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        assert (await talk.says("refund all")).text.startswith("`/billing refund` is not known.")
+
+
+def test_the_reply_is_for_the_asker_alone() -> None:
+    assert COMMANDS["billing"] is BILLING
+    assert BILLING.private
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(Amount(Cents(1000)), "$10"), (Amount(Cents(-5)), "-$0.05"), (Amount(Cents(123456), "eur"), "1,234.56 EUR")],
+)
+def test_money_is_written_as_people_read_it(amount: Amount, text: str) -> None:
+    assert dollars_text(amount) == text
