@@ -17,7 +17,7 @@ from integrations.payments.plans import NO_PLANS, Plans
 from ledger.accounts import AMOUNT_MAX, debt, paid, plan, promo
 from ledger.actions import Candidate
 from ledger.book import AccountRow
-from ledger.credit_actions import Absorbed, CreditReserved, CreditSettled, CreditVoided, Limit
+from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, Limit
 from ledger.entry import Scope
 from ledger.money import Money, rc_text
 from ledger.pseudonyms import ActorId, WorkspaceId
@@ -90,6 +90,12 @@ class Price:
         """The most that a call can come to: its input at the dearest rate, and all of the output it is allowed."""
         return self._with_markup(input_tokens * self.rates.dearest_input + output_tokens * self.rates.output)
 
+    def marked_up(self, cost: int) -> Money:
+        return self._with_markup(cost * URC_PER_USD_E12)
+
+    def without_markup(self, charge: int) -> Money:
+        return Money(charge * BPS // (BPS + self.markup_bps))
+
     def _with_markup(self, units: int) -> Money:
         return Money(-(-units * (BPS + self.markup_bps) // (BPS * URC_PER_USD_E12)))
 
@@ -149,22 +155,20 @@ def reserved(
     return CreditReserved(hold, held.amount, due, chosen.provider, chosen.model, "", tuple(limits), price.text)
 
 
-def settled(
-    hold: str, price: Price, usage: Usage, chosen: Candidate, absorbed: Sequence[Absorbed] = ()
-) -> CreditSettled:
-    return CreditSettled(hold, price.charge(usage), chosen.provider, price.cost(usage), tuple(absorbed))
+def closed(hold: CreditReserved, usage: Usage | None, shown: str, input_tokens: int) -> CreditSettled | CreditVoided:
+    """What a call comes to, at the price that it was held for. Usage that the provider did not report is estimated, and only
+    where the person saw an answer; else the hold is given back."""
+    price = Price.read(hold.price)
+    if usage is None and shown:
+        usage = estimated(input_tokens, shown)
+    if usage is None:
+        return CreditVoided(hold.hold, hold.provider, 0)
+    return CreditSettled(hold.hold, price.charge(usage), hold.provider, price.cost(usage))
 
 
-def closed(
-    hold: str, price: Price, usage: Usage | None, chosen: Candidate, shown: str, input_tokens: int
-) -> CreditSettled | CreditVoided:
-    """What a call comes to. Usage that the provider did not report is estimated, and only where the person saw an answer; else
-    the hold is given back, and what the provider may bill is the house's."""
-    if usage is not None:
-        return settled(hold, price, usage, chosen)
-    if shown:
-        return settled(hold, price, estimated(input_tokens, shown), chosen)
-    return CreditVoided(hold, chosen.provider, 0)
+def given_back(hold: CreditReserved) -> CreditVoided:
+    """Of a call that was cut off: nobody has its answer, so nobody pays for it. What its provider may bill is the house's."""
+    return CreditVoided(hold.hold, hold.provider, Price.read(hold.price).without_markup(hold.expected))
 
 
 def estimated(input_tokens: int, shown: str) -> Usage:
@@ -244,7 +248,8 @@ def short_sentence(short: Short, purse: Purse, *, may_pay: bool) -> str:
     if purse.owed:
         said = f"{rc_text(purse.owed)} are owed: a payment was taken back after it was spent. The next top-up pays it."
     else:
-        said = f"This can cost {rc_text(short.needed)}, and {rc_text(short.available)} of credit is left."
+        # The balance is not everybody's to know, and this is read by all who see the conversation.
+        said = f"An answer would take {rc_text(short.needed)} of credit or more, and less than that is left."
     helps = "`/billing topup 10` adds 1000 RC." if may_pay else "Ask a billing admin here to top up."
     cheaper = f" {' and '.join(short.cheaper)} would still fit: `/model` chooses one." if short.cheaper else ""
     return f"{said} {helps}{cheaper}"

@@ -28,6 +28,7 @@ TroubleCode: TypeAlias = Literal[
     "erased",
     "internal",
     "model_failed",
+    "not_paid",
 ]
 
 
@@ -105,6 +106,8 @@ def _sentence(trouble: Trouble, limits: Limits) -> str:
             return (
                 "Something went wrong on my side, and this was not answered. Please try again; the log has the details."
             )
+        case "not_paid":
+            return trouble.detail
         case "model_failed":
             return f"No answer: {_failure(trouble, limits)}. {_remedy(trouble)}"
         case _:

@@ -26,6 +26,7 @@ from ledger.actions import (
     ToolAnswered,
     ToolCalled,
 )
+from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
 from ledger.pseudonyms import TurnId
 from ledger.roadchain import RoadChain, clock_us
@@ -130,6 +131,8 @@ def draft_of(scope: Scope, action: Action, body: bytes | None) -> Draft:
             ordinal = str(number)
         case ApprovalGiven(number=number) | ApprovalRefused(number=number) | ApprovalExpired(number=number):
             return Draft(action, scope, decided(scope.turn, number), body)
+        case CreditReserved(hold=hold) | CreditSettled(hold=hold) | CreditVoided(hold=hold):
+            ordinal = hold
         case _:
             ordinal = "1"
     return Draft(action, scope, f"{scope.turn}/{action.name}/{ordinal}", body)

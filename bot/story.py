@@ -32,6 +32,7 @@ from ledger.actions import (
     TurnFinished,
     TurnOutcome,
 )
+from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Scope
 
 KEYS = ("refused_key", "not_configured")
@@ -126,6 +127,7 @@ class Story:
     attempts: tuple[Attempt, ...] = ()
     tools: tuple[ToolUse, ...] = ()
     approvals: tuple[Approval, ...] = ()
+    hold: CreditReserved | None = None
     reply: Prepared | None = None
     outcome: TurnOutcome | None = None
 
@@ -294,6 +296,10 @@ def after(story: Story, fact: Fact) -> Story:
             return _approval(story, number, decision="refused" if cause == "person" else "superseded")
         case ApprovalExpired(number=number):
             return _approval(story, number, decision="expired")
+        case CreditReserved() as hold:
+            return replace(story, hold=hold)
+        case CreditSettled() | CreditVoided():
+            return replace(story, hold=None)
         case ReplyPrepared() as prepared:
             return replace(story, reply=Prepared(prepared, decode_said(body or b""), fact.inherited))
         case ReplySent(part=part) if story.reply is not None and story.reply.action.part == part:

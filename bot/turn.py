@@ -11,12 +11,14 @@ from adapters.base import ChatRequest, Patience
 from adapters.messages import File, Image, Message, ModelName, Part, ProviderName, Text
 from bot.agents.memory import compose, fit
 from bot.agents.registry import CARPOOL
+from bot.billing import given_back
 from bot.commands.base import Asking, Decided
 from bot.commands.table import run_command
 from bot.listening import Heard, listen
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
+from bot.paying import call_paid, input_tokens, left_open, letting_go, settling
 from bot.payloads import Said, encode_message, encode_said
 from bot.platforms.base import Attached, Overheard, PlatformError
 from bot.reply import compose_reply, footer_of, maybe_delivered
@@ -72,7 +74,7 @@ async def run_turn(claimed: OpenTurn, house: House, signs: Signs) -> TurnOutcome
             case "use_tools":
                 story = await use_tools(story, run)
             case "prepare_reply":
-                story = await record(story, run, _prepared(story, run))
+                story = await record(story, run, *letting_go(story), _prepared(story, run))
             case "deliver_reply":
                 story = await _deliver(story, run)
             case "finish":
@@ -184,7 +186,9 @@ async def _call_model(story: Story, run: Run) -> Story:
     provider = ProviderName(chosen.provider)
     key = connected.owners.get(provider, "")
     called = ModelCalled(attempt, index, chosen.provider, chosen.model, request.max_output_tokens, key)
-    story = await record(story, run, (called, None))
+    story, request = await call_paid(story, run, called, request, connected.catalog)
+    if story.reply is not None:
+        return story
     await run.screen.begin()
     if story.last is not None and story.interim:
         # Behind what was said before a tool was used, as in the reply.
@@ -193,13 +197,14 @@ async def _call_model(story: Story, run: Run) -> Story:
     adapter = connected.adapters.get(provider) or AbsentAdapter(provider)
     heard = await listen(adapter.chat(request), run.screen, run.signs.stop, request.timeout_s)
     answered = (_answered(attempt, heard), encode_message(heard.message()))
+    paid = settling(story, answered[0], heard.message().text, input_tokens(request))
     # Where this is the answer, it and the reply made of it are one durable step: no answer without its outbox.
     ahead = after(story, Fact(answered[0], -1, answered[1], False))
     limits = run.house.limits
     step = next_step(ahead, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max)
     if step == "prepare_reply" and not run.signs.withdrawn.is_set():
-        return await record(story, run, answered, _prepared(ahead, run))
-    return await record(story, run, answered)
+        return await record(story, run, *paid, answered, _prepared(ahead, run))
+    return await record(story, run, *paid, answered)
 
 
 async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) -> ChatRequest:
@@ -238,7 +243,7 @@ async def _discard(story: Story, run: Run) -> Story:
     """Nobody wants an answer any more: what was shown of it goes, and the texts with it."""
     await run.screen.discard()
     erased = PayloadErased("turn", story.scope.turn)
-    return await record(story, run, (erased, None), (_finished(story), None))
+    return await record(story, run, *letting_go(story), (erased, None), (_finished(story), None))
 
 
 def _prepared(story: Story, run: Run) -> tuple[ReplyPrepared, bytes]:
@@ -261,7 +266,9 @@ async def give_up(claimed: OpenTurn, house: House, outcome: TurnOutcome) -> None
 async def apologise(claimed: OpenTurn, house: House, text: str) -> None:
     """Prepare a notice in place of a reply that a fault of ours kept from being made. Durable on return."""
     scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
-    await house.roadchain.append(draft_of(scope, ReplyPrepared(1, "notice", "failed"), text.encode()))
+    hold = left_open(recorded.entry.action for recorded in await house.desk.store.entries_of(claimed.turn))
+    returned = () if hold is None else (draft_of(scope, given_back(hold), None),)
+    await house.roadchain.append(*returned, draft_of(scope, ReplyPrepared(1, "notice", "failed"), text.encode()))
 
 
 def _answered(attempt: int, heard: Heard) -> ModelAnswered:

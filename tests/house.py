@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from adapters.base import BaseAdapter
 from adapters.messages import Finished, ModelName, ProviderName, ToolCall, ToolCallId, ToolResult, ToolSpec
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
+from bot.billing import FREE_FOR_ALL, Billing
 from bot.commands.base import Desk
 from bot.connections import Build, Connected, Connections
 from bot.door import HouseDoor
@@ -224,6 +225,7 @@ async def running_house(
     policy: Policy = Policy(),
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
     brought: Brought = lambda store: (),
+    billing: Billing = FREE_FOR_ALL,
 ) -> AsyncIterator[Open]:
     """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
     if not isinstance(adapters, Mapping):
@@ -239,7 +241,8 @@ async def running_house(
         connections = Connections(Connected(by_provider, Catalog.of(cards)), *brought(store))
         watch = Watch(store, clock_us)
         desk = Desk(
-            store, connections, lambda conversation: intake.stop(conversation), _no_receipt, watch, policy, PSEUDONYMS
+            *(store, connections, lambda conversation: intake.stop(conversation), _no_receipt, watch, policy),
+            *(PSEUDONYMS, clock_us, billing),
         )
         house = House(roadchain, desk, {platform.name: platform}, toolbox, limits)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)

@@ -32,7 +32,7 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     if what is None:
         return Result(f"`/billing {name[:32]}` is not known. {_how(desk.billing)}")
     if not asking.rules.may(asking.role, "billing"):
-        return Result(NOT_YOURS, (CreditRefused(f"billing.{name.casefold()}", Code.UNAUTHORISED),))
+        return Result(NOT_YOURS, (CreditRefused(f"billing.{name.casefold()}", Code.UNAUTHORISED.value),))
     if desk.billing.cashier is None:
         return Result(NO_WAY_TO_PAY)
     try:

@@ -194,10 +194,11 @@ class FeeTaken:
 
 @dataclass(frozen=True, slots=True)
 class RefundState:
-    """``asked`` is the refund that we asked for; None where it was made at the rail. ``payment`` is what it gives back."""
+    """``asked`` is the refund that we asked for; None where it was made at the rail. ``payment`` is what it gives back,
+    None where the rail does not say."""
 
     about: ObjectRef
-    payment: ObjectRef
+    payment: ObjectRef | None
     buyer: Buyer | None
     asked: IntentId | None
     state: Literal["sent", "failed"]

@@ -354,6 +354,6 @@ def _earlier(fact: Fact) -> tuple[ObjectRef, ...]:
         case InvoicePaid(earlier=names) | SubscriptionEnded(invoices=names):
             return tuple(ObjectRef("invoice", name) for name in names)
         case RefundState(payment=payment) | DisputeState(payment=payment):
-            return (payment,)
+            return () if payment is None else (payment,)
         case _:
             return ()

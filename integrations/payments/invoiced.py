@@ -54,14 +54,15 @@ class InvoicedPayments:
 
     async def fetch(self, about: ObjectRef) -> tuple[Fact, ...]:
         """What was asked for under this reference, as paid: it is looked at only once an operator has seen the money."""
+        kind = {"transfer": "topup", "refund": "refund"}.get(about.kind)
         found = await self._journal.find(f"payment.asked/{about.id}")
-        if found is None or not isinstance(found.entry.action, PaymentAsked) or found.entry.action.rail != RAIL:
+        asked = None if found is None else found.entry.action
+        if found is None or not isinstance(asked, PaymentAsked) or (asked.rail, asked.kind) != (RAIL, kind):
             raise PaymentUnknown(f"nothing was asked for as {about.id}")
-        cents = Cents(found.entry.action.amount // URC_PER_RC)
+        cents = Cents(asked.amount // URC_PER_RC)
         buyer = Buyer(found.entry.workspace, found.entry.actor, IntentId(about.id))
         if about.kind == "refund":
-            paid = ObjectRef("transfer", about.id)
-            return (RefundState(about, paid, buyer, buyer.intent, "sent", Amount(cents)),)
+            return (RefundState(about, None, buyer, buyer.intent, "sent", Amount(cents)),)
         return (TopupPaid(about, buyer, cents, cents, Cents(0), Cents(0), cents, "usd"),)
 
     async def events(self, since_s: int) -> AsyncIterator[Event]:

@@ -208,7 +208,7 @@ class Bridge:
 
     async def _sent(self, fact: RefundState) -> CreditAction:
         amount = urc(fact.amount.cents)
-        payment = await self.stands(fact.payment, "paid")
+        payment = None if fact.payment is None else await self.stands(fact.payment, "paid")
         if payment is not None and isinstance(payment.entry.action, PaymentUnmatched):
             return SuspenseResolved(self.rail, amount, payment.entry.action.currency, "returned")
         held = None if fact.asked is None else await self.journal.find(hold_key(fact.asked))

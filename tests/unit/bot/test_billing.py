@@ -17,6 +17,7 @@ from bot.billing import (
     closed,
     days_before,
     estimated,
+    given_back,
     hold_for,
     limit_sentence,
     limits_of,
@@ -133,15 +134,19 @@ def test_a_long_request_is_held_for_at_its_own_tier() -> None:
 
 def test_a_call_is_settled_at_the_price_it_was_held_for() -> None:  # S26
     entry = reserved("call-1", Held(Money(rc(20)), 1024), PRICE, rc(4.8), CHOSEN, ())
-    doubled = closed("call-1", Price.read(entry.price), Usage(10_000, 2_000, 0, 0, 0), CHOSEN, "", 10_000)
-    assert doubled == CreditSettled("call-1", rc(4.8), "p", rc(4))
+    assert closed(entry, Usage(10_000, 2_000, 0, 0, 0), "", 10_000) == CreditSettled("call-1", rc(4.8), "p", rc(4))
 
 
 def test_usage_that_was_not_told_is_estimated_where_an_answer_was_seen_and_else_given_back() -> None:
-    told = closed("call-1", PRICE, None, CHOSEN, "four" * 100, 1_000)
-    assert told == CreditSettled("call-1", 360_000, "p", 300_000)
+    entry = reserved("call-1", Held(Money(rc(20)), 1024), PRICE, rc(4.8), CHOSEN, ())
+    assert closed(entry, None, "four" * 100, 1_000) == CreditSettled("call-1", 360_000, "p", 300_000)
     assert estimated(1_000, "four" * 100) == Usage(1_000, 100, 0, 0, 0)
-    assert closed("call-1", PRICE, None, CHOSEN, "", 1_000) == CreditVoided("call-1", "p", 0)
+    assert closed(entry, None, "", 1_000) == CreditVoided("call-1", "p", 0)
+
+
+def test_a_call_that_was_cut_off_is_given_back_and_its_cost_is_the_houses() -> None:  # S18
+    entry = reserved("call-1", Held(Money(rc(20)), 1024), PRICE, rc(4.8), CHOSEN, ())
+    assert given_back(entry) == CreditVoided("call-1", "p", rc(4))
 
 
 def test_a_hold_counts_with_what_is_expected_and_never_with_more_than_it_is() -> None:
@@ -210,7 +215,7 @@ def test_a_warning_comes_once_at_each_mark(before: int, after: int, mark: int) -
 def test_short_credit_is_said_with_what_helps() -> None:
     short = Short(Money(rc(4.8)), Money(rc(1.2)), ("p/small",))
     assert short_sentence(short, NOTHING, may_pay=True) == (
-        "This can cost 4.8 RC, and 1.2 RC of credit is left. `/billing topup 10` adds 1000 RC. "
+        "An answer would take 4.8 RC of credit or more, and less than that is left. `/billing topup 10` adds 1000 RC. "
         "p/small would still fit: `/model` chooses one."
     )
     assert "Ask a billing admin here" in short_sentence(short, NOTHING, may_pay=False)

@@ -1,0 +1,182 @@
+"""Reserve, call, settle: what a call of a model has to do with credit, in the same entries that journal the turn.
+
+A call that costs credit is recorded together with its hold, and its answer together with what it came to: no durable step is
+added. Where the workspace pays nothing, nothing here reads or records anything.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from adapters.base import ChatRequest
+from adapters.messages import Usage
+from bot.billing import (
+    Billing,
+    Held,
+    Price,
+    Purse,
+    Short,
+    closed,
+    given_back,
+    hold_for,
+    limit_sentence,
+    limits_of,
+    pays,
+    price_of,
+    purse_of,
+    reserved,
+    short_sentence,
+)
+from bot.errors import Trouble, explain
+from bot.lucidia.catalog import Catalog, ModelCard
+from bot.run import Run, record, rules_in
+from bot.story import Story
+from bot.tokens import tokens_in, tokens_in_text
+from ledger.actions import Action, ModelAnswered, ModelCalled, ReplyPrepared
+from ledger.credit_actions import CreditRefused, CreditReserved, CreditSettled, CreditVoided
+from ledger.errors import Code, InsufficientBalance, LimitReached
+
+NO_PRICE = "{model} has no price here, so it cannot be charged for. `/model` shows others."
+
+
+async def call_paid(
+    story: Story, run: Run, called: ModelCalled, request: ChatRequest, catalog: Catalog
+) -> tuple[Story, ChatRequest]:
+    """Record that the call is about to leave, with its hold where it costs credit. Durable on return.
+
+    Little credit makes the answer shorter; where it does not do, or a limit is reached, the story has its reply instead: that
+    says what helps.
+    """
+    billing = run.house.desk.billing
+    if billing.charges == "none" or _is_own(called):
+        return await record(story, run, (called, None)), request
+    card = catalog.find(f"{called.provider}/{called.model}")
+    tokens = input_tokens(request)
+    price = price_of(card, tokens, billing.markup_bps)
+    if price is None:
+        if not pays(billing, await _purse(story, run), own_key=False):
+            return await record(story, run, (called, None)), request
+        model = f"{called.provider}/{called.model}"
+        return await _refused(story, run, Code.INVALID_ENTRY_TYPE, NO_PRICE.format(model=model)), request
+    if price.is_free:
+        return await record(story, run, (called, None)), request
+    try:
+        whole = Held(price.ceiling(tokens, request.max_output_tokens), request.max_output_tokens)
+        return await _held(story, run, called, price, whole), request
+    except LimitReached as error:
+        return await _limited(story, run, error), request
+    except InsufficientBalance:
+        return await _with_less(story, run, called, request, price, catalog)
+
+
+async def _with_less(
+    story: Story, run: Run, called: ModelCalled, request: ChatRequest, price: Price, catalog: Catalog
+) -> tuple[Story, ChatRequest]:
+    """All of the answer cannot be paid for: as much of it as can, or a reason."""
+    purse = await _purse(story, run)
+    if not pays(run.house.desk.billing, purse, own_key=False):
+        return await record(story, run, (called, None)), request
+    tokens = input_tokens(request)
+    found = hold_for(price, tokens, request.max_output_tokens, purse.spendable)
+    if isinstance(found, Short):
+        return await _short(story, run, found, purse, request, catalog), request
+    shorter = replace(called, output_tokens_max=found.output_tokens)
+    try:
+        story = await _held(story, run, shorter, price, found)
+    except InsufficientBalance:  # others were faster
+        return await _short(story, run, Short(found.amount, purse.spendable), purse, request, catalog), request
+    except LimitReached as error:
+        return await _limited(story, run, error), request
+    return story, replace(request, max_output_tokens=found.output_tokens)
+
+
+def settling(story: Story, answered: ModelAnswered, text: str, tokens: int) -> tuple[tuple[Action, None], ...]:
+    """What the call came to, to be recorded with its answer; nothing where nothing was held. ``text`` is what was said, and
+    ``tokens`` an estimate of what was asked with, for a provider that tells no usage."""
+    hold = story.hold
+    if hold is None:
+        return ()
+    usage = None
+    if answered.usage_known:
+        usage = Usage(
+            answered.input_tokens,
+            answered.output_tokens,
+            answered.cache_read_tokens,
+            answered.cache_write_tokens,
+            answered.reasoning_tokens,
+        )
+    seen = text if answered.outcome == "answered" or answered.shown else ""
+    return ((closed(hold, usage, seen, tokens), None),)
+
+
+def letting_go(story: Story) -> tuple[tuple[Action, None], ...]:
+    """A hold whose call was cut off: it is given back whole."""
+    return () if story.hold is None else ((given_back(story.hold), None),)
+
+
+def left_open(actions: Iterable[Action]) -> CreditReserved | None:
+    """The hold that a turn's entries leave open."""
+    hold: CreditReserved | None = None
+    for action in actions:
+        if isinstance(action, CreditReserved):
+            hold = action
+        elif isinstance(action, CreditSettled | CreditVoided):
+            hold = None
+    return hold
+
+
+def input_tokens(request: ChatRequest) -> int:
+    """From above."""
+    tools = sum(tokens_in_text(f"{tool.name}{tool.description}{tool.parameters}") for tool in request.tools)
+    return tools + sum(tokens_in(message) for message in request.messages)
+
+
+async def _held(story: Story, run: Run, called: ModelCalled, price: Price, held: Held) -> Story:
+    desk = run.house.desk
+    chosen = story.candidate(called.candidate)
+    estimate = None if chosen.estimated_cost is None else price.marked_up(chosen.estimated_cost)
+    limits = limits_of(story.scope, desk.billing, desk.clock())
+    hold = reserved(f"{story.scope.turn}-{called.attempt}", held, price, estimate, chosen, limits)
+    return await record(story, run, (hold, None), (called, None))
+
+
+async def _purse(story: Story, run: Run) -> Purse:
+    desk, scope = run.house.desk, story.scope
+    return purse_of(await desk.store.balances(), scope.workspace, scope.actor, desk.clock())
+
+
+async def _short(story: Story, run: Run, short: Short, purse: Purse, request: ChatRequest, catalog: Catalog) -> Story:
+    rules = await rules_in(story, run)
+    may_pay = rules.may(rules.role(story.asked.standing, story.scope.actor), "billing")
+    cheaper = _that_fit(story, run.house.desk.billing, catalog, request, purse)
+    sentence = short_sentence(replace(short, cheaper=cheaper), purse, may_pay=may_pay)
+    return await _refused(story, run, Code.INSUFFICIENT_BALANCE, sentence)
+
+
+def _that_fit(story: Story, billing: Billing, catalog: Catalog, request: ChatRequest, purse: Purse) -> tuple[str, ...]:
+    """Of the candidates that could answer this, those that the credit is enough for."""
+    tokens = input_tokens(request)
+
+    def fits(card: ModelCard | None) -> bool:
+        price = price_of(card, tokens, billing.markup_bps)
+        if price is None:
+            return False
+        return isinstance(hold_for(price, tokens, request.max_output_tokens, purse.spendable), Held)
+
+    labels = [f"{item.provider}/{item.model}" for item in (() if story.route is None else story.route.candidates)]
+    return tuple(label for label in labels if fits(catalog.find(label)))
+
+
+async def _limited(story: Story, run: Run, error: LimitReached) -> Story:
+    sentence = limit_sentence(error.subject, error.period, error.spent, error.cap, story.scope)
+    return await _refused(story, run, Code.RATE_LIMIT_EXCEEDED, sentence)
+
+
+async def _refused(story: Story, run: Run, code: Code, sentence: str) -> Story:
+    said = explain(Trouble("not_paid", detail=sentence), story.scope.turn, run.house.limits)
+    notice = ReplyPrepared(1, "notice", "refused")
+    return await record(story, run, (CreditRefused("credit.reserve", code.value), None), (notice, said.encode()))
+
+
+def _is_own(called: ModelCalled) -> bool:
+    """Whether the key is the workspace's or a person's: then they pay the provider themselves."""
+    return "/" in called.key

@@ -1,0 +1,95 @@
+"""``carpool billing`` and the payments of ``carpool web``, as processes, against the fake Stripe."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.stripe_account import Account
+from tests.fakes.stripe_server import KEY, SECRET, StripeServer, running_stripe
+from tests.processes import Home
+
+
+@pytest.fixture
+async def stripe() -> AsyncIterator[StripeServer]:
+    async with running_stripe(Account(int(time.time()))) as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, stripe: StripeServer) -> Home:
+    settings = {
+        "STRIPE_API_KEY": KEY,
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "STRIPE_API_URL": stripe.base_url,
+        "STRIPE_RETURN_URL": "http://carpool.test/back",
+    }
+    return Home(tmp_path, settings=settings)
+
+
+async def test_a_person_tops_up_in_chat_and_the_operator_reconciles(home: Home, stripe: StripeServer) -> None:
+    asked = await home.run("chat", given=b"/billing topup 10")
+    assert "http://checkout.test/cs_test_" in asked.out
+    assert (await home.run("billing", "reconcile")).out.endswith("0 were missing, 0 differ.\n")
+    stripe.account.pay(stripe.account.of("checkout.session")[0]["id"])
+    reconciled = await home.run("billing", "reconcile", "--days", "2")
+    assert (reconciled.status, reconciled.err) == (0, "")
+    assert reconciled.out.endswith("1 movements and 2 entries of 2 days: 0 were missing, 0 differ.\n")
+    assert "**1000 RC** of credit can be spent" in (await home.run("chat", given=b"/billing")).out
+    assert KEY not in "".join(str(entry) for entry in home.entries())
+    assert "checkout.test" not in "".join(str(entry) for entry in home.entries())
+
+
+async def test_money_that_nobody_knows_waits_in_suspense_and_a_difference_is_named(
+    home: Home, stripe: StripeServer
+) -> None:
+    stripe.account.never = lambda kind: True
+    assert (await home.run("chat", given=b"hello")).status == 0
+    stripe.account.foreign_payment(500)
+    found = await home.run("billing", "reconcile")
+    assert (found.status, "recorded now: txn_" in found.out) == (0, True)
+    assert "L:suspense:stripe" in (await home.run("ledger", "balances")).out
+    stripe.account.transaction("stripe_fee", {"id": "fee_1", "currency": "usd"}, -25)
+    stripe.account.things["fee_1"] = {"id": "fee_1", "object": "fee"}
+    differing = await home.run("billing", "reconcile")
+    assert differing.status == 1
+    lines = differing.err.splitlines()
+    assert "the payment service moved money, and the ledger has no entry of it (-25 RC there)." in lines[0]
+    assert lines[1].startswith("A:stripe:clearing RC: the balance is another (")
+
+
+async def test_credit_is_granted_and_a_transfer_counts_once(home: Home) -> None:
+    granted = await home.run("billing", "grant", "terminal", "local", "2.50", "for", "testing")
+    assert granted.out == "250 RC of promotional credit are there.\n"
+    reference = (await home.run("billing", "invoice", "terminal", "local", "10")).out.strip()
+    for _ in range(2):
+        assert (await home.run("billing", "paid", reference)).out == "The credit is there.\n"
+    assert "**1250 RC**" in (await home.run("chat", given=b"/billing")).out
+    unknown = await home.run("billing", "paid", "inv-none")
+    assert (unknown.status, "Nothing was changed." in unknown.err) == (2, True)
+    refused = await home.run("billing", "grant", "terminal", "local", "NaN", "x")
+    assert (refused.status, "Nothing was changed." in refused.err) == (2, True)
+
+
+async def test_with_stripe_down_the_chat_answers_all_the_same(home: Home, stripe: StripeServer) -> None:
+    stripe.down = True
+    assert (await home.run("chat", given=b"hello")).out.startswith("Hello there.")
+    assert "nothing was charged" in (await home.run("chat", given=b"/billing topup 10")).out
+    failed = await home.run("billing", "reconcile")
+    assert (failed.status, "Traceback" in failed.err) == (1, False)
+
+
+async def test_a_plan_file_that_is_wrong_is_said_in_a_sentence(home: Home, tmp_path: Path) -> None:
+    plans = tmp_path / "plans.toml"
+    await asyncio.to_thread(plans.write_text, "[pro]\n")
+    home.settings = {**home.settings, "CARPOOL_PLANS": str(plans)}
+    failed = await home.run("chat", given=b"hello")
+    assert (failed.status, "price is the id of a price at Stripe" in failed.err) == (2, True)
+
+
+async def test_a_key_without_a_page_to_come_back_to_is_a_problem_that_is_named(home: Home) -> None:
+    home.settings = {**home.settings, "STRIPE_RETURN_URL": ""}
+    failed = await home.run("config")
+    assert (failed.status, "STRIPE_RETURN_URL is not" in failed.err) == (2, True)

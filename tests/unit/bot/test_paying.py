@@ -1,0 +1,274 @@
+"""Reserve, call, settle around each call of a turn: what stands on RoadChain, what is left, and what a person reads."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adapters.base import BaseAdapter
+from adapters.errors import Unavailable
+from adapters.messages import ProviderName, Usage
+from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, answer
+from bot.billing import Billing, Price, purse_of
+from bot.lucidia.catalog import ModelCard, Rates
+from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import Toolbox
+from ledger.actions import MessageReceived, ModelCalled
+from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, CreditVoided
+from ledger.entry import Draft, Scope
+from ledger.money import URC_PER_RC
+from ledger.pseudonyms import ConversationId, TurnId
+from ledger.roadchain import RoadChain, clock_us
+from ledger.store import Recorded
+from tests.house import (
+    DATABASE,
+    GENESIS,
+    ME,
+    PSEUDONYMS,
+    WANTS_TOOL,
+    Open,
+    RecordingPlatform,
+    RecordingTool,
+    asks,
+    card,
+    running_house,
+)
+
+RATES = Rates(2_000_000, 10_000_000)
+FUNDED = Billing("funded", 2000)
+USAGE = Usage(input=1_000, output=200)
+PRICE_URC = 480_000
+COST_URC = 400_000
+W = PSEUDONYMS.workspace(ME.platform, ME.workspace)
+ME_THERE = PSEUDONYMS.actor(ME.platform, ME.workspace, ME.person)
+SCOPE = Scope(W, ME_THERE, ConversationId(""), TurnId(""))
+HELLO = answer("Hello.", usage=USAGE)
+PAID = [
+    *("message.received", "route.chosen", "credit.reserve", "model.called"),
+    *("credit.settle", "model.answered", "reply.prepared", "reply.sent", "turn.finished"),
+]
+
+
+async def fund(roadchain: RoadChain, rc: float) -> None:
+    await roadchain.append(Draft(CreditGranted("gift", round(rc * URC_PER_RC)), SCOPE, "gift"))
+
+
+async def left(open_: Open) -> int:
+    return purse_of(await open_.store.balances(), W, ME_THERE, clock_us()).spendable
+
+
+async def balance(open_: Open, account: str) -> int:
+    return next((row.natural for row in await open_.store.balances() if row.account == account), 0)
+
+
+def priced(*names: str, rates: Rates = RATES) -> list[ModelCard]:
+    return [card(name, 90 - place, rates=rates) for place, name in enumerate(names)]
+
+
+def scripts(**replies: Sequence[ScriptReply]) -> Mapping[str, BaseAdapter]:
+    return {name: ScriptedAdapter(ProviderName(name), tuple(made)) for name, made in replies.items()}
+
+
+async def test_an_answer_is_held_for_settled_and_given_back_in_the_steps_of_its_turn(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    async with running_house(tmp_path, platform, [HELLO], cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "answered"
+        assert await open_.journal(turn) == PAID
+        assert await left(open_) == 100 * URC_PER_RC - PRICE_URC
+        assert await balance(open_, f"L:ws:{W}:held") == 0
+        assert await balance(open_, "R:usage") == PRICE_URC
+        assert await balance(open_, "X:provider:scripted") == COST_URC
+        entries = [recorded.entry.action for recorded in await open_.store.entries_of(turn)]
+    (held,) = [action for action in entries if isinstance(action, CreditReserved)]
+    assert Price.read(held.price).charge(USAGE) == PRICE_URC
+    assert platform.texts == ["Hello."]
+
+
+async def test_money_adds_no_durable_step_to_a_turn(tmp_path: Path) -> None:
+    commits = [await _commits(tmp_path / str(place), billing) for place, billing in enumerate((Billing(), FUNDED))]
+    assert commits[0] == commits[1]
+
+
+async def _commits(folder: Path, billing: Billing) -> int:
+    folder.mkdir()
+    seen: list[int] = []
+    async with running_house(folder, RecordingPlatform(), [HELLO], cards=priced("scripted"), billing=billing) as open_:
+        await fund(open_.roadchain, 100)
+        open_.roadchain.watch(seen.append)
+        await open_.ask(asks("hello"))
+    return len(seen)
+
+
+@pytest.mark.parametrize(
+    ("billing", "rates", "rc"),
+    [(Billing("none", 2000), RATES, 100), (FUNDED, RATES, 0), (FUNDED, Rates(0, 0), 100)],
+    ids=["nothing is charged for", "never had credit", "a free model"],
+)
+async def test_where_nothing_is_to_be_paid_nothing_of_money_is_recorded(
+    tmp_path: Path, billing: Billing, rates: Rates, rc: int
+) -> None:
+    cards = priced("scripted", rates=rates)
+    async with running_house(tmp_path, RecordingPlatform(), [HELLO], cards=cards, billing=billing) as open_:
+        if rc:
+            await fund(open_.roadchain, rc)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "answered"
+        assert await open_.journal(turn) == [name for name in PAID if not name.startswith("credit.")]
+
+
+async def test_without_credit_nobody_is_asked_and_the_person_reads_what_helps(tmp_path: Path) -> None:
+    platform, adapters = RecordingPlatform(), scripts(dear=[HELLO], cheap=[HELLO])
+    cards = [*priced("dear"), card("cheap", 10, rates=Rates(1, 1))]
+    async with running_house(tmp_path, platform, adapters, cards=cards, billing=FUNDED) as open_:
+        await fund(open_.roadchain, 0.01)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "refused"
+        entries = [recorded.entry.action for recorded in await open_.store.entries_of(turn)]
+        assert [action for action in entries if isinstance(action, CreditRefused)] == [
+            CreditRefused("credit.reserve", "RC001")
+        ]
+        assert not [action for action in entries if isinstance(action, ModelCalled)]
+        assert await left(open_) == 10_000
+    assert platform.texts[0].startswith("An answer would take ")
+    assert "Ask a billing admin here to top up. cheap/m would still fit: `/model` chooses one." in platform.texts[0]
+    assert platform.texts[0].endswith(f"(Reference: {turn})")
+
+
+async def test_little_credit_makes_the_answer_shorter(tmp_path: Path) -> None:
+    async with running_house(tmp_path, RecordingPlatform(), [HELLO], cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 0.5)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "answered"
+        entries = [recorded.entry.action for recorded in await open_.store.entries_of(turn)]
+        (called,) = [action for action in entries if isinstance(action, ModelCalled)]
+        assert 16 <= called.output_tokens_max < 1024
+
+
+async def test_all_who_ask_for_a_model_without_a_price_are_told(tmp_path: Path) -> None:  # S27
+    platform = RecordingPlatform()
+    cards = [replace(card("scripted"), rates=None)]
+    async with running_house(tmp_path, platform, [HELLO], cards=cards, billing=Billing("all")) as open_:
+        _, outcome = await open_.ask(asks("hello"))
+    assert outcome == "refused"
+    assert platform.texts[0].startswith("scripted/m has no price here")
+
+
+async def test_a_failed_attempt_is_given_back_and_the_next_one_charged(tmp_path: Path) -> None:  # S16, S28
+    adapters = scripts(first=[(Raise(Unavailable("down")),)], second=[HELLO])
+    async with running_house(
+        tmp_path, RecordingPlatform(), adapters, cards=priced("first", "second"), billing=FUNDED
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "answered"
+        names = [name for name in await open_.journal(turn) if name.startswith("credit.")]
+        assert names == ["credit.reserve", "credit.void", "credit.reserve", "credit.settle"]
+        assert await left(open_) == 100 * URC_PER_RC - PRICE_URC
+
+
+async def test_each_round_of_tools_is_paid_for(tmp_path: Path) -> None:
+    script = [(*WANTS_TOOL[:1], answer(usage=USAGE)[-1]), HELLO]
+    async with running_house(
+        tmp_path,
+        RecordingPlatform(),
+        script,
+        cards=priced("scripted"),
+        billing=FUNDED,
+        toolbox=Toolbox({"look": RecordingTool("read")}),
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        turn, _ = await open_.ask(asks("hello"))
+        settled = [name for name in await open_.journal(turn) if name == "credit.settle"]
+        assert len(settled) == 2
+        assert await left(open_) == 100 * URC_PER_RC - 2 * PRICE_URC
+
+
+async def test_usage_that_nobody_told_is_estimated_from_what_was_said(tmp_path: Path) -> None:
+    script = [answer("four" * 50, usage=None)]
+    async with running_house(tmp_path, RecordingPlatform(), script, cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        turn, _ = await open_.ask(asks("hello"))
+        entries = [recorded.entry.action for recorded in await open_.store.entries_of(turn)]
+        (settled,) = [action for action in entries if isinstance(action, CreditSettled)]
+        assert 0 < settled.price < PRICE_URC
+
+
+async def test_a_persons_limit_holds_and_is_told(tmp_path: Path) -> None:  # S30
+    platform = RecordingPlatform()
+    billing = replace(FUNDED, person_day_max=2 * URC_PER_RC)
+    async with running_house(tmp_path, platform, [HELLO] * 9, cards=priced("scripted"), billing=billing) as open_:
+        await fund(open_.roadchain, 100)
+        outcomes = [(await open_.ask(asks("hello", str(n))))[1] for n in range(3)]
+        assert outcomes == [
+            "answered",
+            "answered",
+            "refused",
+        ]  # a call counts with what it may come to until it is settled
+        assert await left(open_) == 100 * URC_PER_RC - 2 * PRICE_URC
+    assert platform.texts[2].startswith("You have spent 0.96 RC of 2 RC in 20")
+
+
+async def test_fifty_at_once_spend_no_more_than_is_there(tmp_path: Path) -> None:  # S22
+    platform = RecordingPlatform()
+    async with running_house(
+        tmp_path, platform, [(Pause(0.05), *HELLO)] * 50, cards=priced("scripted"), billing=FUNDED
+    ) as open_:
+        await fund(open_.roadchain, 5)
+        asked = (open_.ask(asks("hello", str(n), replace(ME, thread=str(n)))) for n in range(50))
+        outcomes = [outcome for _, outcome in await asyncio.gather(*asked)]
+        answered = outcomes.count("answered")
+        assert outcomes.count("refused") == 50 - answered
+        assert 3 <= answered < 50
+        assert await left(open_) >= 0
+        assert await balance(open_, f"L:ws:{W}:held") == 0
+        settled = [
+            recorded.entry.action for recorded in await open_.all() if isinstance(recorded.entry.action, CreditSettled)
+        ]
+        assert len(settled) == answered
+        assert await left(open_) + await balance(open_, "R:usage") == 5 * URC_PER_RC
+
+
+@pytest.mark.parametrize("entries", [1, 2, 4, 7, 9], ids=["accepted", "routed", "calling", "settled", "replied"])
+async def test_after_any_crash_no_hold_is_left_and_nobody_pays_twice_or_for_nothing(
+    tmp_path: Path, entries: int
+) -> None:  # S17 to S21
+    before = tmp_path / "before"
+    before.mkdir()
+    async with running_house(before, RecordingPlatform(), [HELLO], cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        turn, _ = await open_.ask(asks("hello"))
+        journal = list(await open_.store.entries_of(turn))
+    await _write(tmp_path, journal[:entries])
+    platform = RecordingPlatform()
+    async with running_house(tmp_path, platform, [HELLO], cards=priced("scripted"), billing=FUNDED) as open_:
+        while (await open_.journal(turn))[-1] != "turn.finished":
+            await asyncio.sleep(0.001)  # nobody is told of the end of a turn that another process accepted
+        actions = [recorded.entry.action for recorded in await open_.store.entries_of(turn)]
+        settled = [action for action in actions if isinstance(action, CreditSettled)]
+        voided = [action for action in actions if isinstance(action, CreditVoided)]
+        assert await balance(open_, f"L:ws:{W}:held") == 0
+        assert len(settled) + len(voided) == 1
+        assert await left(open_) == 100 * URC_PER_RC - (PRICE_URC if settled else 0)
+        if voided:
+            # The provider may bill what nobody has: that is the house's.
+            assert await balance(open_, "X:absorbed") == voided[0].estimate > 0
+            assert platform.texts[0].startswith("CarPool was stopped while scripted/m was answering")
+
+
+async def _write(folder: Path, journal: list[Recorded]) -> None:
+    """A ledger that ends with these entries, as a crash leaves it."""
+    received = journal[0].entry.action
+    assert isinstance(received, MessageReceived)
+    store = await SqliteStore.open(folder / DATABASE)
+    async with RoadChain(store) as roadchain:
+        await roadchain.append(GENESIS)
+        await fund(roadchain, 100)
+        for recorded in journal:
+            entry = recorded.entry
+            scope = Scope(entry.workspace, entry.actor, received.conversation, entry.turn)
+            await roadchain.append(Draft(entry.action, scope, entry.idem, recorded.body))
+    await store.aclose()
