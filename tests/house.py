@@ -241,8 +241,14 @@ async def running_house(
         connections = Connections(Connected(by_provider, Catalog.of(cards)), *brought(store))
         watch = Watch(store, clock_us)
         desk = Desk(
-            *(store, connections, lambda conversation: intake.stop(conversation), _no_receipt, watch, policy),
-            *(PSEUDONYMS, clock_us, billing),
+            store,
+            connections,
+            lambda conversation: intake.stop(conversation),
+            _no_receipt,
+            watch,
+            policy,
+            PSEUDONYMS,
+            billing=billing,
         )
         house = House(roadchain, desk, {platform.name: platform}, toolbox, limits)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)
