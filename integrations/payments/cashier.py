@@ -175,8 +175,18 @@ class Cashier:
             self._scanned_s = now_s
             done = PaymentsScanned(self.rail, since_s, now_s, len(events))
             with suppress(LedgerError):  # of each day the first one stands
-                await self.bridge.roadchain.append(Draft(done, THE_HOUSE, self._scan_key(now_s)))
+                (receipt,) = await self.bridge.roadchain.append(Draft(done, THE_HOUSE, self._scan_key(now_s)))
+                if receipt.fresh:
+                    await self._end_periods()
         return Scan(len(events), left)
+
+    async def _end_periods(self) -> None:
+        """Once a day: a plan that was ended at once lasts until its period is over, and no event tells of that."""
+        if self.subscriptions is None:
+            return
+        async for about in self.subscriptions.canceled():
+            if await self.bridge.stands(about, "expire") is None:
+                await self.look_at(about)
 
     async def topup(self, scope: Scope, cents: Cents) -> Link:
         """A link for one who may pay. Asked for twice within a short time it is the same one, until it is used.

@@ -139,27 +139,33 @@ class StripePayments:
         )
 
     async def create_customer(self, buyer: Buyer) -> ObjectRef:
-        with _mapped():
-            customer = await self._client.v1.customers.create_async(
+        with mapped():
+            customer = await self.client.v1.customers.create_async(
                 {"metadata": {WORKSPACE: buyer.workspace}}, {"idempotency_key": f"carpool/{buyer.workspace}/customer"}
             )
         return ObjectRef("customer", customer.id)
 
     async def subscribed(self, customer: str) -> tuple[ObjectRef, ...]:
-        with _mapped():
-            listed = await self._client.v1.subscriptions.list_async({"customer": customer, "limit": PAGE})
+        with mapped():
+            listed = await self.client.v1.subscriptions.list_async({"customer": customer, "limit": PAGE})
         return tuple(ObjectRef("subscription", item.id) for item in listed.data if item.status not in _OVER)
 
+    async def canceled(self) -> AsyncIterator[ObjectRef]:
+        with mapped():
+            listed = await self.client.v1.subscriptions.list_async({"status": "canceled", "limit": PAGE})
+            async for subscription in listed.auto_paging_iter():
+                yield ObjectRef("subscription", subscription.id)
+
     async def portal(self, customer: str) -> Link:
-        with _mapped():
-            made = await self._client.v1.billing_portal.sessions.create_async(
+        with mapped():
+            made = await self.client.v1.billing_portal.sessions.create_async(
                 {"customer": customer, "return_url": self._return_url}
             )
         return Link(ObjectRef("customer", customer), made.url, made.created)
 
     async def invoices(self, customer: str, count_max: int) -> tuple[InvoiceShown, ...]:
-        with _mapped():
-            listed = await self._client.v1.invoices.list_async({"customer": customer, "limit": count_max})
+        with mapped():
+            listed = await self.client.v1.invoices.list_async({"customer": customer, "limit": count_max})
         return tuple(
             InvoiceShown(
                 item.number or item.id,
@@ -172,8 +178,8 @@ class StripePayments:
         )
 
     async def read_meter(self, reading: MeterReading) -> None:
-        with _mapped():
-            await self._client.v1.billing.meter_events.create_async(
+        with mapped():
+            await self.client.v1.billing.meter_events.create_async(
                 {
                     "event_name": reading.meter,
                     "identifier": reading.id,
@@ -184,13 +190,13 @@ class StripePayments:
             )
 
     async def refund(self, asked: RefundAsked) -> ObjectRef:
-        with _mapped():
-            listed = await self._client.v1.refunds.list_async({"payment_intent": asked.payment, "limit": PAGE})
+        with mapped():
+            listed = await self.client.v1.refunds.list_async({"payment_intent": asked.payment, "limit": PAGE})
             for made in listed.data:
                 own = buyer_of(made.metadata)
                 if own is not None and own.intent == asked.buyer.intent:
                     return ObjectRef("refund", made.id)
-            refund = await self._client.v1.refunds.create_async(
+            refund = await self.client.v1.refunds.create_async(
                 {"payment_intent": asked.payment, "amount": asked.cents, "metadata": metadata_of(asked.buyer)},
                 {"idempotency_key": f"carpool/{asked.buyer.intent}/refund"},
             )
@@ -200,26 +206,26 @@ class StripePayments:
         return verified(body, signature, self._secrets, live=self.live, now_s=now_s)
 
     async def fetch(self, about: ObjectRef) -> tuple[Fact, ...]:
-        with _mapped():
+        with mapped():
             return await self._facts(about)
 
     async def events(self, since_s: int) -> AsyncIterator[Event]:
-        with _mapped():
-            listed = await self._client.v1.events.list_async({"created": {"gte": since_s}, "limit": PAGE})
+        with mapped():
+            listed = await self.client.v1.events.list_async({"created": {"gte": since_s}, "limit": PAGE})
             async for event in listed.auto_paging_iter():
                 yield event_of(event.to_dict())
 
     async def settlements(self, since_s: int) -> AsyncIterator[Settlement]:
-        with _mapped():
-            listed = await self._client.v1.balance_transactions.list_async(
+        with mapped():
+            listed = await self.client.v1.balance_transactions.list_async(
                 {"created": {"gte": since_s}, "limit": PAGE, "expand": ["data.source"]}
             )
             async for transaction in listed.auto_paging_iter():
                 yield settlement_of(transaction)
 
     async def balance(self) -> tuple[Amount, ...]:
-        with _mapped():
-            balance = await self._client.v1.balance.retrieve_async()
+        with mapped():
+            balance = await self.client.v1.balance.retrieve_async()
         held: dict[str, int] = {}
         parts = [(part.currency, part.amount) for part in balance.available]
         parts += [(part.currency, part.amount) for part in balance.pending]
@@ -234,7 +240,8 @@ class StripePayments:
             self._built = None
 
     @property
-    def _client(self) -> "StripeClient":
+    def client(self) -> "StripeClient":
+        """The one client, built when it is first asked for."""
         if self._built is None:
             from stripe import AIOHTTPClient, StripeClient
 
@@ -249,19 +256,19 @@ class StripePayments:
         return self._built
 
     async def _session(self, params: "SessionCreateParams", buyer: Buyer) -> Link:
-        with _mapped():
-            session = await self._client.v1.checkout.sessions.create_async(
+        with mapped():
+            session = await self.client.v1.checkout.sessions.create_async(
                 params, {"idempotency_key": f"carpool/{buyer.intent}/session"}
             )
             if session.status != "open":  # the key gives the first answer; what became of it since, only a look tells
                 raise PaymentRefused("this link has been used", session.status or "")
-            session = await self._client.v1.checkout.sessions.retrieve_async(session.id)
+            session = await self.client.v1.checkout.sessions.retrieve_async(session.id)
         if session.status != "open" or session.url is None:
             raise PaymentRefused("this link has been used", session.status or "")
         return Link(ObjectRef("checkout.session", session.id), session.url, session.expires_at)
 
     async def _facts(self, about: ObjectRef) -> tuple[Fact, ...]:
-        v1 = self._client.v1
+        v1 = self.client.v1
         match about.kind:
             case "checkout.session":
                 return await self._of_session(await v1.checkout.sessions.retrieve_async(about.id))
@@ -289,7 +296,7 @@ class StripePayments:
                 return ()
 
     async def _payment(self, name: str) -> "PaymentIntent":
-        return await self._client.v1.payment_intents.retrieve_async(
+        return await self.client.v1.payment_intents.retrieve_async(
             name, {"expand": ["latest_charge.balance_transaction"]}
         )
 
@@ -307,7 +314,7 @@ class StripePayments:
         return (topup_of_session(session, intent), *_fee(intent))
 
     async def _of_payment(self, intent: "PaymentIntent") -> tuple[Fact, ...]:
-        v1 = self._client.v1
+        v1 = self.client.v1
         sessions = await v1.checkout.sessions.list_async({"payment_intent": intent.id, "limit": 1})
         if sessions.data:
             return (topup_of_session(sessions.data[0], intent), *_fee(intent))
@@ -328,7 +335,7 @@ class StripePayments:
     async def _of_invoice(self, invoice: "Invoice") -> tuple[Fact, ...]:
         lines: list[InvoiceLineItem] = list(invoice.lines.data)
         if invoice.lines.has_more:
-            listed = await self._client.v1.invoices.line_items.list_async(invoice.id, {"limit": PAGE})
+            listed = await self.client.v1.invoices.line_items.list_async(invoice.id, {"limit": PAGE})
             lines = [line async for line in listed.auto_paging_iter()]
         subscription = subscription_of_invoice(invoice)
         earlier = await self._paid_invoices(subscription) if subscription else []
@@ -342,7 +349,7 @@ class StripePayments:
         return () if ended is None else (ended,)
 
     async def _paid_invoices(self, subscription: str) -> "list[Invoice]":
-        listed = await self._client.v1.invoices.list_async(
+        listed = await self.client.v1.invoices.list_async(
             {"subscription": subscription, "status": "paid", "limit": PAGE}
         )
         return [invoice async for invoice in listed.auto_paging_iter()]
@@ -355,7 +362,7 @@ def _fee(intent: "PaymentIntent | None") -> tuple[Fact, ...]:
 
 
 @contextlib.contextmanager
-def _mapped() -> Iterator[None]:
+def mapped() -> Iterator[None]:
     from integrations.payments.stripe_errors import CAUGHT, payment_error
 
     try:

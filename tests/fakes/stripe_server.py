@@ -234,6 +234,8 @@ class StripeServer:
 
     def _filtered(self, object: str, given: Thing) -> list[Thing]:
         found = self.account.of(object)
+        if object == "subscription" and "status" not in given:
+            found = [item for item in found if item["status"] != "canceled"]
         for name in ("customer", "payment_intent", "status"):
             if name in given:
                 found = [item for item in found if item[name] == given[name]]

@@ -254,7 +254,12 @@ async def test_a_plan_that_was_cancelled_at_once_lasts_until_its_period_is_over(
     begun = await size(till)
     till.account.cancel(subscription, at_once=True)
     await till.delivered()
+    await till.cashier.scan()
     assert await till.store.moved(begun - 1, 10) == ()
+    till.account.now_s += 31 * 86_400
+    await till.cashier.scan()
+    ended = [item.entry.action.name for item in await till.store.moved(begun - 1, 10)]
+    assert ended == ["credit.recognise", "credit.expire"]
 
 
 async def test_s38_a_refund_that_fails_comes_back(till: Till) -> None:

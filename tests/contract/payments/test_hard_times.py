@@ -1,0 +1,166 @@
+"""What goes wrong around payments: Stripe is down, two processes see one event, a secret is replaced, a stranger has the link."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from integrations.payments.base import Cents, ObjectRef, PaymentUnavailable, PaymentUnknown, TopupPaid
+from integrations.payments.cashier import Cashier
+from integrations.payments.reconcile import reconcile
+from integrations.payments.roadchain_bridge import Bridge
+from integrations.payments.stripe import RAIL, StripePayments
+from ledger.accounts import clearing
+from ledger.credit_actions import CreditTopup, PaymentFee, PaymentUnmatched
+from ledger.entry import Draft
+from ledger.money import URC_PER_RC
+from ledger.payment_actions import PaymentsScanned
+from ledger.roadchain import RoadChain
+from tests.fakes.stripe_server import KEY, SECRET
+from tests.payments import NOW_S, Till, open_till, scope
+from tests.postgres import Server
+from tests.stores import Kind, opening
+
+
+async def paid_by(till: Till, workspace: str) -> int:
+    rows = await till.store.balances()
+    return sum(row.natural for row in rows if row.account == f"L:ws:{workspace}:paid") // URC_PER_RC
+
+
+async def test_after_an_hour_without_stripe_everything_is_made_up_for(till: Till) -> None:
+    link = await till.topup()
+    till.account.pay(link.about.id)
+    till.stripe.down = True
+    await till.delivered()
+    assert set(till.stripe.statuses) == {200}
+    with pytest.raises(PaymentUnavailable):
+        await till.cashier.scan()
+    till.account.now_s += 3600
+    till.stripe.down = False
+    assert (await till.cashier.scan()).left == 0
+    assert await paid_by(till, "w-1") == 1000
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_two_processes_that_handle_one_event_make_one_entry(kind: Kind, tmp_path: Path, postgres: Server) -> None:
+    async with opening(kind, tmp_path, postgres) as opens:
+        async with open_till(await opens()) as till, RoadChain(await opens()) as second:
+            store = await opens()
+            other = Cashier(till.method, Bridge(second, store, RAIL, till.cashier.bridge.plans), lambda: NOW_S * 10**6)
+            link = await till.topup()
+            till.account.pay(link.about.id)
+            subscription = await till.cashier.subscribe(scope(), till.pro)
+            till.account.pay(subscription.about.id)
+            events = [event async for event in till.method.events(0)]
+            both = (cashier.handle(event) for event in events for cashier in (till.cashier, other))
+            assert set(await asyncio.gather(*both)) <= {"recorded", "nothing"}
+            names = [item.entry.action.name for item in await till.store.moved(-1, 100)]
+            assert sorted(names) == ["credit.payment_fee"] * 2 + ["credit.plan_grant", "credit.topup"]
+
+
+async def test_while_a_secret_is_replaced_both_are_taken(till: Till) -> None:
+    method = StripePayments(KEY, ["whsec_new", SECRET], till.stripe.base_url, "http://carpool.test/back")
+    till.cashier.method = method
+    link = await till.topup()
+    till.account.pay(link.about.id)
+    await till.stripe.deliver(till.webhook, secret="whsec_new")
+    till.account.pay((await till.topup(20)).about.id)
+    await till.delivered()
+    await till.stripe.deliver(till.webhook, secret="whsec_third")
+    assert set(till.stripe.statuses) == {200}
+    assert await paid_by(till, "w-1") == 3000
+    await method.aclose()
+
+
+async def test_without_a_secret_the_endpoint_is_off(till: Till) -> None:
+    till.cashier.method = StripePayments(KEY, [], till.stripe.base_url, "http://carpool.test/back")
+    till.account.foreign_payment(100)
+    await till.stripe.deliver(till.webhook)
+    assert set(till.stripe.statuses) == {404}
+
+
+async def test_a_link_that_somebody_else_pays_is_credit_of_who_asked_for_it(till: Till) -> None:
+    link = await till.cashier.topup(scope(workspace="w-2", actor="a-2"), Cents(1000))
+    till.account.pay(link.about.id)  # whoever opens the page pays for what it was made for
+    await till.delivered()
+    assert (await paid_by(till, "w-2"), await paid_by(till, "w-1")) == (1000, 0)
+
+
+async def test_each_workspace_has_a_customer_and_a_portal_of_its_own(till: Till) -> None:
+    for workspace in ("w-1", "w-2"):
+        await till.cashier.portal(scope(workspace=workspace, actor=f"a-of-{workspace}"))
+    first, second = [await till.cashier.customer_of(scope(workspace=name).workspace) for name in ("w-1", "w-2")]
+    assert first != second
+    assert await till.cashier.invoices(scope(workspace="w-3"), 3) == ()
+
+
+async def test_the_page_to_come_back_to_tells_nothing_of_what_is_not_there(till: Till) -> None:
+    async with ClientSession() as browser:
+        for session, status in (("cs_none", 404), ("", 400), ("pi_1", 400), ("cs_<b>", 400), ("cs_" + "9" * 500, 400)):
+            async with browser.get(till.came_back, params={"session_id": session}) as page:
+                assert page.status == status
+
+
+async def test_a_payment_past_us_waits_for_a_person(till: Till) -> None:
+    till.account.foreign_payment(700)
+    till.account.foreign_payment(700, "eur")
+    await till.delivered()
+    entries = [item.entry.action for item in await till.store.moved(-1, 100)]
+    assert [action for action in entries if isinstance(action, PaymentUnmatched)] == [
+        PaymentUnmatched("stripe", 700 * URC_PER_RC, "RC"),
+        PaymentUnmatched("stripe", 700 * URC_PER_RC, "EUR"),
+    ]
+
+
+async def test_metadata_that_is_not_as_it_was_asked_for_is_not_believed(till: Till) -> None:
+    link = await till.topup()
+    fact, _ = await till.method.fetch(ObjectRef("payment_intent", till.account.pay(link.about.id)["payment_intent"]))
+    assert isinstance(fact, TopupPaid)
+    assert await till.cashier.bridge.record(replace(fact, asked=Cents(900))) == "unmatched"
+
+
+async def test_at_work_a_cashier_scans_by_itself(till: Till) -> None:
+    link = await till.topup()
+    till.account.pay(link.about.id)
+    till.stripe.pending.clear()
+    scanned = asyncio.Event()
+
+    async def look() -> None:
+        while not any(isinstance(item.entry.action, PaymentsScanned) for item in await till.store.entries(-1, 1000)):
+            await asyncio.sleep(0.01)  # the store tells nobody
+        scanned.set()
+
+    async with till.cashier:
+        await asyncio.wait_for(look(), 10)
+    assert await paid_by(till, "w-1") == 1000
+
+
+async def test_a_day_that_was_scanned_is_not_read_again_from_its_beginning(till: Till) -> None:
+    till.account.foreign_payment(100)
+    till.account.now_s += 7_200
+    await till.cashier.scan()
+    till.account.now_s += 86_400
+    again = Cashier(till.method, till.cashier.bridge, lambda: till.account.now_s * 1_000_000)
+    assert (await again.scan()).events == 0
+    backwards = Cashier(till.method, till.cashier.bridge, lambda: (NOW_S - 86_400) * 1_000_000)
+    assert (await backwards.scan()).events == 3
+
+
+async def test_what_differs_is_named(till: Till) -> None:
+    await till.bought(10)
+    strange = Draft(CreditTopup("stripe", 5), scope(), "stripe:pi:pi_none:paid")
+    await till.roadchain.append(strange, Draft(PaymentFee("stripe", 2), scope(), "by hand"))
+    done = await reconcile(till.cashier, till.store, NOW_S - 3600)
+    assert [(item.kind, item.about, item.at_rail, item.in_ledger) for item in done.differences] == [
+        ("not_at_rail", "stripe:pi:pi_none:paid", None, 5),
+        ("not_at_rail", "by hand", None, -2),
+        ("other_balance", f"{clearing('stripe')} RC", 941 * URC_PER_RC, 941 * URC_PER_RC + 3),
+    ]
+
+
+async def test_an_object_that_is_gone_is_unknown_to_all(till: Till) -> None:
+    with pytest.raises(PaymentUnknown):
+        await till.cashier.look_at(ObjectRef("refund", "re_none"))
