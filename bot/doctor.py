@@ -35,6 +35,7 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
         _openai(settings),
         *_hosted(settings),
         _slack(settings),
+        _stripe(settings),
         *(_later(subject, key) for subject, key in later),
     )
 
@@ -138,6 +139,18 @@ def _slack(settings: Settings) -> Finding:
         )
     ways = [way for way, key in (("`carpool web`", signing), ("`carpool web --socket`", app)) if key]
     return Finding("on", "Slack", f"Ready for {' and '.join(ways)}.")
+
+
+def _stripe(settings: Settings) -> Finding:
+    if not settings.stripe_api_key:
+        return Finding(
+            "off", "Stripe", "Set STRIPE_API_KEY, STRIPE_WEBHOOK_SECRET and STRIPE_RETURN_URL to take payments."
+        )
+    if not settings.stripe_webhook_secrets:
+        sentence = "STRIPE_WEBHOOK_SECRET is missing: a payment is seen once an hour, and not at once."
+        return Finding("wrong", "Stripe", sentence)
+    charged = "nothing is charged (CARPOOL_CHARGES)" if settings.charges == "none" else f"charged: {settings.charges}"
+    return Finding("on", "Stripe", f"Payments are taken; {charged}. `carpool billing reconcile` compares the books.")
 
 
 def _later(subject: str, key: Secret) -> Finding:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from adapters.base import ChatRequest
-from adapters.messages import Usage
 from bot.billing import (
     Billing,
     Held,
@@ -28,11 +27,13 @@ from bot.billing import (
 )
 from bot.errors import Trouble, explain
 from bot.lucidia.catalog import Catalog, ModelCard
-from bot.run import Run, record, rules_in
+from bot.lucidia.costs import usage_of
+from bot.run import Run, draft_of, record, rules_in
 from bot.story import Story
 from bot.tokens import tokens_in, tokens_in_text
 from ledger.actions import Action, ModelAnswered, ModelCalled, ReplyPrepared
-from ledger.credit_actions import CreditRefused, CreditReserved, CreditSettled, CreditVoided
+from ledger.credit_actions import CreditRefused, CreditReserved, CreditReversed, CreditSettled, CreditVoided, LateCost
+from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, LimitReached
 
 NO_PRICE = "{model} has no price here, so it cannot be charged for. `/model` shows others."
@@ -95,15 +96,7 @@ def settling(story: Story, answered: ModelAnswered, text: str, tokens: int) -> t
     hold = story.hold
     if hold is None:
         return ()
-    usage = None
-    if answered.usage_known:
-        usage = Usage(
-            answered.input_tokens,
-            answered.output_tokens,
-            answered.cache_read_tokens,
-            answered.cache_write_tokens,
-            answered.reasoning_tokens,
-        )
+    usage = usage_of(answered) if answered.usage_known else None
     seen = text if answered.outcome == "answered" or answered.shown else ""
     return ((closed(hold, usage, seen, tokens), None),)
 
@@ -122,6 +115,20 @@ def left_open(actions: Iterable[Action]) -> CreditReserved | None:
         elif isinstance(action, CreditSettled | CreditVoided):
             hold = None
     return hold
+
+
+def taken_back(scope: Scope, entries: Iterable[Entry]) -> list[Draft]:
+    """Of a turn whose answer nobody got: what was charged comes back, and what its providers take is the house's."""
+    drafts: list[Draft] = []
+    for entry in entries:
+        if isinstance(settled := entry.action, CreditSettled):
+            # The reversal alone has a key of its own form: nothing is reversed twice.
+            reversal = Draft(CreditReversed(entry.seq, settled.hold), scope, f"reversal/{entry.seq}")
+            drafts += [reversal, draft_of(scope, CreditVoided(settled.hold, settled.provider), None)]
+            if settled.cost:
+                late = LateCost(settled.provider, settled.cost, absorbed=True)
+                drafts.append(Draft(late, scope, f"{scope.turn}/{late.name}/{settled.hold}"))
+    return drafts
 
 
 def input_tokens(request: ChatRequest) -> int:

@@ -53,7 +53,9 @@ def _buttons(turn: TurnId) -> tuple[Button, ...]:
 
 
 def _cost(story: Story, catalog: Catalog) -> Money | None:
-    """Of all calls that said something. None where one of them is not known."""
+    """What was charged; where nothing is, what all calls that said something cost. None where one of them is not known."""
+    if story.charged is not None:
+        return Money(story.charged)
     total = 0
     for attempt in story.attempts:
         answered = attempt.answered

@@ -128,6 +128,7 @@ class Story:
     tools: tuple[ToolUse, ...] = ()
     approvals: tuple[Approval, ...] = ()
     hold: CreditReserved | None = None
+    charged: int | None = None
     reply: Prepared | None = None
     outcome: TurnOutcome | None = None
 
@@ -298,7 +299,9 @@ def after(story: Story, fact: Fact) -> Story:
             return _approval(story, number, decision="expired")
         case CreditReserved() as hold:
             return replace(story, hold=hold)
-        case CreditSettled() | CreditVoided():
+        case CreditSettled(price=price):
+            return replace(story, hold=None, charged=(story.charged or 0) + price)
+        case CreditVoided():
             return replace(story, hold=None)
         case ReplyPrepared() as prepared:
             return replace(story, reply=Prepared(prepared, decode_said(body or b""), fact.inherited))

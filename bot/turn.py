@@ -18,7 +18,7 @@ from bot.listening import Heard, listen
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
-from bot.paying import call_paid, input_tokens, left_open, letting_go, settling
+from bot.paying import call_paid, input_tokens, left_open, letting_go, settling, taken_back
 from bot.payloads import Said, encode_message, encode_said
 from bot.platforms.base import Attached, Overheard, PlatformError
 from bot.reply import compose_reply, footer_of, maybe_delivered
@@ -260,7 +260,8 @@ def _finished(story: Story) -> TurnFinished:
 async def give_up(claimed: OpenTurn, house: House, outcome: TurnOutcome) -> None:
     """Close a turn whose reply cannot be brought to anybody. Durable on return."""
     scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
-    await house.roadchain.append(draft_of(scope, TurnFinished(outcome), None))
+    returned = taken_back(scope, (recorded.entry for recorded in await house.desk.store.entries_of(claimed.turn)))
+    await house.roadchain.append(*returned, draft_of(scope, TurnFinished(outcome), None))
 
 
 async def apologise(claimed: OpenTurn, house: House, text: str) -> None:

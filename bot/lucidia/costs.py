@@ -11,11 +11,15 @@ def cost_of_call(called: ModelCalled, answered: ModelAnswered, catalog: Catalog)
     card = catalog.find(f"{called.provider}/{called.model}")
     if card is None or not answered.usage_known:
         return None
-    usage = Usage(
+    return card.cost_of(usage_of(answered))
+
+
+def usage_of(answered: ModelAnswered) -> Usage:
+    """What the provider said that it took; where it said nothing, nothing."""
+    return Usage(
         answered.input_tokens,
         answered.output_tokens,
         answered.cache_read_tokens,
         answered.cache_write_tokens,
         answered.reasoning_tokens,
     )
-    return card.cost_of(usage)

@@ -13,6 +13,7 @@ from adapters.messages import ProviderName, Usage
 from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, answer
 from bot.billing import Billing, Price, purse_of
 from bot.lucidia.catalog import ModelCard, Rates
+from bot.platforms.base import PlatformError
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import Toolbox
 from ledger.actions import MessageReceived, ModelCalled
@@ -86,6 +87,24 @@ async def test_an_answer_is_held_for_settled_and_given_back_in_the_steps_of_its_
     (held,) = [action for action in entries if isinstance(action, CreditReserved)]
     assert Price.read(held.price).charge(USAGE) == PRICE_URC
     assert platform.texts == ["Hello."]
+    footer = platform.sent[0][2].footer
+    assert footer is not None
+    assert footer.cost == PRICE_URC
+
+
+async def test_an_answer_that_nobody_got_is_taken_back(tmp_path: Path) -> None:  # S20
+    platform = RecordingPlatform(fails=[PlatformError("the channel is gone", None)])
+    async with running_house(tmp_path, platform, [HELLO], cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "undelivered"
+        assert await left(open_) == 100 * URC_PER_RC
+        assert await balance(open_, f"L:ws:{W}:held") == 0
+        assert await balance(open_, "R:usage") == 0
+        assert await balance(open_, "X:absorbed") == COST_URC
+        assert await balance(open_, "L:provider:scripted:accrued") == COST_URC
+        names = [name for name in await open_.journal(turn) if name.startswith("credit.")]
+        assert names == ["credit.reserve", "credit.settle", "credit.reversal", "credit.void", "credit.late_cost"]
 
 
 async def test_money_adds_no_durable_step_to_a_turn(tmp_path: Path) -> None:
