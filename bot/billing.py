@@ -262,6 +262,11 @@ def limit_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope
     return f"{whose} spent {so_far} in {period}. It goes on {until}, or once whoever runs CarPool raises the limit."
 
 
+def warning_sentence(subject: str, period: str, mark: int, scope: Scope) -> str:
+    whose = "Your limit" if subject == scope.actor else "This workspace's limit"
+    return f"{whose} for {period} is used up." if mark == 100 else f"{whose} for {period} is used to {mark} per cent."
+
+
 def days_before(now_us: int, count: int) -> tuple[str, ...]:
     """The last days as limits name them, the oldest first and today last."""
     today = _utc(now_us)

@@ -4,7 +4,7 @@ A call that costs credit is recorded together with its hold, and its answer toge
 added. Where the workspace pays nothing, nothing here reads or records anything.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from adapters.base import ChatRequest
@@ -24,6 +24,8 @@ from bot.billing import (
     purse_of,
     reserved,
     short_sentence,
+    warned_at,
+    warning_sentence,
 )
 from bot.errors import Trouble, explain
 from bot.lucidia.catalog import Catalog, ModelCard
@@ -31,7 +33,9 @@ from bot.lucidia.costs import usage_of
 from bot.run import Run, draft_of, record, rules_in
 from bot.story import Story
 from bot.tokens import tokens_in, tokens_in_text
+from ledger.accounts import AMOUNT_MAX
 from ledger.actions import Action, ModelAnswered, ModelCalled, ReplyPrepared
+from ledger.book import Counter
 from ledger.credit_actions import CreditRefused, CreditReserved, CreditReversed, CreditSettled, CreditVoided, LateCost
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, LimitReached
@@ -99,6 +103,21 @@ def settling(story: Story, answered: ModelAnswered, text: str, tokens: int) -> t
     usage = usage_of(answered) if answered.usage_known else None
     seen = text if answered.outcome == "answered" or answered.shown else ""
     return ((closed(hold, usage, seen, tokens), None),)
+
+
+async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -> str:
+    """What the person is told where this call passes 80 or 100 per cent of a limit; else nothing. Reads where a limit is set."""
+    hold = story.hold
+    price = sum(action.price for action, _ in paid if isinstance(action, CreditSettled))
+    for limit in () if hold is None else hold.limits:
+        if hold is None or limit.cap >= AMOUNT_MAX:
+            continue
+        counter = Counter(story.scope.workspace, limit.subject, limit.period)
+        before = await run.house.desk.store.spent(counter) - hold.expected  # the hold itself counts until it is settled
+        mark = warned_at(before, before + price, limit.cap)
+        if mark:
+            return warning_sentence(limit.subject, limit.period, mark, story.scope)
+    return ""
 
 
 def letting_go(story: Story) -> tuple[tuple[Action, None], ...]:

@@ -18,7 +18,7 @@ from bot.listening import Heard, listen
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
-from bot.paying import call_paid, input_tokens, left_open, letting_go, settling, taken_back
+from bot.paying import call_paid, input_tokens, left_open, letting_go, settling, taken_back, warning
 from bot.payloads import Said, encode_message, encode_said
 from bot.platforms.base import Attached, Overheard, PlatformError
 from bot.reply import compose_reply, footer_of, maybe_delivered
@@ -203,7 +203,8 @@ async def _call_model(story: Story, run: Run) -> Story:
     limits = run.house.limits
     step = next_step(ahead, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max)
     if step == "prepare_reply" and not run.signs.withdrawn.is_set():
-        return await record(story, run, *paid, answered, _prepared(ahead, run))
+        note = await warning(story, run, paid)
+        return await record(story, run, *paid, answered, _prepared(ahead, run, note))
     return await record(story, run, *paid, answered)
 
 
@@ -246,8 +247,9 @@ async def _discard(story: Story, run: Run) -> Story:
     return await record(story, run, *letting_go(story), (erased, None), (_finished(story), None))
 
 
-def _prepared(story: Story, run: Run) -> tuple[ReplyPrepared, bytes]:
+def _prepared(story: Story, run: Run, note: str = "") -> tuple[ReplyPrepared, bytes]:
     kind, outcome, text = compose_reply(story, run.house.limits)
+    text += f"\n\n_{note}_" if note else ""
     return ReplyPrepared(1, kind, outcome), text.encode()
 
 

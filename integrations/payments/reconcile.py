@@ -5,7 +5,7 @@ each entry on the rail's account has its movement, and the two balances are the 
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -14,6 +14,7 @@ from integrations.payments.cashier import Cashier
 from integrations.payments.roadchain_bridge import KINDS_BY_STRIPE, in_book
 from ledger.accounts import RC, clearing
 from ledger.book import AccountRow
+from ledger.entry import StripeObject
 from ledger.errors import LedgerError
 from ledger.store import Recorded
 
@@ -47,35 +48,58 @@ class Reconciled:
     differences: tuple[Difference, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """An entry on the rail's account."""
+
+    seq: int
+    mono: int
+    amount: int
+    about: StripeObject | None
+
+
+class _Clearing:
+    """The entries on the rail's account, by their keys: read once, in order, and read on after something was recorded."""
+
+    def __init__(self, rail: str, book: BookReader) -> None:
+        self.entries: dict[str, _Standing] = {}
+        self._account = clearing(rail)
+        self._book = book
+        self._after = -1
+
+    async def read(self) -> None:
+        while page := await self._book.moved(self._after, PAGE):
+            for recorded in page:
+                entry = recorded.entry
+                amounts = [posting.amount for posting in entry.postings if posting.account == self._account]
+                if amounts:
+                    self.entries[entry.idem] = _Standing(entry.seq, entry.mono, sum(amounts), entry.stripe)
+            self._after = page[-1].entry.seq
+
+
 async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconciled:
     """Of all that the rail settled since then. Raises ``PaymentError`` where it cannot be asked, ``StoreFailed``."""
     found: list[str] = []
     differences: list[Difference] = []
     seen: set[str] = set()
-    settlements = 0
+    standing = _Clearing(cashier.rail, book)
+    await standing.read()
     # The oldest first: a refund is recorded after what it gives back.
     settled = [settlement async for settlement in cashier.method.settlements(since_s)]
     for settlement in sorted(settled, key=lambda item: item.created_s):
-        settlements += 1
-        keys = await _keys(cashier, settlement)
-        if not keys:
-            fresh = await _look(cashier, settlement)
-            keys = await _keys(cashier, settlement)
-            if fresh and keys:
-                found.append(settlement.transaction)
+        keys = await _keys(cashier, settlement, standing.entries)
+        if not keys and await _look(cashier, settlement):
+            await standing.read()
+            keys = await _keys(cashier, settlement, standing.entries)
+            found += [settlement.transaction] if keys else []
         if not keys:
             differences.append(Difference("not_recorded", _name(settlement), _amount(settlement), None))
         seen.update(keys)
-    entries = 0
-    async for recorded in _on_clearing(cashier, book):
-        entries += 1
-        if recorded.entry.idem in seen or recorded.entry.mono < since_s * 1_000_000:
-            continue
-        if not await _is_at_rail(cashier, recorded):
-            amount = _posted(cashier, recorded)
-            differences.append(Difference("not_at_rail", recorded.entry.idem, None, amount))
+    for key, entry in standing.entries.items():
+        if key not in seen and entry.mono >= since_s * 1_000_000 and not await _is_at_rail(cashier, entry.about):
+            differences.append(Difference("not_at_rail", key, None, entry.amount))
     differences += await _balances(cashier, book)
-    return Reconciled(settlements, entries, tuple(found), tuple(differences))
+    return Reconciled(len(settled), len(standing.entries), tuple(found), tuple(differences))
 
 
 async def _look(cashier: Cashier, settlement: Settlement) -> bool:
@@ -87,21 +111,20 @@ async def _look(cashier: Cashier, settlement: Settlement) -> bool:
         return False
 
 
-async def _keys(cashier: Cashier, settlement: Settlement) -> tuple[str, ...]:
+async def _keys(cashier: Cashier, settlement: Settlement, entries: Mapping[str, _Standing]) -> tuple[str, ...]:
     """The keys of the entries that stand for it; none where one is missing."""
     bridge, about = cashier.bridge, settlement.about
     if about is None:
         return ()
     match about.kind, settlement.net < 0:
         case "payment_intent" | "charge", False:
-            fee = f"{bridge.rail}:bt:{settlement.transaction}:fee"
-            if settlement.fee and await bridge.journal.find(fee) is None:
+            fee, paid = f"{bridge.rail}:bt:{settlement.transaction}:fee", bridge.key(about, "paid")
+            if settlement.fee and fee not in entries:
                 return ()
-            paid = bridge.key(about, "paid")
-            if await bridge.journal.find(paid) is not None:
+            if paid in entries:
                 return (paid, fee)
             # An invoice's payment stands under the invoice, and was recorded before its fee.
-            return (fee,) if settlement.fee else await _invoice_keys(cashier, about)
+            return (fee,) if settlement.fee else await _invoice_keys(cashier, about, entries)
         case "refund", negative:
             key = bridge.key(about, "sent" if negative else "failed")
         case "dispute", negative:
@@ -109,38 +132,25 @@ async def _keys(cashier: Cashier, settlement: Settlement) -> tuple[str, ...]:
         case "payout", True:
             key = bridge.key(about, "paid")
         case "payout", False:
-            paid_out = await bridge.stands(about, "paid")
-            key = "" if paid_out is None else f"reversal/{paid_out.entry.seq}"
+            paid_out = entries.get(bridge.key(about, "paid"))
+            key = "" if paid_out is None else f"reversal/{paid_out.seq}"
         case _:
             return ()
-    return (key,) if await bridge.journal.find(key) is not None else ()
+    return (key,) if key in entries else ()
 
 
-async def _invoice_keys(cashier: Cashier, about: ObjectRef) -> tuple[str, ...]:
-    keys: list[str] = []
-    for fact in await cashier.method.fetch(about):
-        of = getattr(fact, "about", None)
-        if isinstance(of, ObjectRef) and await cashier.bridge.stands(of, "paid") is not None:
-            keys.append(cashier.bridge.key(of, "paid"))
-    return tuple(keys)
+async def _invoice_keys(cashier: Cashier, about: ObjectRef, entries: Mapping[str, _Standing]) -> tuple[str, ...]:
+    of = (getattr(fact, "about", None) for fact in await cashier.method.fetch(about))
+    keys = (cashier.bridge.key(item, "paid") for item in of if isinstance(item, ObjectRef))
+    return tuple(key for key in keys if key in entries)
 
 
-async def _on_clearing(cashier: Cashier, book: BookReader) -> AsyncIterator[Recorded]:
-    account, after = clearing(cashier.rail), -1
-    while page := await book.moved(after, PAGE):
-        for recorded in page:
-            if any(posting.account == account for posting in recorded.entry.postings):
-                yield recorded
-        after = page[-1].entry.seq
-
-
-async def _is_at_rail(cashier: Cashier, recorded: Recorded) -> bool:
-    stripe = recorded.entry.stripe
-    kind = None if stripe is None else KINDS_BY_STRIPE.get(stripe.object)
-    if stripe is None or kind is None:
+async def _is_at_rail(cashier: Cashier, about: StripeObject | None) -> bool:
+    kind = None if about is None else KINDS_BY_STRIPE.get(about.object)
+    if about is None or kind is None:
         return False
     try:
-        return bool(await cashier.method.fetch(ObjectRef(kind, stripe.id)))
+        return bool(await cashier.method.fetch(ObjectRef(kind, about.id)))
     except PaymentUnknown:
         return False
 
@@ -161,11 +171,6 @@ async def _balances(cashier: Cashier, book: BookReader) -> list[Difference]:
             kind: DifferenceKind = "other_balance" if currency == RC else "other_currency"
             differences.append(Difference(kind, f"{clearing(cashier.rail)} {currency}", at_rail, held[currency]))
     return differences
-
-
-def _posted(cashier: Cashier, recorded: Recorded) -> int:
-    account = clearing(cashier.rail)
-    return sum(posting.amount for posting in recorded.entry.postings if posting.account == account)
 
 
 def _name(settlement: Settlement) -> str:

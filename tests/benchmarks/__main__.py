@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.benchmarks.figures import Figure, machine
 from tests.benchmarks.ledger import ledger
 from tests.benchmarks.lucidia import lucidia
+from tests.benchmarks.payments import payments
 from tests.benchmarks.postgres import postgres
 from tests.benchmarks.slack import slack
 from tests.benchmarks.starting import starting
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "turn": turn,
     "slack": slack,
     "lucidia": lucidia,
+    "payments": payments,
     "starting": starting,
     "store": store,
     "postgres": postgres,

@@ -12,6 +12,7 @@ from adapters.errors import Unavailable
 from adapters.messages import ProviderName, Usage
 from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, answer
 from bot.billing import Billing, Price, purse_of
+from bot.limits import Limits
 from bot.lucidia.catalog import ModelCard, Rates
 from bot.platforms.base import PlatformError
 from integrations.storage.sqlite import SqliteStore
@@ -229,6 +230,23 @@ async def test_a_persons_limit_holds_and_is_told(tmp_path: Path) -> None:  # S30
         ]  # a call counts with what it may come to until it is settled
         assert await left(open_) == 100 * URC_PER_RC - 2 * PRICE_URC
     assert platform.texts[2].startswith("You have spent 0.96 RC of 2 RC in 20")
+
+
+async def test_at_eighty_and_a_hundred_per_cent_of_a_limit_the_answer_says_so_once(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    short = Limits(output_tokens_max=32)  # so that little is expected of a call
+    billing = replace(FUNDED, person_day_max=5 * PRICE_URC)
+    async with running_house(
+        tmp_path, platform, [HELLO] * 9, cards=priced("scripted"), billing=billing, limits=short
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        for number in range(6):
+            await open_.ask(asks("hello", str(number)))
+    *before, fourth, fifth, refused = platform.texts
+    assert before == ["Hello."] * 3
+    assert fourth.endswith("is used to 80 per cent._")
+    assert fifth.endswith("is used up._")
+    assert refused.startswith("You have spent 2.4 RC of 2.4 RC in 20")
 
 
 async def test_fifty_at_once_spend_no_more_than_is_there(tmp_path: Path) -> None:  # S22
