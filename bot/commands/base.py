@@ -38,8 +38,8 @@ class Desk:
     policy: Policy
     pseudonyms: Pseudonyms
     clock: Callable[[], int] = clock_us
-    allowance_s: int = Limits().allowance_s
     billing: Billing = FREE_FOR_ALL
+    allowance_s: int = Limits().allowance_s
 
 
 @dataclass(frozen=True, slots=True)

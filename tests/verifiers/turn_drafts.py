@@ -29,6 +29,14 @@ from ledger.actions import (
 )
 from ledger.credit_actions import Absorbed, CreditReserved, CreditSettled, CreditVoided, Limit
 from ledger.entry import Draft, Scope
+from ledger.payment_actions import (
+    PaymentAsked,
+    PaymentHandled,
+    PaymentOpened,
+    PaymentReceived,
+    PaymentRefused,
+    PaymentsScanned,
+)
 from ledger.pseudonyms import ConversationId, Pseudonyms, WorkspaceId
 
 PSEUDONYMS = Pseudonyms(b"\x07" * 32)
@@ -68,6 +76,12 @@ def _command(scope: Scope, number: int) -> list[Draft]:
         PayloadErased("person", scope.actor),
         SettingChanged("role", "admin", ConversationId(""), scope.actor),
         FeedbackGiven(scope.turn, "good"),
+        PaymentAsked("stripe", "topup", 10**9),
+        PaymentOpened("stripe", "topup"),
+        PaymentReceived("stripe", "checkout.session.completed"),
+        PaymentHandled("stripe", "recorded"),
+        PaymentRefused("stripe", "signature"),
+        PaymentsScanned("stripe", 1_790_000_000, 1_790_003_600, 3),
     )
     return [
         _draft(MessageReceived("slack", scope.conversation, "command", ""), scope, b"/model openai/m"),
