@@ -1,52 +1,21 @@
-"""Slack's forms: an event or a slash command as an Incoming, a reply as messages. Pure.
+"""What Slack sends, as ours: an event or a slash command as an Incoming. Pure.
 
-Sources: docs.slack.dev, "Events API", "Slash commands", "Formatting message text", "Markdown block".
+Sources: docs.slack.dev, "Events API", "Slash commands", "Formatting message text".
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bot.platforms.base import Address, Footer, Incoming, PlatformName, Reply
-from bot.platforms.markdown import split
-from ledger.pseudonyms import TurnId
+from bot.platforms.base import Address, Incoming, PlatformName
 
 SLACK = PlatformName("slack")
 Payload: TypeAlias = Mapping[str, Any]
 """JSON as Slack sends it."""
 
-PIECE_CHARACTERS_MAX = 10_000
-"""A markdown block takes 12,000, and a whole message fails near 13,200."""
-
-FALLBACK_CHARACTERS_MAX = 1_000
-"""The text that a notification shows."""
-
-PRIVATE_PIECES_MAX = 5
-"""A response_url takes five posts."""
-
 TELLING_SUBTYPES = (None, "file_share", "thread_broadcast")
-METADATA_TYPE = "carpool_reply"
 HELP = "help"
-TOO_LONG_FOR_PRIVATE = "\n\n_The rest is longer than Slack shows privately: ask me in a direct message for all of it._"
-
 _REFERENCE = re.compile(r"<([^<>|\s]+)(?:\|([^<>]*))?>")
-# Slack would make a notification of these wherever they stand in a text.
-_CALLS = re.compile(r"<(?=[!@#][A-Za-z])")
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One message of a reply. ``number`` counts from 1 to ``of``."""
-
-    text: str
-    blocks: tuple[dict[str, object], ...]
-    number: int
-    of: int
-
-    def metadata(self, turn: TurnId, part: int) -> dict[str, object]:
-        marks = {"turn": str(turn), "part": part, "piece": self.number, "pieces": self.of}
-        return {"event_type": METADATA_TYPE, "event_payload": marks}
 
 
 def read_event(body: Payload) -> Incoming | None:
@@ -99,53 +68,3 @@ def readable(text: str, ours: set[str]) -> str:
 
     named = _REFERENCE.sub(name, text)
     return named.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").strip()
-
-
-def escape(text: str) -> str:
-    """For fields that Slack reads as its own markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def defuse(text: str) -> str:
-    """For Markdown, where entities would show in code: what would call people gets a mark without width in it."""
-    return _CALLS.sub("<\u200b", text)
-
-
-def pieces_of(reply: Reply, pieces_max: int | None = None) -> tuple[Piece, ...]:
-    """The reply as messages; the footer stands under the last. ``pieces_max`` cuts, and says so."""
-    texts = split(defuse(reply.text) or "(empty)", PIECE_CHARACTERS_MAX)
-    if pieces_max is not None and len(texts) > pieces_max:
-        texts = (*texts[: pieces_max - 1], texts[pieces_max - 1] + TOO_LONG_FOR_PRIVATE)
-    last = len(texts)
-    return tuple(
-        Piece(
-            escape(text[:FALLBACK_CHARACTERS_MAX]),
-            _blocks(text, reply.footer if number == last else None),
-            number,
-            last,
-        )
-        for number, text in enumerate(texts, start=1)
-    )
-
-
-def _blocks(text: str, footer: Footer | None) -> tuple[dict[str, object], ...]:
-    body: dict[str, object] = {"type": "markdown", "text": text}
-    if footer is None:
-        return (body,)
-    return (body, {"type": "context", "elements": [{"type": "mrkdwn", "text": escape(footer.line)}]})
-
-
-def pieces_there(messages: list[Payload], ours: str, turn: TurnId, part: int) -> dict[int, int]:
-    """Which pieces of a reply are among these messages: number, and of how many. ``ours`` is the bot's user id."""
-    found: dict[int, int] = {}
-    for message in messages:
-        metadata = message.get("metadata")
-        if not isinstance(metadata, Mapping) or metadata.get("event_type") != METADATA_TYPE:
-            continue
-        marks = metadata.get("event_payload")
-        # Another app could mark a message of its own like this.
-        if not isinstance(marks, Mapping) or (ours and message.get("user") not in (ours, None)):
-            continue
-        if marks.get("turn") == turn and marks.get("part") == part:
-            found[int(marks.get("piece", 0))] = int(marks.get("pieces", 0))
-    return found
