@@ -98,7 +98,8 @@ async def web(settings: Settings, *, socket: bool) -> int:
         say_aside(missing)
         return EXIT_USAGE
     from bot.http.ingress import serve, web_app
-    from bot.platforms.slack import SlackPlatform, SlackSocket, bolt_app
+    from bot.platforms.slack import SlackPlatform
+    from bot.platforms.slack_handlers import SlackSocket, bolt_app
 
     platform = SlackPlatform(settings.slack_bot_token.reveal(), settings.slack_api_url)
     try:
@@ -113,7 +114,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
         stack.push_async_callback(platform.aclose)
         house = await stack.enter_async_context(open_house(settings, models, [platform]))
         explorer = await stack.enter_async_context(open_explorer(settings, house.house.desk.store))
-        bolt = bolt_app(platform, house.intake.accept)
+        bolt = bolt_app(platform, house.door)
         _stop_on_signals(stop)
         app = web_app(
             None if socket else bolt,

@@ -12,7 +12,8 @@ from aiohttp import ClientSession
 from adapters.scripted import ScriptReply, answer
 from bot.http.ingress import serve, web_app
 from bot.limits import Limits
-from bot.platforms.slack import SlackPlatform, bolt_app
+from bot.platforms.slack import SlackPlatform
+from bot.platforms.slack_handlers import bolt_app
 from integrations.storage.sqlite import SqliteStore
 from ledger.pseudonyms import TurnId
 from tests.house import Open, running_house
@@ -62,7 +63,7 @@ async def running_slack(
             running_house(folder, platform, script, limits=limits, wrap=wrap) as open_,
             ClientSession() as session,
         ):
-            bolt = bolt_app(platform, open_.intake.accept)
+            bolt = bolt_app(platform, open_.door)
             clock = {} if clock_s is None else {"clock_s": clock_s}
             app = web_app(bolt, SECRET, limits.body_bytes_max, lambda: not open_.intake.failed.is_set(), None, **clock)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))

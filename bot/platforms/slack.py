@@ -17,9 +17,11 @@ from bot.platforms.base import (
     Reply,
     Screen,
     Silent,
+    Standing,
     ToolStep,
 )
 from bot.platforms.slack_errors import answer_of
+from bot.platforms.slack_files import fetch_file, share, without
 from bot.platforms.slack_pace import Pace, Paces
 from bot.platforms.slack_pieces import Seen, see, text_of
 from bot.platforms.slack_private import is_private, send_privately
@@ -130,8 +132,10 @@ class SlackPlatform:
             self._titles.popitem(last=False)
 
     def screen(self, to: Address, turn: TurnId) -> Screen:
-        if not to.thread:
-            return Silent()
+        return _SlackScreen(self, to, turn) if to.thread else Silent()
+
+    def live(self, to: Address, turn: TurnId) -> LiveAnswer:
+        """What is shown of a turn's answer until it is sent."""
         live = self._live.get(turn)
         if live is None:
 
@@ -141,9 +145,7 @@ class SlackPlatform:
             streams = to.channel not in self._without_streams
             live = LiveAnswer(writer, self._paces.of(to.workspace), self._paces.pace, self._clock_s, streams)
             self._live[turn] = live
-        else:
-            live.next_call()
-        return _SlackScreen(self, to, turn, live)
+        return live
 
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
         if is_private(to, reply):
@@ -164,11 +166,18 @@ class SlackPlatform:
 
     async def _bring(self, to: Address, turn: TurnId, part: int, reply: Reply, live: LiveAnswer | None) -> None:
         seen = self._seen.pop((turn, part), None)
-        if seen is None and part == 1 and reply.kind != "command" and (live is None or live.lost or turn not in self._titles):
+        if (
+            seen is None
+            and part == 1
+            and reply.kind != "command"
+            and (live is None or live.lost or turn not in self._titles)
+        ):
             seen = await self._look_again(to, turn, live)
         writer = await self._writer(to, turn, part)
         if reply.files:
-            await writer.upload(reply.files, () if seen is None else seen.files)
+            # Before the last piece: where that stands, all does.
+            client, there = await self.client_of(to.workspace), () if seen is None else seen.files
+            reply = without(reply, await share(client, to.channel, to.thread, reply.files, there))
         if seen is not None and reply.kind == "notice" and (seen.pieces or any(half.text for half in seen.unfinished)):
             await finish_half(writer, reply, seen)
         elif seen is not None:
@@ -217,7 +226,7 @@ class SlackPlatform:
         return await overheard_in(await self.client_of(to.workspace), self.names, to, before, count_max, ours)
 
     async def fetch(self, to: Address, attached: Attached, bytes_max: int) -> bytes:
-        raise PlatformError("files are not read from Slack", None)
+        return await fetch_file(self.session, await self.client_of(to.workspace), self.api_url, attached, bytes_max)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """What nobody waits for. It raises nothing."""
@@ -225,7 +234,21 @@ class SlackPlatform:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def begin(self, to: Address, turn: TurnId) -> None:
+    async def standing(self, address: Address) -> Standing:
+        """What Slack says of the person."""
+        return "member"
+
+    async def say_aside(self, to: Address, text: str) -> None:
+        """Say something to a person alone that is no reply. Best effort."""
+        try:
+            await send_privately(
+                await self.client_of(to.workspace), self.api_url, to, Reply("notice", text, private=True)
+            )
+        except PlatformError as error:
+            log.warning("somebody could not be told", extra={"cause": str(error)})
+
+    def begin(self, to: Address, turn: TurnId) -> None:
+        """Show that somebody is at work on it."""
         self.in_background(self.sessions.at_work(to, self._titles.get(turn, "")))
 
     async def discard(self, to: Address, turn: TurnId) -> None:
@@ -265,27 +288,29 @@ class SlackPlatform:
 class _SlackScreen:
     """Fits ``bot.platforms.base.Screen``."""
 
-    def __init__(self, platform: SlackPlatform, to: Address, turn: TurnId, live: LiveAnswer) -> None:
+    def __init__(self, platform: SlackPlatform, to: Address, turn: TurnId) -> None:
         self._platform = platform
         self._to = to
         self._turn = turn
-        self._live = live
+        self._begun = False
 
     @property
     def shows(self) -> bool:
         return True
 
     async def begin(self) -> None:
-        await self._platform.begin(self._to, self._turn)
+        if not self._begun:
+            self._begun = True
+            self._platform.begin(self._to, self._turn)
 
     async def show(self, delta: str) -> None:
-        self._live.show(delta)
+        self._platform.live(self._to, self._turn).show(delta)
 
     async def reasoning(self, delta: str) -> None:
         return None
 
     async def tool(self, step: ToolStep) -> None:
-        self._live.step(step)
+        self._platform.live(self._to, self._turn).step(step)
 
     async def discard(self) -> None:
         await self._platform.discard(self._to, self._turn)

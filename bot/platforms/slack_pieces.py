@@ -233,5 +233,7 @@ def _marks(message: Payload) -> Payload:
 def shown_text(message: Payload) -> str:
     """What a message of ours says, as Markdown."""
     blocks = message.get("blocks") or ()
-    texts = [str(block.get("text")) for block in blocks if isinstance(block, Mapping) and block.get("type") == "markdown"]
+    texts = [
+        str(block.get("text")) for block in blocks if isinstance(block, Mapping) and block.get("type") == "markdown"
+    ]
     return "".join(texts) or str(message.get("text") or "")

@@ -15,7 +15,7 @@ from bot.platforms.markdown import close_fence, piece_at, piece_between
 from bot.platforms.slack_errors import NOT_STREAMING, RATE_LIMITED, SlackError
 from bot.platforms.slack_pace import Meter, Meters, Pace
 from bot.platforms.slack_pieces import PIECE_CHARACTERS_MAX, Piece, defuse
-from bot.platforms.slack_writing import Written, Writer
+from bot.platforms.slack_writing import Writer, Written
 
 log = logging.getLogger("carpool.slack")
 
@@ -68,11 +68,6 @@ class LiveAnswer:
     @property
     def busy(self) -> frozenset[str]:
         return frozenset(message.ts for message in self.written)
-
-    def next_call(self) -> None:
-        """Another model call of the same turn: what it says stands apart from what was said before."""
-        self._text = f"{self._text.rstrip()}\n\n".lstrip()
-        self._begins = True
 
     def show(self, delta: str) -> None:
         said = delta.lstrip() if self._begins else delta

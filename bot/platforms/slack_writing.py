@@ -125,9 +125,7 @@ class Writer:
 
     async def _update(self, ts: str, text: str, blocks: Sequence[Block], metadata: dict[str, object]) -> None:
         await answer_of(
-            self._client.chat_update(
-                channel=self._to.channel, ts=ts, text=text, blocks=list(blocks), metadata=metadata
-            )
+            self._client.chat_update(channel=self._to.channel, ts=ts, text=text, blocks=list(blocks), metadata=metadata)
         )
 
     async def delete(self, ts: str) -> None:
@@ -218,14 +216,19 @@ async def finish_half(writer: Writer, reply: Reply, seen: Seen) -> None:
 async def _say_below(writer: Writer, ts: str, half: str, reason: Piece) -> None:
     below = f"{close_fence(half)[len(half) :]}\n\n_{reason.text}_"
     whole = Piece(half + below, reason.number, reason.end + len(half), True, reason.under)
-    for attempt in (lambda: writer.stop(ts, below, whole), lambda: writer.update(ts, whole)):
-        try:
-            await attempt()
-            return
-        except SlackError as error:
-            if error.retry_after_s is not None:
-                raise
-    await writer.post(reason)
+    try:
+        await writer.stop(ts, below, whole)
+    except SlackError as error:
+        if error.retry_after_s is not None:
+            raise
+    else:
+        return
+    try:
+        await writer.update(ts, whole)
+    except SlackError as error:
+        if error.retry_after_s is not None:
+            raise
+        await writer.post(reason)
 
 
 def _body(text: str) -> tuple[Block, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.scripted import WaitFor, answer
-from bot.platforms.slack_wire import METADATA_TYPE
+from bot.platforms.slack_pieces import METADATA_TYPE
 from tests.slack_app import running_slack
 from tests.slack_workspace import Workspace, emulated_workspace, envelope
 
