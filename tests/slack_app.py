@@ -1,6 +1,7 @@
 """CarPool in Slack, as `carpool web` builds it, on a free loopback port; a script in place of a model."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from bot.http.ingress import serve, web_app
 from bot.limits import Limits
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_handlers import bolt_app
+from bot.platforms.slack_pace import Pace
 from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.pseudonyms import TurnId
 from tests.house import Open, running_house
 from tests.slack_workspace import BOT_TOKEN, SECRET, Signed
@@ -46,6 +49,10 @@ class SlackUnderTest:
             await self.open.intake.ended(turn)
 
 
+QUICK = Pace(begin_s=0.0, append_s=0.01, edit_s=0.01)
+"""For tests of what is shown while an answer is made."""
+
+
 @asynccontextmanager
 async def running_slack(
     folder: Path,
@@ -55,12 +62,15 @@ async def running_slack(
     limits: Limits = Limits(),
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
     clock_s: Callable[[], float] | None = None,
+    pace: Pace = Pace(),
+    stream_clock_s: Callable[[], float] = time.monotonic,
+    toolbox: Toolbox = EMPTY_TOOLBOX,
 ) -> AsyncIterator[SlackUnderTest]:
-    platform = SlackPlatform(BOT_TOKEN, api_url)
+    platform = SlackPlatform(BOT_TOKEN, api_url, pace, stream_clock_s)
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
         async with (
-            running_house(folder, platform, script, limits=limits, wrap=wrap) as open_,
+            running_house(folder, platform, script, limits=limits, wrap=wrap, toolbox=toolbox) as open_,
             ClientSession() as session,
         ):
             bolt = bolt_app(platform, open_.door)

@@ -65,7 +65,7 @@ def _reopening(text: str, start: int) -> str:
 def _cut(text: str, room: int, least: int = 0) -> int:
     """How much of the text goes into this piece: up to the best seam in the second half of the room."""
     for seam in SEAMS:
-        place = text.rfind(seam, max(room // 2, least), room)
+        place = text.rfind(seam, max(room // 2, least - len(seam)), room)
         if place >= 0:
             return place + len(seam)
     return room

@@ -150,7 +150,7 @@ class LiveAnswer:
         await self._room(self._meters.starts)
         if self._finishing.is_set():
             return
-        steps = self._take_steps()
+        steps, began_s = self._take_steps(), self._clock_s()
         try:
             ts = await (await self._writer()).start(text, steps)
         except SlackError as error:
@@ -164,7 +164,7 @@ class LiveAnswer:
             self._streams = False
             self.refused = error.code != RATE_LIMITED
             return
-        self.written.append(Written(ts, start, shown, text, "streaming", self._clock_s()))
+        self.written.append(Written(ts, start, shown, text, "streaming", began_s))
         await self._pause(self._pace.append_s)
 
     async def _post(self, start: int, text: str, shown: int) -> None:
@@ -177,11 +177,11 @@ class LiveAnswer:
         except SlackError as error:
             self.lost = not error.refused
             raise
-        self.written.append(Written(ts, start, shown, text, "edited", self._clock_s()))
+        self.written.append(Written(ts, start, shown, text, "edited"))
         await self._pause(self._pace.edit_s)
 
     async def _append(self, message: Written) -> None:
-        if not self._unsaid and self._growing(message.start, message.shown)[0] == message.text:
+        if not self._tells(message):
             return await self._pause(self._pace.append_s)  # it is nearly full, and more text decides where it is cut
         await self._room(self._meters.appends)
         if self._finishing.is_set():
@@ -191,7 +191,7 @@ class LiveAnswer:
         if not full and age_s > self._pace.roll_s:
             text, shown, full = self._rolled(message, text, shown, age_s > self._pace.roll_hard_s)
         rest, steps = text[len(message.text) :], self._take_steps()
-        if not rest and not steps:
+        if not (rest or steps or full):
             return
         try:
             writer = await self._writer()
@@ -223,7 +223,7 @@ class LiveAnswer:
             raise error
 
     async def _edit(self, message: Written) -> None:
-        if not self._unsaid and self._growing(message.start, message.shown)[0] == message.text:
+        if not self._tells(message):
             return await self._pause(self._pace.edit_s)  # as above
         await self._room(self._meters.edits)
         if self._finishing.is_set():
@@ -255,6 +255,11 @@ class LiveAnswer:
             return piece, end, True
         most = max(shown, min(end, start + SHOWN_CHARACTERS_MAX))
         return piece[: len(piece) - (end - most)], most, False
+
+    def _tells(self, message: Written) -> bool:
+        """Whether there is anything that this message could say now, or to be said in the next one."""
+        text, _, full = self._growing(message.start, message.shown)
+        return full or bool(self._unsaid) or text != message.text
 
     def _rolled(self, message: Written, text: str, shown: int, hard: bool) -> tuple[str, int, bool]:
         """The same, for a stream that Slack will end soon: cut at the end of a line, later of a word, at last anywhere."""

@@ -28,6 +28,7 @@ BLOCKS_MAX = 50
 CONTEXT_TEXT_MAX = 3_000
 MESSAGE_MAX = 13_200
 STREAM_S = 300.0
+WAIT_MAX_S = 15.0
 ACTIONS_MAX = 25
 VALUE_MAX = 2_000
 LABEL_MAX = 75
@@ -108,7 +109,7 @@ class SlackServer:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something is so: looked at after each call."""
-        async with self.shown:
+        async with asyncio.timeout(WAIT_MAX_S), self.shown:
             await self.shown.wait_for(true)
 
     def texts(self, thread: str) -> list[str]:
@@ -132,7 +133,14 @@ class SlackServer:
 
     async def api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
-        self.calls.append(method)
+        try:
+            return await self._called_with(method, request)
+        finally:
+            self.calls.append(method)
+            async with self.shown:
+                self.shown.notify_all()
+
+    async def _called_with(self, method: str, request: web.Request) -> web.StreamResponse:
         ours = PERSON_TOKEN not in request.headers.get("Authorization", "")
         fault = next((item for item in self.faults if item.method == method and ours), None)
         if fault is not None:
@@ -142,10 +150,7 @@ class SlackServer:
             return self._fail(fault, request)
         if ours and (wait_s := self._too_often(method)):
             return self._fail(Fault(method, 429, "ratelimited", wait_s), request)
-        answer = await self._answer(method, request)
-        async with self.shown:
-            self.shown.notify_all()
-        return web.json_response(answer)
+        return web.json_response(await self._answer(method, request))
 
     def _too_often(self, method: str) -> int:
         """How many seconds this method is not to be called."""
