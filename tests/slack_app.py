@@ -13,6 +13,7 @@ from aiohttp import ClientSession
 from adapters.scripted import ScriptReply, answer
 from bot.http.ingress import serve, web_app
 from bot.limits import Limits
+from bot.lucidia.catalog import ModelCard
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_handlers import bolt_app
 from bot.platforms.slack_pace import Pace
@@ -65,12 +66,13 @@ async def running_slack(
     pace: Pace = Pace(),
     stream_clock_s: Callable[[], float] = time.monotonic,
     toolbox: Toolbox = EMPTY_TOOLBOX,
+    cards: Sequence[ModelCard] | None = None,
 ) -> AsyncIterator[SlackUnderTest]:
     platform = SlackPlatform(BOT_TOKEN, api_url, pace, stream_clock_s)
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
         async with (
-            running_house(folder, platform, script, limits=limits, wrap=wrap, toolbox=toolbox) as open_,
+            running_house(folder, platform, script, limits=limits, wrap=wrap, toolbox=toolbox, cards=cards) as open_,
             ClientSession() as session,
         ):
             bolt = bolt_app(platform, open_.door)

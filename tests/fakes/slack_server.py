@@ -204,7 +204,7 @@ class SlackServer:
                 return self._complete_upload(fields)
             case "files.info":
                 file = self.files.get(fields["file"])
-                return {"ok": True, "file": file} if file else _error("file_not_found")
+                return {"ok": True, "file": _told(file)} if file else _error("file_not_found")
             case "apps.connections.open":
                 return {"ok": True, "url": f"{self.base_url.replace('http', 'ws')}/socket"}
             case "chat.postMessage":
@@ -343,7 +343,7 @@ class SlackServer:
         files = [self.files[item["id"]] for item in json.loads(fields["files"])]
         if any("data" not in file for file in files):
             return _error("file_not_found")
-        shared = [{name: value for name, value in file.items() if name != "data"} for file in files]
+        shared = [_told(file) for file in files]
         if channel := fields.get("channel_id"):
             ts = f"17000000{next(self._clock):02}.000100"
             where = {"thread_ts": fields["thread_ts"]} if fields.get("thread_ts") else {}
@@ -411,6 +411,8 @@ class SlackServer:
         if error := refusal(body):
             return web.Response(status=400, text=error)
         self.responses.append(body)
+        async with self.shown:
+            self.shown.notify_all()
         return web.Response(text="ok")
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
@@ -430,6 +432,11 @@ class SlackServer:
 
 def _error(code: str) -> dict[str, Any]:
     return {"ok": False, "error": code}
+
+
+def _told(file: Mapping[str, Any]) -> dict[str, Any]:
+    """A file as messages tell of it."""
+    return {name: value for name, value in file.items() if name not in ("data", "moved")}
 
 
 def _extend(message: dict[str, Any], fields: Mapping[str, Any]) -> None:
