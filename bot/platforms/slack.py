@@ -5,6 +5,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bot.platforms.base import (
@@ -166,22 +167,24 @@ class SlackPlatform:
 
     async def _bring(self, to: Address, turn: TurnId, part: int, reply: Reply, live: LiveAnswer | None) -> None:
         seen = self._seen.pop((turn, part), None)
-        if (
-            seen is None
-            and part == 1
-            and reply.kind != "command"
-            and (live is None or live.lost or turn not in self._titles)
-        ):
-            seen = await self._look_again(to, turn, live)
+        if reply.kind == "command":
+            # What is unfinished in its thread is an answer's, and none of its own.
+            seen = None if seen is None else replace(seen, unfinished=())
+        elif seen is None and part == 1:
+            seen = await self._left_behind(to, turn, live)
+        if seen is not None and seen.whole:
+            return
         writer = await self._writer(to, turn, part)
         if reply.files:
             # Before the last piece: where that stands, all does.
             client, there = await self.client_of(to.workspace), () if seen is None else seen.files
             reply = without(reply, await share(client, to.channel, to.thread, reply.files, there))
-        if seen is not None and reply.kind == "notice" and (seen.pieces or any(half.text for half in seen.unfinished)):
-            await finish_half(writer, reply, seen)
-        elif seen is not None:
-            await finish(writer, reply, written_of(seen))
+        if seen is not None:
+            half = bool(seen.pieces) or any(posted.text for posted in seen.unfinished)
+            if half and part == 1 and reply.kind == "notice":
+                await finish_half(writer, reply, seen)
+            else:
+                await finish(writer, reply, written_of(seen))
         elif live is not None:
             if not live.fits(text_of(reply)):
                 for message in live.written:
@@ -190,16 +193,20 @@ class SlackPlatform:
         else:
             await finish(writer, reply, ())
 
-    async def _look_again(self, to: Address, turn: TurnId, live: LiveAnswer | None) -> Seen | None:
-        """What another process left of the answer when it died, or a call whose outcome is not known."""
-        if turn in self._titles and (live is None or not live.lost):
+    async def _left_behind(self, to: Address, turn: TurnId, live: LiveAnswer | None) -> Seen | None:
+        """What another process left of the answer when it died, or a call whose outcome is not known; None for nothing."""
+        lost = live is not None and live.lost
+        if turn in self._titles and not lost:
             return None
         try:
-            return await self._look(to, turn, 1)
+            seen = await self._look(to, turn, 1)
         except PlatformError as error:
-            if error.retry_after_s is not None and (live is None or live.lost):
+            if error.retry_after_s is not None and (live is None or lost):
                 raise
             return None
+        written = frozenset[str]() if live is None or lost else live.busy
+        strange = seen is not None and any(each.ts not in written for each in (*seen.pieces, *seen.unfinished))
+        return seen if strange else None
 
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
         if not to.thread:
@@ -249,7 +256,10 @@ class SlackPlatform:
 
     def begin(self, to: Address, turn: TurnId) -> None:
         """Show that somebody is at work on it."""
-        self.in_background(self.sessions.at_work(to, self._titles.get(turn, "")))
+        title = self._titles.get(turn, "")
+        if title:
+            self._titles[turn] = ""
+        self.in_background(self.sessions.at_work(to, title))
 
     async def discard(self, to: Address, turn: TurnId) -> None:
         """Take away what was shown of a turn's answer, as far as Slack lets us."""

@@ -193,7 +193,7 @@ def see(messages: Iterable[Payload], ours: str, turn: TurnId, part: int, busy: f
     written for others at this moment.
 
     Each finished message of ours carries its marks, so one without any was being written when its writer died. Turns of a
-    thread follow each other: it is of this one.
+    thread follow each other: it is of this one, and of its answer, which is the first part.
     """
     finished: dict[int, Posted] = {}
     unfinished: list[Posted] = []
@@ -207,7 +207,7 @@ def see(messages: Iterable[Payload], ours: str, turn: TurnId, part: int, busy: f
         if message.get("files"):
             files += [(str(item.get("name")), int(item.get("size") or 0)) for item in message["files"]]
         elif not marks:
-            if ours and message.get("user") == ours and ts not in busy:
+            if ours and message.get("user") == ours and ts not in busy and part == 1:
                 unfinished.append(Posted(ts, shown_text(message)))
         elif marks.get("turn") == turn and marks.get("part") == part:
             number, of = int(marks.get("piece") or 0), int(marks.get("pieces") or 0)

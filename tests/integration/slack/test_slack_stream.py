@@ -3,19 +3,26 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.messages import Finished, TextDelta
 from adapters.scripted import SOME_USAGE, ScriptReply, ScriptStep, WaitFor, answer
+from bot.platforms.base import Address, Footer, Reply
+from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_pace import Meter
+from bot.platforms.slack_wire import SLACK
 from integrations.tools.base import Toolbox
+from ledger.actions import ReplyKind
+from ledger.money import FREE
+from ledger.pseudonyms import TurnId
 from tests.fakes.slack_server import BOT, TIERS, Fault, SlackServer, running_slack_server
 from tests.house import WANTS_TOOL, RecordingTool
 from tests.slack_app import QUICK, SlackUnderTest, running_slack
-from tests.slack_workspace import Workspace, envelope, workspace_at
+from tests.slack_workspace import BOT_TOKEN, Workspace, envelope, workspace_at
 
 HALF, REST = "The first half, ", "and the second."
 WHOLE = HALF + REST
@@ -374,6 +381,64 @@ async def test_without_sessions_the_answer_comes_all_the_same(
     assert (server.texts(first), server.texts(second)) == (["One."], ["Two."])
     # A refusal is remembered: no call is spent on every answer.
     assert server.calls.count("agents.sessions.setStatus") == 1
+
+
+TURN = TurnId("t-0123456789abcdef")
+ANSWER = Reply("answer", WHOLE, Footer("scripted/m", "chosen", FREE, TURN))
+
+
+async def left_behind(server: SlackServer, workspace: Workspace, ts: str, *, ended: bool = False) -> None:
+    """Half an answer, whose writer died."""
+    client = AsyncWebClient(token=BOT_TOKEN, base_url=server.api_url)
+    await client.chat_startStream(
+        channel=workspace.channel,
+        thread_ts=ts,
+        markdown_text=HALF,
+        recipient_user_id=workspace.person,
+        recipient_team_id=workspace.team,
+    )
+    if ended:
+        server.later_s += 301.0
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["still streaming", "ended by slack"])
+@pytest.mark.parametrize("found", [False, True], ids=["unlooked for", "looked for"])
+@pytest.mark.parametrize("kind", ["answer", "notice", "command"])
+async def test_what_a_dead_process_left_of_an_answer_is_finished_and_nothing_of_another_is_touched(
+    server: SlackServer, workspace: Workspace, ended: bool, found: bool, kind: ReplyKind
+) -> None:
+    ts = await workspace.say("hello", workspace.channel)
+    await left_behind(server, workspace, ts, ended=ended)
+    to = Address(SLACK, workspace.team, workspace.channel, ts, workspace.person)
+    reply = replace(ANSWER, kind=kind, footer=ANSWER.footer if kind == "answer" else None)
+    platform = SlackPlatform(BOT_TOKEN, server.api_url)
+    try:
+        if found:
+            assert await platform.find(to, TURN, 1) == "absent"
+        await platform.send(to, TURN, 1, reply)
+        # A command may be asked beside an answer that is being made: what is unfinished is not its own.
+        assert await platform.find(to, TURN, 1) == ("absent" if kind == "command" else "there")
+        await platform.send(to, TURN, 1, reply)
+    finally:
+        await platform.aclose()
+    expected = {"answer": [WHOLE], "notice": [f"{HALF}\n\n_{WHOLE}_"], "command": [HALF, WHOLE]}
+    assert server.texts(ts) == expected[kind]
+
+
+async def test_a_worker_that_did_not_accept_the_message_streams_its_answer_all_the_same(
+    server: SlackServer, workspace: Workspace
+) -> None:
+    ts = await workspace.say("hello", workspace.channel)
+    to = Address(SLACK, workspace.team, workspace.channel, ts, workspace.person)
+    platform = SlackPlatform(BOT_TOKEN, server.api_url, QUICK)
+    try:
+        await platform.screen(to, TURN).show(HALF)
+        await server.until(lambda: server.texts(ts) == [HALF.strip()])
+        await platform.send(to, TURN, 1, ANSWER)
+    finally:
+        await platform.aclose()
+    assert server.texts(ts) == [WHOLE]
+    assert "chat.update" not in server.calls
 
 
 def calls_in_a_minute(meter: Meter, clock: Later, seconds: float) -> Sequence[float]:
