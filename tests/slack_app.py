@@ -67,8 +67,9 @@ async def running_slack(
     stream_clock_s: Callable[[], float] = time.monotonic,
     toolbox: Toolbox = EMPTY_TOOLBOX,
     cards: Sequence[ModelCard] | None = None,
+    platform: SlackPlatform | None = None,
 ) -> AsyncIterator[SlackUnderTest]:
-    platform = SlackPlatform(BOT_TOKEN, api_url, pace, stream_clock_s)
+    platform = platform or SlackPlatform(BOT_TOKEN, api_url, pace, stream_clock_s)
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
         async with (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bot.platforms.base import Address, PlatformError
 from bot.platforms.slack_errors import answer_of
+from ledger.errors import StoreFailed
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
@@ -87,6 +88,8 @@ class Sessions:
             if error.retry_after_s is None:
                 self._refused_until_s[workspace] = self._clock_s() + REFUSED_FOR_S
             log.info("Slack takes no session here", extra={"cause": str(error)})
+        except StoreFailed as error:
+            log.warning("it is not known who speaks here", extra={"cause": str(error)})
 
 
 def _title(text: str) -> str:
