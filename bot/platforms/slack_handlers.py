@@ -3,14 +3,14 @@
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from bot.platforms.base import Accepted, Address, Door, Form, Incoming
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_errors import answer_of
 from bot.platforms.slack_pieces import SAY
-from bot.platforms.slack_wire import Deleted, Edited, Heard, read_command, read_event, read_press, read_stop
+from bot.platforms.slack_wire import Deleted, Edited, Heard, read_command, read_event, read_press, read_stop, ts_of
 from ledger.errors import StoreFailed
 
 if TYPE_CHECKING:
@@ -23,6 +23,23 @@ COMMAND = "/carpool"
 NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not taken. Try again in a few minutes."
 LACKING = "Slack sent a command that lacks something. Try it again."
 
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A thread in which CarPool was asked, ``since`` the ts of the first question there that is known."""
+
+    workspace: str
+    channel: str
+    thread: str
+    since: str
+
+
+class Places(Protocol):
+    def note(self, address: Address, ts: str) -> None:
+        """Something was accepted there."""
+        ...
+
+
 OpenForm: TypeAlias = Callable[[Address, str, Form], Awaitable[None]]
 """Opens a form for the person of an address, with the trigger_id of what was pressed."""
 
@@ -32,8 +49,10 @@ def bolt_app(
     door: Door,
     more: Callable[["AsyncApp"], None] | None = None,
     open_form: OpenForm | None = None,
+    places: Places | None = None,
 ) -> "AsyncApp":
-    """The handlers. What is said is accepted, which is durable, before it is acknowledged. ``more`` registers others.
+    """The handlers. What is said is accepted, which is durable, before it is acknowledged. ``more`` registers others;
+    ``places`` is told where something was asked.
 
     Signatures are checked where a request comes in (``bot.http.ingress``); Socket Mode has none.
     """
@@ -66,7 +85,7 @@ def bolt_app(
         log.error("a Slack event was not accepted", exc_info=error)
         return BoltResponse(status=503 if isinstance(error, StoreFailed) else 500, body=NOT_RECORDED)
 
-    _Handlers(platform, door, open_form).register(app)
+    Handlers(platform, door, open_form, places).register(app)
     if more is not None:
         more(app)
     app.event(re.compile(".*"))(on_other_event)
@@ -74,11 +93,14 @@ def bolt_app(
     return app
 
 
-class _Handlers:
-    def __init__(self, platform: SlackPlatform, door: Door, open_form: OpenForm | None) -> None:
+class Handlers:
+    """What is done with each kind of event. Each raises ``StoreFailed`` where it could not be recorded."""
+
+    def __init__(self, platform: SlackPlatform, door: Door, open_form: OpenForm | None, places: Places | None) -> None:
         self._platform = platform
         self._door = door
         self._open_form = open_form
+        self._places = places
 
     def register(self, app: "AsyncApp") -> None:
         async def on_event(body: dict[str, Any]) -> None:
@@ -112,6 +134,8 @@ class _Handlers:
                 # A thread in which CarPool was asked before is followed without a mention.
                 if to_us or await self._door.knows(incoming.address):
                     await self._accept(incoming)
+                    if self._places is not None:
+                        self._places.note(incoming.address, ts_of(incoming.event_identity))
             case Edited(incoming, edit):
                 await self._door.amend(await self._with_standing(incoming), edit)
             case Deleted(address, event_identity):

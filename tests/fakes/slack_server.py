@@ -213,6 +213,8 @@ class SlackServer:
                 return self._post_ephemeral(fields)
             case "conversations.replies":
                 return self._replies(fields)
+            case "conversations.history":
+                return self._history(fields)
         return {"ok": False, "error": "unknown_method"}
 
     def _post(self, fields: dict[str, Any], user: str) -> dict[str, Any]:
@@ -380,6 +382,9 @@ class SlackServer:
             for message in self.messages[fields["channel"]]
             if fields["ts"] in (message["ts"], message.get("thread_ts"))
         ]
+        if oldest := fields.get("oldest"):
+            # The first message of the thread comes always.
+            all_ = [message for message in all_ if message["ts"] == fields["ts"] or message["ts"] > oldest]
         if not all_:
             return {"ok": False, "error": "thread_not_found"}
         start = int(fields.get("cursor") or 0)
@@ -390,6 +395,15 @@ class SlackServer:
             page = [{key: value for key, value in message.items() if key != "metadata"} for message in page]
         cursor = str(start + count) if more else ""
         return {"ok": True, "messages": page, "has_more": more, "response_metadata": {"next_cursor": cursor}}
+
+    def _history(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """What stands in a channel outside of threads, the newest first."""
+        found = [
+            message
+            for message in self.messages[fields["channel"]]
+            if message.get("thread_ts") in (None, message["ts"]) and message["ts"] > str(fields.get("oldest") or "")
+        ]
+        return {"ok": True, "messages": found[::-1][: int(fields.get("limit") or 100)], "has_more": False}
 
     def _fail(self, fault: Fault, request: web.Request) -> web.StreamResponse:
         if fault.status == 0:
