@@ -425,6 +425,48 @@ async def test_what_a_dead_process_left_of_an_answer_is_finished_and_nothing_of_
     assert server.texts(ts) == expected[kind]
 
 
+@pytest.mark.parametrize("kind", ["answer", "notice"])
+async def test_what_a_dead_process_left_of_an_answer_that_it_edited_is_finished(
+    server: SlackServer, workspace: Workspace, kind: ReplyKind
+) -> None:
+    server.without_streams.add(workspace.channel)
+    ts = await workspace.say("hello", workspace.channel)
+    to = Address(SLACK, workspace.team, workspace.channel, ts, workspace.person)
+    dead, platform = (SlackPlatform(BOT_TOKEN, server.api_url, QUICK) for _ in range(2))
+    try:
+        await dead.screen(to, TURN).show(HALF)
+        await server.until(lambda: server.texts(ts) == [HALF.strip()])
+        await platform.send(to, TURN, 1, replace(ANSWER, kind=kind, footer=None))
+        assert await platform.find(to, TURN, 1) == "there"
+    finally:
+        await dead.aclose()
+        await platform.aclose()
+    assert server.texts(ts) == [WHOLE if kind == "answer" else f"{HALF.strip()}\n\n_{WHOLE}_"]
+
+
+async def test_a_long_answer_whose_writer_died_behind_its_first_message_goes_on_there(
+    server: SlackServer, workspace: Workspace
+) -> None:
+    ts = await workspace.say("hello", workspace.channel)
+    to = Address(SLACK, workspace.team, workspace.channel, ts, workspace.person)
+    dead, platform = (SlackPlatform(BOT_TOKEN, server.api_url, QUICK) for _ in range(2))
+    try:
+        await dead.screen(to, TURN).show(FENCED[:15_000])
+        await server.until(lambda: len(server.texts(ts)) == 2)
+        first = server.texts(ts)[0]
+        assert await platform.find(to, TURN, 1) == "absent"
+        await platform.send(to, TURN, 1, replace(ANSWER, text=FENCED))
+        assert await platform.find(to, TURN, 1) == "there"
+    finally:
+        await dead.aclose()
+        await platform.aclose()
+    texts = server.texts(ts)
+    assert texts[0] == first
+    assert all(len(text) <= 10_000 and text.count("```") % 2 == 0 for text in texts)
+    assert "".join(texts).replace("\n``````python\n", "\n") == FENCED
+    assert footed(server, ts) == [False] * (len(texts) - 1) + [True]
+
+
 async def test_a_worker_that_did_not_accept_the_message_streams_its_answer_all_the_same(
     server: SlackServer, workspace: Workspace
 ) -> None:
