@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 log = logging.getLogger("carpool.process")
 
+SEEN_OF_SLACK = "slack-seen.json"
 ASKED_BEFORE_MAX = 200
 PLUG_IN = (
     "It is very small, so expect mistakes. For a better one put OPENAI_API_KEY=... or "
@@ -101,7 +102,9 @@ async def web(settings: Settings, *, socket: bool) -> int:
         say_aside(missing)
         return EXIT_USAGE
     from bot.http.ingress import serve, web_app
-    from bot.platforms.slack import SlackPlatform, SlackSocket, bolt_app
+    from bot.platforms.slack import SlackPlatform
+    from bot.platforms.slack_catch_up import SeenPlaces, keeping_up
+    from bot.platforms.slack_handlers import SlackSocket, bolt_app
 
     platform = SlackPlatform(settings.slack_bot_token.reveal(), settings.slack_api_url)
     try:
@@ -116,7 +119,8 @@ async def web(settings: Settings, *, socket: bool) -> int:
         stack.push_async_callback(platform.aclose)
         house = await stack.enter_async_context(open_house(settings, models, [platform]))
         explorer = await stack.enter_async_context(open_explorer(settings, house.house.desk.store))
-        bolt = bolt_app(platform, house.intake.accept)
+        seen = SeenPlaces(settings.home / SEEN_OF_SLACK)
+        bolt = bolt_app(platform, house.door, places=seen)
         _stop_on_signals(stop)
         app = web_app(
             None if socket else bolt,
@@ -129,6 +133,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
         try:
             if socket:
                 await stack.enter_async_context(SlackSocket(platform, bolt, settings.slack_app_token.reveal()))
+            await stack.enter_async_context(keeping_up(platform, house.door, seen))
             await _unless_failed(house, serve(app, settings.host, settings.port, stop, _tell_port))
         except PlatformError as error:
             say_aside(f"{error}. See that SLACK_APP_TOKEN is right and that Socket Mode is on in the app's settings.")

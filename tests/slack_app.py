@@ -13,8 +13,12 @@ from aiohttp import ClientSession
 from adapters.scripted import ScriptReply, answer
 from bot.http.ingress import serve, web_app
 from bot.limits import Limits
-from bot.platforms.slack import SlackPlatform, bolt_app
+from bot.lucidia.catalog import ModelCard
+from bot.platforms.slack import SlackPlatform
+from bot.platforms.slack_handlers import bolt_app
+from bot.platforms.slack_pace import Pace
 from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.pseudonyms import TurnId
 from tests.house import Open, running_house
 from tests.slack_workspace import BOT_TOKEN, SECRET, Signed
@@ -46,6 +50,10 @@ class SlackUnderTest:
             await self.open.intake.ended(turn)
 
 
+QUICK = Pace(begin_s=0.0, append_s=0.01, edit_s=0.01)
+"""For tests of what is shown while an answer is made."""
+
+
 @asynccontextmanager
 async def running_slack(
     folder: Path,
@@ -55,15 +63,20 @@ async def running_slack(
     limits: Limits = Limits(),
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
     clock_s: Callable[[], float] | None = None,
+    pace: Pace = Pace(),
+    stream_clock_s: Callable[[], float] = time.monotonic,
+    toolbox: Toolbox = EMPTY_TOOLBOX,
+    cards: Sequence[ModelCard] | None = None,
+    platform: SlackPlatform | None = None,
 ) -> AsyncIterator[SlackUnderTest]:
-    platform = SlackPlatform(BOT_TOKEN, api_url)
+    platform = platform or SlackPlatform(BOT_TOKEN, api_url, pace, stream_clock_s)
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
         async with (
-            running_house(folder, platform, script, limits=limits, wrap=wrap) as open_,
+            running_house(folder, platform, script, limits=limits, wrap=wrap, toolbox=toolbox, cards=cards) as open_,
             ClientSession() as session,
         ):
-            bolt = bolt_app(platform, open_.intake.accept)
+            bolt = bolt_app(platform, open_.door)
             healthy, body_bytes_max = lambda: not open_.intake.failed.is_set(), limits.body_bytes_max
             app = web_app(bolt, SECRET, body_bytes_max, healthy, None, clock_s or time.time)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))

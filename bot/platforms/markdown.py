@@ -31,10 +31,41 @@ def split(text: str, characters_max: int) -> tuple[str, ...]:
     return tuple(piece for piece in pieces if piece.strip()) or (text,)
 
 
-def _cut(text: str, room: int) -> int:
+def piece_at(text: str, start: int, characters_max: int, shown: int = 0) -> tuple[str, int]:
+    """The piece of ``text`` that begins at ``start``, and where the next one begins.
+
+    Like ``split``, for a text of which a part stands in front of a person already: the first ``shown`` characters of the
+    piece stay in it.
+    """
+    reopen = _reopening(text, start)
+    if len(reopen) + len(text) - start <= characters_max:
+        return reopen + text[start:], len(text)
+    room = characters_max - len(reopen) - 40
+    end = start + _cut(text[start:], room, shown)
+    return piece_between(text, start, end), end
+
+
+def piece_between(text: str, start: int, end: int) -> str:
+    """A piece cut at these places. A code block that is cut is opened again at its beginning, and closed at its end."""
+    piece = _reopening(text, start) + text[start:end]
+    return close_fence(piece) if end < len(text) else piece
+
+
+def close_fence(text: str) -> str:
+    """The text, with an end to a code block that has none: something else can stand below it."""
+    opener = _open_fence(text)
+    return text if opener is None else f"{text}{_newline(text)}{_closer(opener)}"
+
+
+def _reopening(text: str, start: int) -> str:
+    opener = _open_fence(text[:start])
+    return "" if opener is None else f"{opener}\n"
+
+
+def _cut(text: str, room: int, least: int = 0) -> int:
     """How much of the text goes into this piece: up to the best seam in the second half of the room."""
     for seam in SEAMS:
-        place = text.rfind(seam, room // 2, room)
+        place = text.rfind(seam, max(room // 2, least - len(seam)), room)
         if place >= 0:
             return place + len(seam)
     return room

@@ -1,16 +1,16 @@
-"""CarPool in Slack: mentions, direct messages and `/carpool`, over HTTP and over Socket Mode from the same handlers."""
+"""CarPool in Slack: what is shown and sent there, and what is read from there. What comes in: ``slack_handlers``."""
 
+import asyncio
 import logging
-import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from bot.platforms.base import (
-    Accepted,
     Address,
     Attached,
-    Incoming,
     Overheard,
     PlatformError,
     PlatformName,
@@ -18,73 +18,91 @@ from bot.platforms.base import (
     Reply,
     Screen,
     Silent,
+    Standing,
+    ToolStep,
 )
-from bot.platforms.slack_errors import of_answer, of_connection
-from bot.platforms.slack_wire import (
-    PRIVATE_PIECES_MAX,
-    SLACK,
-    pieces_of,
-    pieces_there,
-    read_command,
-    read_event,
-)
-from ledger.errors import StoreFailed
+from bot.platforms.slack_errors import answer_of
+from bot.platforms.slack_files import fetch_file, share, without
+from bot.platforms.slack_pace import Pace, Paces
+from bot.platforms.slack_pieces import Seen, see, text_of
+from bot.platforms.slack_private import is_private, send_privately
+from bot.platforms.slack_screen import LiveAnswer
+from bot.platforms.slack_sessions import Sessions
+from bot.platforms.slack_threads import Names, messages_of, overheard_in
+from bot.platforms.slack_wire import SLACK
+from bot.platforms.slack_writing import Writer, finish, finish_half, written_of
 from ledger.pseudonyms import TurnId
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
-    from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-    from slack_bolt.async_app import AsyncApp
-    from slack_sdk.errors import SlackApiError
     from slack_sdk.web.async_client import AsyncWebClient
-    from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 log = logging.getLogger("carpool.slack")
 
 API_URL = "https://slack.com/api/"
 CALL_TIMEOUT_S = 15
-REPLIES_PAGE = 200
-REPLIES_PAGES_MAX = 20
-COMMAND = "/carpool"
-NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not taken. Try again in a few minutes."
-
-Accept: TypeAlias = Callable[[Incoming], Awaitable[Accepted]]
+REMEMBERED_MAX = 10_000
+"""Turns that are remembered in the process, and channels that take no stream. Forgetting one costs a look into its thread."""
 
 
 class SlackPlatform:
     """Fits ``bot.platforms.base.Platform``. Building it connects to nothing and imports no SDK."""
 
-    def __init__(self, bot_token: str, api_url: str = API_URL) -> None:
+    def __init__(
+        self,
+        bot_token: str,
+        api_url: str = API_URL,
+        pace: Pace = Pace(),
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._bot_token = bot_token
-        self._api_url = api_url
+        self.api_url = api_url
         self._web: AsyncWebClient | None = None
         self._session: ClientSession | None = None
         self._user = ""
+        self._clock_s = clock_s
+        self._paces = Paces(pace, clock_s)
+        self._live: dict[TurnId, LiveAnswer] = {}
         # What ``find`` saw of a reply that is only partly there, for the ``send`` that follows.
-        self._partly: dict[tuple[TurnId, int], frozenset[int]] = {}
+        self._seen: dict[tuple[TurnId, int], Seen] = {}
+        self._titles: OrderedDict[TurnId, str] = OrderedDict()
+        self._without_streams: OrderedDict[str, None] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.sessions = Sessions(self.client_of, clock_s)
+        self.names = Names(self.client_of)
 
     @property
     def name(self) -> PlatformName:
         return SLACK
 
     @property
-    def client(self) -> "AsyncWebClient":
-        if self._web is None:
+    def session(self) -> "ClientSession":
+        if self._session is None:
             from aiohttp import ClientSession, ClientTimeout
-            from slack_sdk.web.async_client import AsyncWebClient
 
             self._session = ClientSession(timeout=ClientTimeout(total=CALL_TIMEOUT_S))
+        return self._session
+
+    @property
+    def client(self) -> "AsyncWebClient":
+        if self._web is None:
+            from slack_sdk.web.async_client import AsyncWebClient
+
             self._web = AsyncWebClient(
                 token=self._bot_token,
-                base_url=self._api_url,
+                base_url=self.api_url,
                 timeout=CALL_TIMEOUT_S,
                 # Without a session of its own the SDK opens a connection for each call.
-                session=self._session,
+                session=self.session,
                 # Each post is tried once: the turn looks whether it is there before it posts again.
                 retry_handlers=[],
                 logger=logging.getLogger("slack_sdk"),
             )
         return self._web
+
+    async def client_of(self, workspace: str) -> "AsyncWebClient":
+        """Who speaks in a workspace. Raises ``PlatformError`` where nobody may."""
+        return self.client
 
     async def user(self) -> str:
         """The bot's own user id; empty where Slack cannot be asked now."""
@@ -95,217 +113,214 @@ class SlackPlatform:
                 log.warning("Slack refuses the bot token", extra={"cause": str(error)})
         return self._user
 
+    async def user_in(self, workspace: str) -> str:
+        """The bot's own user id in a workspace; empty where Slack cannot be asked now."""
+        return await self.user()
+
     async def check(self) -> None:
         """Raises ``PlatformError`` where Slack refuses the token. Where it cannot be asked now, it is asked later."""
         try:
-            self._user = str((await _answer(self.client.auth_test())).get("user_id") or "")
+            self._user = str((await answer_of(self.client.auth_test())).get("user_id") or "")
         except PlatformError as error:
             if error.retry_after_s is None:
                 raise
             log.warning("Slack could not be asked who the bot is", extra={"cause": str(error)})
 
+    def expect(self, turn: TurnId, title: str) -> None:
+        """This process accepted the turn, so nothing of its answer can stand in Slack. ``title`` names a new conversation."""
+        self._titles[turn] = title
+        while len(self._titles) > REMEMBERED_MAX:
+            self._titles.popitem(last=False)
+
     def screen(self, to: Address, turn: TurnId) -> Screen:
-        return Silent()
+        return _SlackScreen(self, to, turn) if to.thread else Silent()
+
+    def live(self, to: Address, turn: TurnId) -> LiveAnswer:
+        """What is shown of a turn's answer until it is sent."""
+        live = self._live.get(turn)
+        if live is None:
+
+            async def writer() -> Writer:
+                return await self._writer(to, turn, 1)
+
+            streams = to.channel not in self._without_streams
+            live = LiveAnswer(writer, self._paces.of(to.workspace), self._paces.pace, self._clock_s, streams)
+            self._live[turn] = live
+        return live
 
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
-        if to.reply_url:
-            await self._send_privately(to, reply)
+        if is_private(to, reply):
+            await send_privately(await self.client_of(to.workspace), self.api_url, to, reply)
             return
-        there = self._partly.pop((turn, part), frozenset())
-        for piece in pieces_of(reply):
-            if piece.number not in there:
-                await _answer(
-                    self.client.chat_postMessage(
-                        channel=to.channel,
-                        thread_ts=to.thread or None,
-                        text=piece.text,
-                        blocks=piece.blocks,
-                        metadata=piece.metadata(turn, part),
-                        unfurl_links=False,
-                        unfurl_media=False,
-                    )
-                )
+        live = self._live.get(turn) if part == 1 and reply.kind != "command" else None
+        if live is not None:
+            await live.settle()
+            self._remember_refusal(to, live)
+        try:
+            await self._bring(to, turn, part, reply, live)
+        finally:
+            if live is not None:
+                # Whatever stands there now, a look into the thread shows it.
+                self._live.pop(turn, None)
+        if part == 1 and reply.kind != "command":
+            self.in_background(self.sessions.over(to))
+
+    async def _bring(self, to: Address, turn: TurnId, part: int, reply: Reply, live: LiveAnswer | None) -> None:
+        seen = self._seen.pop((turn, part), None)
+        if reply.kind == "command":
+            # What is unfinished in its thread is an answer's, and none of its own.
+            seen = None if seen is None else replace(seen, unfinished=())
+        elif seen is None and part == 1:
+            seen = await self._left_behind(to, turn, live)
+        if seen is not None and seen.whole:
+            return
+        writer = await self._writer(to, turn, part)
+        if reply.files:
+            # Before the last piece: where that stands, all does.
+            client, there = await self.client_of(to.workspace), () if seen is None else seen.files
+            reply = without(reply, await share(client, to.channel, to.thread, reply.files, there))
+        if seen is not None:
+            half = bool(seen.pieces) or any(posted.text for posted in seen.unfinished)
+            if half and part == 1 and reply.kind == "notice":
+                await finish_half(writer, reply, seen)
+            else:
+                await finish(writer, reply, written_of(seen))
+        elif live is not None:
+            if not live.fits(text_of(reply)):
+                for message in live.written:
+                    message.state = "doubtful"
+            await finish(writer, reply, live.written)
+        else:
+            await finish(writer, reply, ())
+
+    async def _left_behind(self, to: Address, turn: TurnId, live: LiveAnswer | None) -> Seen | None:
+        """What another process left of the answer when it died, or a call whose outcome is not known; None for nothing."""
+        lost = live is not None and live.lost
+        if turn in self._titles and not lost:
+            return None
+        try:
+            seen = await self._look(to, turn, 1)
+        except PlatformError as error:
+            if error.retry_after_s is not None and (live is None or lost):
+                raise
+            return None
+        written = frozenset[str]() if live is None or lost else live.busy
+        strange = seen is not None and any(each.ts not in written for each in (*seen.pieces, *seen.unfinished))
+        return seen if strange else None
 
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
-        if to.reply_url:
+        if not to.thread:
             return "unknown"
-        there: dict[int, int] = {}
-        cursor = ""
-        for _ in range(REPLIES_PAGES_MAX):
-            asking = self.client.api_call(
-                # A form by POST, as every method takes it; the SDK's own wrapper sends a GET, which not every server has.
-                "conversations.replies",
-                data={
-                    "channel": to.channel,
-                    "ts": to.thread,
-                    "limit": REPLIES_PAGE,
-                    "include_all_metadata": "true",
-                    "cursor": cursor,
-                },
-            )
-            try:
-                page = await _answer(asking)
-            except PlatformError as error:
-                if error.retry_after_s is not None:
-                    raise
-                # Without the scope for it, or with the thread gone, nothing can be looked at.
-                log.warning("Slack does not show the thread", extra={"turn": turn, "cause": str(error)})
-                return "unknown"
-            there |= pieces_there(page.get("messages") or [], await self.user(), turn, part)
-            cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
-                break
-        else:
+        seen = await self._look(to, turn, part)
+        if seen is None:
             return "unknown"
-        if there and all(number in there for number in range(1, max(there.values()) + 1)):
+        if seen.whole:
             return "there"
-        self._partly[turn, part] = frozenset(there)
+        self._seen[turn, part] = seen
         return "absent"
 
+    async def _look(self, to: Address, turn: TurnId, part: int) -> Seen | None:
+        """What the thread shows of a reply; None where it may not be read. Raises ``PlatformError``."""
+        messages = await messages_of(await self.client_of(to.workspace), to)
+        if messages is None:
+            log.warning("Slack does not show the thread", extra={"turn": turn})
+            return None
+        busy = frozenset(ts for other, live in self._live.items() if other != turn for ts in live.busy)
+        return see(messages, await self.user_in(to.workspace), turn, part, busy)
+
     async def overhear(self, to: Address, before: str, count_max: int) -> Sequence[Overheard]:
-        return ()
+        ours = await self.user_in(to.workspace)
+        return await overheard_in(await self.client_of(to.workspace), self.names, to, before, count_max, ours)
 
     async def fetch(self, to: Address, attached: Attached, bytes_max: int) -> bytes:
-        raise PlatformError("files are not read from Slack", None)
+        return await fetch_file(self.session, await self.client_of(to.workspace), self.api_url, attached, bytes_max)
 
-    async def _send_privately(self, to: Address, reply: Reply) -> None:
-        """To the asker alone, by the address that the slash command came with; later than that, into the channel."""
-        from aiohttp import ClientError
-        from slack_sdk.errors import SlackClientError
-        from slack_sdk.webhook.async_client import AsyncWebhookClient
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """What nobody waits for. It raises nothing."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-        self._check_reply_url(to.reply_url)
-        webhook = AsyncWebhookClient(
-            to.reply_url, timeout=CALL_TIMEOUT_S, retry_handlers=[], logger=logging.getLogger("slack_sdk")
-        )
-        for piece in pieces_of(reply, PRIVATE_PIECES_MAX):
-            body = {"response_type": "ephemeral", "text": piece.text, "blocks": list(piece.blocks)}
-            try:
-                answer = await webhook.send_dict(body)
-            except (ClientError, SlackClientError, TimeoutError, OSError) as error:
-                raise of_connection(error) from error
-            if answer.status_code in (403, 404, 410):
-                await _answer(
-                    self.client.chat_postEphemeral(
-                        channel=to.channel, user=to.person, text=piece.text, blocks=piece.blocks
-                    )
-                )
-            elif answer.status_code != 200:
-                raise of_answer(answer.status_code, "", answer.headers.get("Retry-After"))
+    async def standing(self, address: Address) -> Standing:
+        """What Slack says of the person."""
+        return "member"
 
-    def _check_reply_url(self, url: str) -> None:
-        """Only Slack's own host is written to: the address came in with a request."""
-        parts, api = urlsplit(url), urlsplit(self._api_url)
-        slack = parts.scheme == "https" and parts.hostname == "hooks.slack.com"
-        own = (parts.scheme, parts.hostname, parts.port) == (api.scheme, api.hostname, api.port)
-        if not (slack or own):
-            raise PlatformError("Slack: a response_url that is not Slack's", None)
+    async def say_aside(self, to: Address, text: str) -> None:
+        """Say something to a person alone that is no reply. Best effort."""
+        try:
+            await send_privately(
+                await self.client_of(to.workspace), self.api_url, to, Reply("notice", text, private=True)
+            )
+        except PlatformError as error:
+            log.warning("somebody could not be told", extra={"cause": str(error)})
+
+    def begin(self, to: Address, turn: TurnId) -> None:
+        """Show that somebody is at work on it."""
+        title = self._titles.get(turn, "")
+        if title:
+            self._titles[turn] = ""
+        self.in_background(self.sessions.at_work(to, title))
+
+    async def discard(self, to: Address, turn: TurnId) -> None:
+        """Take away what was shown of a turn's answer, as far as Slack lets us."""
+        live = self._live.pop(turn, None)
+        if live is None:
+            return
+        await live.settle()
+        try:
+            writer = await self._writer(to, turn, 1)
+        except PlatformError as error:
+            log.warning("an answer could not be taken away", extra={"turn": turn, "cause": str(error)})
+            return
+        for message in live.written:
+            await writer.delete(message.ts)
+        self.in_background(self.sessions.over(to))
+
+    async def _writer(self, to: Address, turn: TurnId, part: int) -> Writer:
+        return Writer(await self.client_of(to.workspace), to, turn, part)
+
+    def _remember_refusal(self, to: Address, live: LiveAnswer) -> None:
+        if live.refused:
+            self._without_streams[to.channel] = None
+            while len(self._without_streams) > REMEMBERED_MAX:
+                self._without_streams.popitem(last=False)
 
     async def aclose(self) -> None:
+        for live in self._live.values():
+            live.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 
 
-async def _answer(calling: "Awaitable[AsyncSlackResponse]") -> dict[str, Any]:
-    """What a call of the Web API gives. Raises ``PlatformError``."""
-    from aiohttp import ClientError
-    from slack_sdk.errors import SlackApiError, SlackClientError
+class _SlackScreen:
+    """Fits ``bot.platforms.base.Screen``."""
 
-    try:
-        answer = await calling
-    except SlackApiError as error:
-        raise _refused(error) from error
-    except (ClientError, SlackClientError, TimeoutError, OSError) as error:
-        raise of_connection(error) from error
-    return dict(answer.data) if isinstance(answer.data, dict) else {}
-
-
-def _refused(error: "SlackApiError") -> PlatformError:
-    response = error.response
-    # A proxy in between answers with a page of its own, which has no code.
-    code = response.data.get("error", "") if isinstance(response.data, dict) else ""
-    headers = {name.casefold(): value for name, value in response.headers.items()}
-    return of_answer(response.status_code, str(code), headers.get("retry-after"))
-
-
-def bolt_app(platform: SlackPlatform, accept: Accept) -> "AsyncApp":
-    """The handlers. A message is accepted, which is durable, before it is acknowledged.
-
-    Signatures are checked where a request comes in (``bot.http.ingress``); Socket Mode has none.
-    """
-    from slack_bolt.async_app import AsyncAck, AsyncApp
-    from slack_bolt.authorization import AuthorizeResult
-    from slack_bolt.response import BoltResponse
-
-    async def authorize() -> AuthorizeResult:
-        return AuthorizeResult(
-            enterprise_id=None, team_id=None, bot_user_id=await platform.user() or None, bot_token=platform.client.token
-        )
-
-    app = AsyncApp(
-        name="carpool",
-        logger=logging.getLogger("slack_bolt"),
-        client=platform.client,
-        authorize=authorize,
-        signing_secret="",
-        request_verification_enabled=False,
-        process_before_response=True,
-        attaching_conversation_kwargs_enabled=False,
-    )
-
-    async def on_event(body: dict[str, Any]) -> None:
-        incoming = read_event(body)
-        if incoming is not None:
-            await accept(incoming)
-
-    async def on_command(body: dict[str, Any], ack: AsyncAck) -> None:
-        incoming = read_command(body)
-        if incoming is None:
-            await ack("Slack sent a command that lacks something. Try it again.")
-            return
-        try:
-            await accept(incoming)
-        except StoreFailed:
-            # Slack does not deliver a command twice: its sender is told.
-            await ack(NOT_RECORDED)
-            return
-        await ack()
-
-    async def on_other_event(body: dict[str, Any]) -> None:
-        log.debug("an event that nothing answers")
-
-    async def on_error(error: Exception) -> BoltResponse:
-        # Anything but 200 makes Slack deliver it again.
-        log.error("a Slack event was not accepted", exc_info=error)
-        return BoltResponse(status=503 if isinstance(error, StoreFailed) else 500, body=NOT_RECORDED)
-
-    app.event("app_mention")(on_event)
-    app.event("message")(on_event)
-    app.command(COMMAND)(on_command)
-    app.event(re.compile(".*"))(on_other_event)
-    app.error(on_error)
-    return app
-
-
-class SlackSocket:
-    """Socket Mode: events over a connection that we open. Use as ``async with``."""
-
-    def __init__(self, platform: SlackPlatform, bolt: "AsyncApp", app_token: str) -> None:
+    def __init__(self, platform: SlackPlatform, to: Address, turn: TurnId) -> None:
         self._platform = platform
-        self._bolt = bolt
-        self._app_token = app_token
-        self._handler: AsyncSocketModeHandler | None = None
+        self._to = to
+        self._turn = turn
+        self._begun = False
 
-    async def __aenter__(self) -> "SlackSocket":
-        """Connected on return. Raises ``PlatformError``."""
-        from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+    @property
+    def shows(self) -> bool:
+        return True
 
-        # The handler tries again for ever, whatever Slack says: so Slack is asked once whether it takes the token.
-        await _answer(self._platform.client.apps_connections_open(app_token=self._app_token))
-        self._handler = AsyncSocketModeHandler(self._bolt, self._app_token)
-        await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no types
-        return self
+    async def begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._platform.begin(self._to, self._turn)
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        if self._handler is not None:
-            await self._handler.close_async()  # type: ignore[no-untyped-call]  # as above
+    async def show(self, delta: str) -> None:
+        self._platform.live(self._to, self._turn).show(delta)
+
+    async def reasoning(self, delta: str) -> None:
+        return None
+
+    async def tool(self, step: ToolStep) -> None:
+        self._platform.live(self._to, self._turn).step(step)
+
+    async def discard(self) -> None:
+        await self._platform.discard(self._to, self._turn)

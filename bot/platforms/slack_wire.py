@@ -1,76 +1,153 @@
-"""Slack's forms: an event or a slash command as an Incoming, a reply as messages. Pure.
+"""What Slack sends, as ours: events, slash commands and pressed buttons. Pure.
 
-Sources: docs.slack.dev, "Events API", "Slash commands", "Formatting message text", "Markdown block".
+Sources: docs.slack.dev, "Events API", "message event", "Slash commands", "block_actions payload", "Formatting message text".
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bot.platforms.base import Address, Footer, Incoming, PlatformName, Reply
-from bot.platforms.markdown import split
-from ledger.pseudonyms import TurnId
+from bot.platforms.base import Address, Attached, Incoming, PlatformName
 
 SLACK = PlatformName("slack")
 Payload: TypeAlias = Mapping[str, Any]
 """JSON as Slack sends it."""
 
-PIECE_CHARACTERS_MAX = 10_000
-"""A markdown block takes 12,000, and a whole message fails near 13,200."""
-
-FALLBACK_CHARACTERS_MAX = 1_000
-"""The text that a notification shows."""
-
-PRIVATE_PIECES_MAX = 5
-"""A response_url takes five posts."""
-
 TELLING_SUBTYPES = (None, "file_share", "thread_broadcast")
-METADATA_TYPE = "carpool_reply"
 HELP = "help"
-TOO_LONG_FOR_PRIVATE = "\n\n_The rest is longer than Slack shows privately: ask me in a direct message for all of it._"
+BY_ID = "id:"
+"""Before a reference that is a file's id: of a file of another workspace, nothing else comes with its message."""
 
 _REFERENCE = re.compile(r"<([^<>|\s]+)(?:\|([^<>]*))?>")
-# Slack would make a notification of these wherever they stand in a text.
-_CALLS = re.compile(r"<(?=[!@#][A-Za-z])")
+# People, groups of people, and all who are here.
+_MENTION = re.compile(r"<(?:@([^<>|\s]+)|![^<>]+)(?:\|[^<>]*)?>")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One message of a reply. ``number`` counts from 1 to ``of``."""
+class Heard:
+    """A message that somebody wrote. ``to_us`` where it is meant for CarPool for sure, because it was written to it directly
+    or names it; what else is said in a thread is for it where it takes part there."""
 
-    text: str
-    blocks: tuple[dict[str, object], ...]
-    number: int
-    of: int
-
-    def metadata(self, turn: TurnId, part: int) -> dict[str, object]:
-        marks = {"turn": str(turn), "part": part, "piece": self.number, "pieces": self.of}
-        return {"event_type": METADATA_TYPE, "event_payload": marks}
+    incoming: Incoming
+    to_us: bool
 
 
-def read_event(body: Payload) -> Incoming | None:
-    """An ``event_callback``. None for what is not meant for us: bots' messages, edits, joins, talk of others."""
+@dataclass(frozen=True, slots=True)
+class Edited:
+    incoming: Incoming
+    edit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    address: Address
+    event_identity: str
+
+
+def read_event(body: Payload) -> Heard | Edited | Deleted | None:
+    """An ``event_callback``. None for what is not meant for us: bots' messages, joins, talk of others among themselves."""
     event = body.get("event")
     if not isinstance(event, Mapping) or event.get("type") not in ("message", "app_mention"):
         return None
-    if event.get("bot_id") or event.get("subtype") not in TELLING_SUBTYPES:
+    match event.get("subtype"):
+        case "message_changed":
+            return _changed(body, event)
+        case "message_deleted":
+            return _deleted(body, event, event.get("previous_message"))
+        case _:
+            return _said(body, event, event)
+
+
+def _said(body: Payload, event: Payload, message: Payload) -> Heard | None:
+    if message.get("bot_id") or message.get("subtype") not in TELLING_SUBTYPES:
         return None
-    if event["type"] == "message" and event.get("channel_type") != "im":
+    address, ts, ours = _address(body, event, message), message.get("ts"), _ours(body)
+    text = message.get("text") or ""
+    if address is None or ours is None or not isinstance(text, str) or address.person in ours:
         return None
-    text, given = event.get("text") or "", body.get("authorizations") or []
-    where = [body.get("team_id") or event.get("team"), event.get("channel"), event.get("user"), event.get("ts")]
-    if not (
-        isinstance(text, str) and isinstance(given, list) and all(isinstance(name, str) and name for name in where)
-    ):
+    named = {found[1] or "" for found in _MENTION.finditer(text)}
+    direct, in_thread = event.get("channel_type") == "im", address.thread != ts
+    to_us = direct or event["type"] == "app_mention" or bool(named & ours)
+    if not to_us and (named or not in_thread):
         return None
-    team, channel, user, ts = (str(name) for name in where)
-    ours = {str(item.get("user_id")) for item in given if isinstance(item, Mapping)}
-    if user in ours:
+    incoming = Incoming(
+        address,
+        # A mention can arrive as `message` and as `app_mention`: both name the same message.
+        _identity(address, str(ts)),
+        readable(text, ours),
+        # In a thread that is only followed, "stop" may be meant for anybody.
+        bare_commands=to_us,
+        attached=tuple(files_of(message)),
+        in_thread=in_thread,
+    )
+    return Heard(incoming, to_us)
+
+
+def _changed(body: Payload, event: Payload) -> Edited | Deleted | None:
+    message, before = event.get("message"), event.get("previous_message")
+    if not isinstance(message, Mapping) or not isinstance(before, Mapping):
         return None
-    address = Address(SLACK, team, channel, str(event.get("thread_ts") or ts), user)
-    # A mention can arrive as `message` and as `app_mention`: both name the same message.
-    return Incoming(address, f"{address.workspace}:{channel}:{ts}", readable(text, ours), bare_commands=True)
+    if message.get("subtype") == "tombstone":  # a deleted message on which a thread hangs
+        return _deleted(body, event, before)
+    edited = message.get("edited")
+    # Slack tells of links that it unfolded, and of replies that came, in the same way.
+    if not isinstance(edited, Mapping) or message.get("text") == before.get("text"):
+        return None
+    heard = _said(body, event, message)
+    return None if heard is None else Edited(heard.incoming, str(edited.get("ts") or ""))
+
+
+def _deleted(body: Payload, event: Payload, before: object) -> Deleted | None:
+    if not isinstance(before, Mapping) or before.get("bot_id"):
+        return None
+    address = _address(body, event, before)
+    return None if address is None else Deleted(address, _identity(address, str(before.get("ts"))))
+
+
+def _address(body: Payload, event: Payload, message: Payload) -> Address | None:
+    where = [
+        body.get("team_id") or event.get("team"),
+        event.get("channel"),
+        message.get("thread_ts") or message.get("ts"),
+        message.get("user"),
+        message.get("ts"),
+    ]
+    if not all(isinstance(name, str) and name for name in where):
+        return None
+    team, channel, thread, user, _ = (str(name) for name in where)
+    return Address(SLACK, team, channel, thread, user)
+
+
+def _identity(address: Address, ts: str) -> str:
+    return f"{address.workspace}:{address.channel}:{ts}"
+
+
+def ts_of(event_identity: str) -> str:
+    """The ts of the message that an identity names; of an edited one, that of its first version."""
+    return event_identity.split(":")[-1].partition("/")[0]
+
+
+def _ours(body: Payload) -> set[str] | None:
+    given = body.get("authorizations") or []
+    if not isinstance(given, list):
+        return None
+    return {str(item.get("user_id")) for item in given if isinstance(item, Mapping)}
+
+
+def files_of(message: Payload) -> Iterator[Attached]:
+    files = message.get("files") or ()
+    for item in files if isinstance(files, list) else ():
+        if not isinstance(item, Mapping) or item.get("mode") in ("tombstone", "hidden_by_limit"):
+            continue
+        there, size = item.get("url_private"), item.get("size")
+        reference = str(there) if there else f"{BY_ID}{item.get('id')}"
+        yield Attached(
+            str(item.get("name") or item.get("title") or "file"),
+            str(item.get("mimetype") or "application/octet-stream"),
+            size if isinstance(size, int) else 0,
+            reference,
+        )
 
 
 def read_command(body: Payload) -> Incoming | None:
@@ -82,6 +159,47 @@ def read_command(body: Payload) -> Incoming | None:
     address = Address(SLACK, team, channel, "", user, response_url)
     text = readable(str(body.get("text") or ""), set()) or HELP
     return Incoming(address, f"command:{team}:{trigger}", text, bare_commands=True)
+
+
+def read_press(body: Payload) -> Incoming | None:
+    """A pressed button: its value is said by whoever pressed, in the thread where it stands."""
+    actions, message, team, channel = (_object(body, name) for name in ("actions", "message", "team", "channel"))
+    container, person = _object(body, "container"), _object(body, "user")
+    thread = message.get("thread_ts") or container.get("thread_ts") or message.get("ts") or container.get("message_ts")
+    where = [
+        team.get("id") or person.get("team_id"),
+        channel.get("id") or container.get("channel_id"),
+        thread,
+        person.get("id"),
+        actions.get("value"),
+        actions.get("action_ts"),
+    ]
+    if not all(isinstance(name, str) and name for name in where):
+        return None
+    team_id, channel_id, thread_ts, user, value, pressed = (str(name) for name in where)
+    address = Address(SLACK, team_id, channel_id, thread_ts, user, str(body.get("response_url") or ""))
+    identity = f"press:{team_id}:{channel_id}:{user}:{pressed}"
+    return Incoming(address, identity, f"/{value}")
+
+
+def read_stop(body: Payload) -> Address | None:
+    """``agent_session_stopped``: where the work is to end."""
+    event = body.get("event")
+    if not isinstance(event, Mapping):
+        return None
+    where = [body.get("team_id"), event.get("channel"), event.get("thread_ts"), event.get("user")]
+    if not all(isinstance(name, str) and name for name in where):
+        return None
+    team, channel, thread, user = (str(name) for name in where)
+    return Address(SLACK, team, channel, thread, user)
+
+
+def _object(body: Payload, name: str) -> Payload:
+    """A member that is an object, or a list that begins with one; else an empty one."""
+    given = body.get(name)
+    if isinstance(given, list):
+        given = given[0] if given else None
+    return given if isinstance(given, Mapping) else {}
 
 
 def readable(text: str, ours: set[str]) -> str:
@@ -99,53 +217,3 @@ def readable(text: str, ours: set[str]) -> str:
 
     named = _REFERENCE.sub(name, text)
     return named.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").strip()
-
-
-def escape(text: str) -> str:
-    """For fields that Slack reads as its own markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def defuse(text: str) -> str:
-    """For Markdown, where entities would show in code: what would call people gets a mark without width in it."""
-    return _CALLS.sub("<\u200b", text)
-
-
-def pieces_of(reply: Reply, pieces_max: int | None = None) -> tuple[Piece, ...]:
-    """The reply as messages; the footer stands under the last. ``pieces_max`` cuts, and says so."""
-    texts = split(defuse(reply.text) or "(empty)", PIECE_CHARACTERS_MAX)
-    if pieces_max is not None and len(texts) > pieces_max:
-        texts = (*texts[: pieces_max - 1], texts[pieces_max - 1] + TOO_LONG_FOR_PRIVATE)
-    last = len(texts)
-    return tuple(
-        Piece(
-            escape(text[:FALLBACK_CHARACTERS_MAX]),
-            _blocks(text, reply.footer if number == last else None),
-            number,
-            last,
-        )
-        for number, text in enumerate(texts, start=1)
-    )
-
-
-def _blocks(text: str, footer: Footer | None) -> tuple[dict[str, object], ...]:
-    body: dict[str, object] = {"type": "markdown", "text": text}
-    if footer is None:
-        return (body,)
-    return (body, {"type": "context", "elements": [{"type": "mrkdwn", "text": escape(footer.line)}]})
-
-
-def pieces_there(messages: list[Payload], ours: str, turn: TurnId, part: int) -> dict[int, int]:
-    """Which pieces of a reply are among these messages: number, and of how many. ``ours`` is the bot's user id."""
-    found: dict[int, int] = {}
-    for message in messages:
-        metadata = message.get("metadata")
-        if not isinstance(metadata, Mapping) or metadata.get("event_type") != METADATA_TYPE:
-            continue
-        marks = metadata.get("event_payload")
-        # Another app could mark a message of its own like this.
-        if not isinstance(marks, Mapping) or (ours and message.get("user") not in (ours, None)):
-            continue
-        if marks.get("turn") == turn and marks.get("part") == part:
-            found[int(marks.get("piece", 0))] = int(marks.get("pieces", 0))
-    return found

@@ -1,19 +1,24 @@
-"""What the emulator lacks of Slack: a response_url, Socket Mode, rate limits, refused tokens, answers that get lost.
+"""What the emulator lacks of Slack: streams, sessions, files, a response_url, Socket Mode, rate limits, answers that get lost.
 
-As strict as Slack is documented to be about sizes and errors (docs.slack.dev, "chat.postMessage", "Markdown block", "Slash
-commands: sending message responses", "Using Socket Mode"). Written by hand, and held to the same contract of platforms.
+As strict as Slack is documented to be about sizes and errors (docs.slack.dev, "chat.postMessage", "chat.startStream",
+"Markdown block", "Agent sessions", "Working with files", "Slash commands: sending message responses", "Using Socket Mode"),
+and stricter about arguments: what the SDK's own method does not name is refused. Written by hand, and held to the same
+contract of platforms. What blocks Slack makes of a stream is not documented: here it is one markdown block.
 """
 
 import asyncio
+import inspect
 import itertools
 import json
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
+from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.slack_workspace import BOT_TOKEN, PERSON_TOKEN
 
@@ -21,6 +26,30 @@ TEXT_MAX = 40_000
 MARKDOWN_MAX = 12_000
 BLOCKS_MAX = 50
 CONTEXT_TEXT_MAX = 3_000
+MESSAGE_MAX = 13_200
+STREAM_S = 300.0
+WAIT_MAX_S = 15.0
+ACTIONS_MAX = 25
+VALUE_MAX = 2_000
+LABEL_MAX = 75
+TIERS = {
+    "chat.startStream": 20,
+    "chat.appendStream": 100,
+    "chat.stopStream": 20,
+    "chat.update": 50,
+    "conversations.replies": 50,
+    "users.info": 100,
+    "agents.sessions.setStatus": 50,
+}
+"""Calls a minute, for ``SlackServer.rates``."""
+
+CHUNKS = {
+    "markdown_text": {"type", "text"},
+    "task_update": {"type", "id", "title", "status", "details", "output", "sources"},
+    "plan_update": {"type", "title"},
+    "blocks": {"type", "blocks"},
+}
+TASK_STATES = ("pending", "in_progress", "complete", "error")
 RESPONSE_POSTS_MAX = 5
 BOT, PERSON, TEAM, CHANNEL, IM = "U0BOT", "U0ANNA", "T0TEAM", "C0TEAM", "D0IM"
 APP_TOKEN = "xapp-carpool"
@@ -44,6 +73,18 @@ class SlackServer:
     ephemeral: list[dict[str, Any]] = field(default_factory=list)
     responses: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    prompts: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=lambda: {PERSON: "Anna", "U0BERT": "Bert"})
+    without_scope: set[str] = field(default_factory=set)
+    """Methods that answer ``missing_scope``."""
+    without_streams: set[str] = field(default_factory=set)
+    """Channels that take no stream."""
+    rates: dict[str, int] = field(default_factory=dict)
+    later_s: float = 0.0
+    """How far the clock of this Slack is ahead."""
+    shown: asyncio.Condition = field(default_factory=asyncio.Condition)
     calls: list[str] = field(default_factory=list)
     page: int = 200
     response_status: int = 200
@@ -51,6 +92,7 @@ class SlackServer:
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     _acks: asyncio.Condition = field(default_factory=asyncio.Condition)
     _socket: web.WebSocketResponse | None = None
+    _called: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _clock: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -60,6 +102,24 @@ class SlackServer:
     @property
     def response_url(self) -> str:
         return f"{self.base_url}/response/1"
+
+    @property
+    def now_s(self) -> float:
+        return time.monotonic() + self.later_s
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until something is so: looked at after each call."""
+        async with asyncio.timeout(WAIT_MAX_S), self.shown:
+            await self.shown.wait_for(true)
+
+    def texts(self, thread: str) -> list[str]:
+        """What CarPool's messages in a thread say."""
+        return [
+            "".join(block["text"] for block in message.get("blocks") or () if block["type"] == "markdown")
+            for messages in self.messages.values()
+            for message in messages
+            if message.get("thread_ts") == thread and message["user"] == BOT and not message.get("files")
+        ]
 
     async def push(self, kind: str, payload: Mapping[str, Any], envelope: str, attempt: int = 0) -> Any:
         """Send an event or a command over the socket, and wait until it is acknowledged. Gives what came with that."""
@@ -73,7 +133,14 @@ class SlackServer:
 
     async def api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
-        self.calls.append(method)
+        try:
+            return await self._called_with(method, request)
+        finally:
+            self.calls.append(method)
+            async with self.shown:
+                self.shown.notify_all()
+
+    async def _called_with(self, method: str, request: web.Request) -> web.StreamResponse:
         ours = PERSON_TOKEN not in request.headers.get("Authorization", "")
         fault = next((item for item in self.faults if item.method == method and ours), None)
         if fault is not None:
@@ -81,7 +148,18 @@ class SlackServer:
             if fault.after:
                 await self._answer(method, request)
             return self._fail(fault, request)
+        if ours and (wait_s := self._too_often(method)):
+            return self._fail(Fault(method, 429, "ratelimited", wait_s), request)
         return web.json_response(await self._answer(method, request))
+
+    def _too_often(self, method: str) -> int:
+        """How many seconds this method is not to be called."""
+        most, now_s = self.rates.get(method, 0), self.now_s
+        calls = self._called[method] = [at_s for at_s in self._called[method] if at_s > now_s - 60]
+        if most and len(calls) >= most:
+            return max(1, round(calls[0] + 60 - now_s))
+        calls.append(now_s)
+        return 0
 
     async def _answer(self, method: str, request: web.Request) -> dict[str, Any]:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -91,7 +169,11 @@ class SlackServer:
         if token not in wanted:
             return {"ok": False, "error": "invalid_auth"}
         user = PERSON if token == PERSON_TOKEN else BOT
+        if method in self.without_scope and user == BOT:
+            return {"ok": False, "error": "missing_scope", "needed": "some:scope", "provided": "chat:write"}
         fields = await _fields(request)
+        if error := wrong_arguments(method, fields):
+            return {"ok": False, "error": "invalid_arguments", "response_metadata": {"messages": [error]}}
         match method:
             case "auth.test":
                 return {"ok": True, "user_id": user, "team_id": TEAM}
@@ -99,6 +181,30 @@ class SlackServer:
                 return {"ok": True, "channels": [{"id": CHANNEL, "name": "team"}]}
             case "conversations.open":
                 return {"ok": True, "channel": {"id": IM}}
+            case "users.info":
+                name = self.names.get(fields["user"])
+                return {"ok": True, "user": {"profile": {"display_name": name}}} if name else _error("user_not_found")
+            case "agents.sessions.setStatus" | "agents.sessions.rename":
+                return self._session(method, fields)
+            case "assistant.threads.setSuggestedPrompts":
+                return self._suggest(fields)
+            case "chat.startStream":
+                return self._start_stream(fields)
+            case "chat.appendStream":
+                return self._append_stream(fields)
+            case "chat.stopStream":
+                return self._stop_stream(fields)
+            case "chat.update":
+                return self._update(fields)
+            case "chat.delete":
+                return self._delete(fields)
+            case "files.getUploadURLExternal":
+                return self._upload_url(fields)
+            case "files.completeUploadExternal":
+                return self._complete_upload(fields)
+            case "files.info":
+                file = self.files.get(fields["file"])
+                return {"ok": True, "file": _told(file)} if file else _error("file_not_found")
             case "apps.connections.open":
                 return {"ok": True, "url": f"{self.base_url.replace('http', 'ws')}/socket"}
             case "chat.postMessage":
@@ -107,6 +213,8 @@ class SlackServer:
                 return self._post_ephemeral(fields)
             case "conversations.replies":
                 return self._replies(fields)
+            case "conversations.history":
+                return self._history(fields)
         return {"ok": False, "error": "unknown_method"}
 
     def _post(self, fields: dict[str, Any], user: str) -> dict[str, Any]:
@@ -118,6 +226,149 @@ class SlackServer:
         message = {"type": "message", "user": user, "ts": ts, **fields}
         self.messages[fields["channel"]].append(message)
         return {"ok": True, "channel": fields["channel"], "ts": ts, "message": message}
+
+    def _find(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
+        return next((each for each in self.messages[fields["channel"]] if each["ts"] == fields["ts"]), None)
+
+    def _start_stream(self, fields: dict[str, Any]) -> dict[str, Any]:
+        channel = fields["channel"]
+        if channel not in (CHANNEL, IM):
+            return _error("channel_not_found")
+        if channel in self.without_streams:
+            return _error("channel_type_not_supported")
+        if channel != IM and not (fields.get("recipient_user_id") and fields.get("recipient_team_id")):
+            return _error("missing_recipient_user_id")
+        if error := streamed(fields, ""):
+            return _error(error)
+        message = {
+            "type": "message",
+            "user": BOT,
+            "ts": f"17000000{next(self._clock):02}.000100",
+            "channel": channel,
+            "thread_ts": fields["thread_ts"],
+            "text": "",
+            "blocks": [],
+            "until_s": self.now_s + STREAM_S,
+            "tasks": {},
+        }
+        self.messages[channel].append(message)
+        _extend(message, fields)
+        return {"ok": True, "channel": channel, "ts": message["ts"]}
+
+    def _append_stream(self, fields: dict[str, Any]) -> dict[str, Any]:
+        message = self._find(fields)
+        if message is None:
+            return _error("message_not_found")
+        if not self._streams(message):
+            return _error("message_not_in_streaming_state")
+        if not (fields.get("markdown_text") or fields.get("chunks")):
+            return _error("no_text")
+        if error := streamed(fields, message["text"]):
+            return _error(error)
+        _extend(message, fields)
+        return {"ok": True, "channel": fields["channel"], "ts": fields["ts"]}
+
+    def _stop_stream(self, fields: dict[str, Any]) -> dict[str, Any]:
+        message = self._find(fields)
+        if message is None:
+            return _error("message_not_found")
+        if not self._streams(message):
+            return _error("message_not_in_streaming_state")
+        blocks = fields.get("blocks") or []
+        if error := streamed(fields, message["text"]) or refusal({"text": "x", "blocks": blocks}):
+            return _error(error)
+        _extend(message, fields)
+        message["until_s"] = 0.0
+        message["blocks"] += blocks
+        if "metadata" in fields:
+            message["metadata"] = fields["metadata"]
+        return {"ok": True, "channel": fields["channel"], "ts": fields["ts"], "message": message}
+
+    def _streams(self, message: Mapping[str, Any]) -> bool:
+        return bool(message.get("until_s", 0.0) > self.now_s)
+
+    def _update(self, fields: dict[str, Any]) -> dict[str, Any]:
+        message = self._find(fields)
+        if message is None:
+            return _error("message_not_found")
+        if message["user"] != BOT:
+            return _error("cant_update_message")
+        if self._streams(message):
+            return _error("streaming_state_conflict")
+        if error := refusal(fields):
+            return _error(error)
+        message.update({name: value for name, value in fields.items() if name in ("text", "blocks", "metadata")})
+        return {"ok": True, "channel": fields["channel"], "ts": fields["ts"], "text": message["text"]}
+
+    def _delete(self, fields: dict[str, Any]) -> dict[str, Any]:
+        message = self._find(fields)
+        if message is None:
+            return _error("message_not_found")
+        if message["user"] != BOT:
+            return _error("cant_delete_message")
+        self.messages[fields["channel"]].remove(message)
+        return {"ok": True, "channel": fields["channel"], "ts": fields["ts"]}
+
+    def _session(self, method: str, fields: dict[str, Any]) -> dict[str, Any]:
+        if len(fields.get("title") or "") > 200:
+            return _error("title_too_long")
+        if method == "agents.sessions.setStatus" and fields["status"] not in (
+            "active",
+            "processing",
+            "suspended",
+            "closed",
+        ):
+            return _error("invalid_status")
+        self.sessions.append({"method": method, **fields})
+        return {"ok": True}
+
+    def _suggest(self, fields: dict[str, Any]) -> dict[str, Any]:
+        prompts = fields["prompts"]
+        if not 1 <= len(prompts) <= 4 or any(set(prompt) != {"title", "message"} for prompt in prompts):
+            return _error("invalid_arguments")
+        self.prompts.append(fields)
+        return {"ok": True}
+
+    def _upload_url(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if int(fields["length"]) < 1:
+            return _error("invalid_arguments")
+        name = f"F{len(self.files):04}"
+        self.files[name] = {
+            "id": name,
+            "name": fields["filename"],
+            "size": int(fields["length"]),
+            "url_private": f"{self.base_url}/file/{name}",
+        }
+        return {"ok": True, "file_id": name, "upload_url": f"{self.base_url}/upload/{name}"}
+
+    def _complete_upload(self, fields: dict[str, Any]) -> dict[str, Any]:
+        files = [self.files[item["id"]] for item in json.loads(fields["files"])]
+        if any("data" not in file for file in files):
+            return _error("file_not_found")
+        shared = [_told(file) for file in files]
+        if channel := fields.get("channel_id"):
+            ts = f"17000000{next(self._clock):02}.000100"
+            where = {"thread_ts": fields["thread_ts"]} if fields.get("thread_ts") else {}
+            self.messages[channel].append(
+                {"type": "message", "user": BOT, "ts": ts, "text": "", "files": shared, **where}
+            )
+        return {"ok": True, "files": shared}
+
+    async def upload(self, request: web.Request) -> web.Response:
+        file = self.files[request.match_info["id"]]
+        data = await request.read()
+        if len(data) != file["size"]:
+            return web.Response(status=400, text="wrong length")
+        file["data"] = data
+        return web.Response(text=f"OK - {len(data)}")
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        file = self.files[request.match_info["id"]]
+        if request.headers.get("Authorization") != f"Bearer {BOT_TOKEN}" or "files" in self.without_scope:
+            return web.Response(text="<html>Sign in</html>", content_type="text/html")
+        if moved := file.get("moved"):
+            return web.Response(status=302, headers={"Location": moved})
+        return web.Response(body=file["data"], content_type=file.get("mimetype", "text/plain"))
 
     def _post_ephemeral(self, fields: dict[str, Any]) -> dict[str, Any]:
         if error := refusal(fields):
@@ -131,6 +382,9 @@ class SlackServer:
             for message in self.messages[fields["channel"]]
             if fields["ts"] in (message["ts"], message.get("thread_ts"))
         ]
+        if oldest := fields.get("oldest"):
+            # The first message of the thread comes always.
+            all_ = [message for message in all_ if message["ts"] == fields["ts"] or message["ts"] > oldest]
         if not all_:
             return {"ok": False, "error": "thread_not_found"}
         start = int(fields.get("cursor") or 0)
@@ -141,6 +395,15 @@ class SlackServer:
             page = [{key: value for key, value in message.items() if key != "metadata"} for message in page]
         cursor = str(start + count) if more else ""
         return {"ok": True, "messages": page, "has_more": more, "response_metadata": {"next_cursor": cursor}}
+
+    def _history(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """What stands in a channel outside of threads, the newest first."""
+        found = [
+            message
+            for message in self.messages[fields["channel"]]
+            if message.get("thread_ts") in (None, message["ts"]) and message["ts"] > str(fields.get("oldest") or "")
+        ]
+        return {"ok": True, "messages": found[::-1][: int(fields.get("limit") or 100)], "has_more": False}
 
     def _fail(self, fault: Fault, request: web.Request) -> web.StreamResponse:
         if fault.status == 0:
@@ -162,6 +425,8 @@ class SlackServer:
         if error := refusal(body):
             return web.Response(status=400, text=error)
         self.responses.append(body)
+        async with self.shown:
+            self.shown.notify_all()
         return web.Response(text="ok")
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
@@ -179,6 +444,90 @@ class SlackServer:
         return socket
 
 
+def _error(code: str) -> dict[str, Any]:
+    return {"ok": False, "error": code}
+
+
+def _told(file: Mapping[str, Any]) -> dict[str, Any]:
+    """A file as messages tell of it."""
+    return {name: value for name, value in file.items() if name not in ("data", "moved")}
+
+
+def _extend(message: dict[str, Any], fields: Mapping[str, Any]) -> None:
+    for chunk in fields.get("chunks") or ():
+        if chunk["type"] == "task_update":
+            message["tasks"][chunk["id"]] = chunk
+    message["text"] += _text_in(fields)
+    message["blocks"] = [{"type": "markdown", "text": message["text"]}]
+
+
+def _text_in(fields: Mapping[str, Any]) -> str:
+    chunks = "".join(chunk["text"] for chunk in fields.get("chunks") or () if chunk["type"] == "markdown_text")
+    return (fields.get("markdown_text") or "") + chunks
+
+
+def streamed(fields: Mapping[str, Any], before: str) -> str:
+    """Slack's error for what is streamed behind ``before``, or nothing."""
+    chunks = fields.get("chunks") or []
+    if chunks and fields.get("markdown_text"):
+        return "invalid_arguments"
+    for chunk in chunks:
+        if set(chunk) - CHUNKS.get(chunk.get("type"), set()):
+            return "invalid_chunks"
+        if chunk["type"] == "task_update" and not (chunk["id"] and chunk["title"] and chunk["status"] in TASK_STATES):
+            return "invalid_chunks"
+    text = _text_in(fields)
+    return "msg_too_long" if len(text) > MARKDOWN_MAX or len(before) + len(text) > MESSAGE_MAX else ""
+
+
+def wrong_arguments(method: str, fields: Mapping[str, Any]) -> str:
+    """What the SDK's own method does not name, or asks for; nothing where it has no such method."""
+    known = getattr(AsyncWebClient, method.replace(".", "_"), None)
+    if known is None:
+        return ""
+    parameters = [item for item in inspect.signature(known).parameters.values() if item.name not in ("self", "kwargs")]
+    names = {item.name for item in parameters} | {"token"}
+    if unknown := set(fields) - names:
+        return f"unknown: {sorted(unknown)}"
+    missing = {item.name for item in parameters if item.default is inspect.Parameter.empty}
+    # The SDK sends this one as the token.
+    missing -= {*fields, "app_token"}
+    return f"missing: {sorted(missing)}" if missing else ""
+
+
+def _wrong_block(block: Mapping[str, Any]) -> bool:
+    elements = block.get("elements") or []
+    match block["type"]:
+        case "markdown":
+            return not block.get("text")
+        case "context":
+            return any(len(item["text"]) > CONTEXT_TEXT_MAX for item in elements)
+        case "actions":
+            ids = {item["action_id"] for item in elements}
+            return (
+                not 1 <= len(elements) <= ACTIONS_MAX or len(ids) < len(elements) or any(map(_wrong_button, elements))
+            )
+        case "context_actions":
+            return not 1 <= len(elements) <= 5 or any(
+                element["type"] != "feedback_buttons"
+                or set(element) != {"type", "action_id", "positive_button", "negative_button"}
+                or any(_wrong_label(element[name]) for name in ("positive_button", "negative_button"))
+                for element in elements
+            )
+        case _:
+            return block["type"] not in ("section", "divider", "header", "image")
+
+
+def _wrong_button(button: Mapping[str, Any]) -> bool:
+    unknown = set(button) - {"type", "action_id", "text", "value", "style"}
+    return bool(unknown) or button.get("style", "primary") not in ("primary", "danger") or _wrong_label(button)
+
+
+def _wrong_label(button: Mapping[str, Any]) -> bool:
+    label = button["text"]
+    return label["type"] != "plain_text" or not 0 < len(label["text"]) <= LABEL_MAX or len(button["value"]) > VALUE_MAX
+
+
 def refusal(fields: Mapping[str, Any]) -> str:
     """Slack's error for a message that it does not take, or nothing."""
     blocks = fields.get("blocks") or []
@@ -190,10 +539,7 @@ def refusal(fields: Mapping[str, Any]) -> str:
         return "invalid_blocks"
     if sum(len(block.get("text", "")) for block in blocks if block["type"] == "markdown") > MARKDOWN_MAX:
         return "msg_blocks_too_long"
-    for block in blocks:
-        if block["type"] == "context" and any(len(item["text"]) > CONTEXT_TEXT_MAX for item in block["elements"]):
-            return "invalid_blocks"
-    return ""
+    return "invalid_blocks" if any(map(_wrong_block, blocks)) else ""
 
 
 async def _fields(request: web.Request) -> dict[str, Any]:
@@ -214,6 +560,8 @@ async def running_slack_server() -> AsyncIterator[SlackServer]:
     app.router.add_post("/api/{method}", server.api)
     app.router.add_get("/api/{method}", server.api)
     app.router.add_post("/response/{id}", server.respond)
+    app.router.add_post("/upload/{id}", server.upload)
+    app.router.add_get("/file/{id}", server.download)
     app.router.add_get("/socket", server.socket)
     runner = web.AppRunner(app)
     await runner.setup()

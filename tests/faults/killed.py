@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.__main__ import main
 from bot.platforms.slack import SlackPlatform
+from bot.platforms.slack_writing import Writer
 from bot.platforms.terminal import TerminalPlatform
 from integrations.storage.postgres import PostgresStore
 from integrations.storage.sqlite import SqliteStore
@@ -24,6 +25,11 @@ STEPS: tuple[tuple[type, str], ...] = (
     (TerminalPlatform, "find"),
     (SlackPlatform, "send"),
     (SlackPlatform, "find"),
+    (Writer, "start"),
+    (Writer, "append"),
+    (Writer, "stop"),
+    (Writer, "post"),
+    (Writer, "update"),
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.scripted import WaitFor, answer
-from bot.platforms.slack_wire import METADATA_TYPE
+from bot.platforms.slack_pieces import METADATA_TYPE
 from tests.slack_app import running_slack
 from tests.slack_workspace import Workspace, emulated_workspace, envelope
 
@@ -27,11 +27,19 @@ async def test_a_mention_is_answered_in_its_thread(tmp_path: Path, workspace: Wo
     (reply,) = await workspace.thread(workspace.channel, ts)
     assert reply["user"] == workspace.bot
     assert reply["text"] == "Hello from CarPool."
-    body, footer = reply["blocks"]
+    body, footer, buttons, thumbs = reply["blocks"]
     assert body == {"type": "markdown", "text": "Hello from CarPool."}
     assert footer["elements"][0]["text"] == f"scripted/m · the only model connected · free · {turn}"
     assert reply["metadata"]["event_type"] == METADATA_TYPE
-    assert reply["metadata"]["event_payload"] == {"turn": turn, "part": 1, "piece": 1, "pieces": 1}
+    assert [button["value"] for button in buttons["elements"]] == [
+        f"{word} {turn}" for word in ("why", "again", "receipt")
+    ]
+    assert [thumbs["elements"][0][name]["value"] for name in ("positive_button", "negative_button")] == [
+        f"good {turn}",
+        f"bad {turn}",
+    ]
+    marks = {"turn": turn, "part": 1, "piece": 1, "pieces": 1, "end": len("Hello from CarPool.")}
+    assert reply["metadata"]["event_payload"] == marks
 
 
 async def test_a_direct_message_is_answered_in_its_thread_and_remembers_it(
@@ -155,7 +163,7 @@ async def test_a_long_answer_is_posted_whole_in_pieces_that_slack_takes(tmp_path
     texts = [reply["blocks"][0]["text"] for reply in replies]
     assert len(texts) == 4
     assert all(len(piece) <= 10_000 and piece.count("```") % 2 == 0 for piece in texts)
-    assert [len(reply["blocks"]) for reply in replies] == [1, 1, 1, 2]
+    assert [len(reply["blocks"]) for reply in replies] == [1, 1, 1, 4]
     joined = "".join(texts).replace("\n``````python\n", "\n")
     assert joined == text
 

@@ -7,8 +7,9 @@ import pytest
 
 from adapters.scripted import answer
 from bot.platforms.base import PlatformError
-from bot.platforms.slack import NOT_RECORDED, SlackPlatform, SlackSocket, bolt_app
-from bot.platforms.slack_wire import PRIVATE_PIECES_MAX
+from bot.platforms.slack import SlackPlatform
+from bot.platforms.slack_handlers import NOT_RECORDED, SlackSocket, bolt_app
+from bot.platforms.slack_pieces import PRIVATE_PIECES_MAX
 from integrations.storage.sqlite import SqliteStore
 from ledger.book import Wanted
 from ledger.errors import StoreFailed
@@ -178,7 +179,7 @@ async def test_over_socket_mode_the_same_message_gets_the_same_answer(
     platform = SlackPlatform(BOT_TOKEN, server.api_url)
     try:
         async with running_house(tmp_path, platform, [answer("Hello from CarPool.")]) as open_:
-            async with SlackSocket(platform, bolt_app(platform, open_.intake.accept), APP_TOKEN):
+            async with SlackSocket(platform, bolt_app(platform, open_.door), APP_TOKEN):
                 await server.connected.wait()
                 ts = await workspace.say("hello", workspace.im)
                 event = workspace.direct("hello", ts)

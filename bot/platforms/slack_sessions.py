@@ -1,0 +1,98 @@
+"""Sessions of an agent in Slack: what a thread shows of the work on it, its title, and what one may ask at first.
+
+All of it is best effort: an answer does not depend on it. Sources: docs.slack.dev, "Agent sessions",
+"assistant.threads.setSuggestedPrompts".
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from bot.platforms.base import Address, PlatformError
+from bot.platforms.slack_errors import answer_of
+from ledger.errors import StoreFailed
+
+if TYPE_CHECKING:
+    from slack_sdk.web.async_client import AsyncWebClient
+
+log = logging.getLogger("carpool.slack")
+
+TITLE_CHARACTERS_MAX = 200
+REFUSED_FOR_S = 3_600.0
+"""How long Slack is not asked for sessions in a workspace where it refused one: an app gets new scopes by a new install."""
+
+PROMPTS = (
+    ("What can you do?", "help"),
+    ("Which models are there?", "model"),
+    ("Explain something to me", "Explain how photosynthesis works, in three sentences."),
+    ("Draft a message", "Draft a short, friendly message that asks my team for their status."),
+)
+"""At most four: title, and what is said when it is pressed."""
+
+Status = Literal["active", "processing", "suspended", "closed"]
+
+
+class Sessions:
+    """``client_of`` gives who speaks in a workspace."""
+
+    def __init__(self, client_of: Callable[[str], Awaitable["AsyncWebClient"]], clock_s: Callable[[], float]) -> None:
+        self._client_of = client_of
+        self._clock_s = clock_s
+        self._refused_until_s: dict[str, float] = {}
+
+    async def at_work(self, to: Address, title: str) -> None:
+        """Something is being answered. ``title`` names a conversation that is new."""
+        await self._set(to, "processing", title)
+        if title:
+            # Of a session that Slack began itself, the title above is ignored.
+            await self._rename(to, title)
+
+    async def over(self, to: Address) -> None:
+        await self._set(to, "active", "")
+
+    async def _rename(self, to: Address, title: str) -> None:
+        async def call(client: "AsyncWebClient") -> dict[str, Any]:
+            return await answer_of(
+                client.agents_sessions_rename(channel_id=to.channel, thread_ts=to.thread, title=title)
+            )
+
+        if title := _title(title):
+            await self._call(to.workspace, call)
+
+    async def suggest(self, workspace: str, channel: str) -> None:
+        """What one may ask, where a person opens the conversation with CarPool."""
+
+        async def call(client: "AsyncWebClient") -> dict[str, Any]:
+            prompts = [{"title": title, "message": message} for title, message in PROMPTS]
+            return await answer_of(client.assistant_threads_setSuggestedPrompts(channel_id=channel, prompts=prompts))
+
+        await self._call(workspace, call)
+
+    async def _set(self, to: Address, status: Status, title: str) -> None:
+        async def call(client: "AsyncWebClient") -> dict[str, Any]:
+            return await answer_of(
+                client.agents_sessions_setStatus(
+                    channel_id=to.channel, thread_ts=to.thread, status=status, title=_title(title) or None
+                )
+            )
+
+        if to.thread:
+            await self._call(to.workspace, call)
+
+    async def _call(self, workspace: str, call: Callable[["AsyncWebClient"], Awaitable[dict[str, Any]]]) -> None:
+        if self._refused_until_s.get(workspace, 0.0) > self._clock_s():
+            return
+        try:
+            await call(await self._client_of(workspace))
+        except PlatformError as error:
+            if error.retry_after_s is None:
+                self._refused_until_s[workspace] = self._clock_s() + REFUSED_FOR_S
+            log.info("Slack takes no session here", extra={"cause": str(error)})
+        except StoreFailed as error:
+            log.warning("it is not known who speaks here", extra={"cause": str(error)})
+
+
+def _title(text: str) -> str:
+    """The first line of a question, as far as a title goes."""
+    line = next(filter(None, (line.strip() for line in text.splitlines())), "")
+    return line if len(line) <= TITLE_CHARACTERS_MAX else f"{line[: TITLE_CHARACTERS_MAX - 1].rstrip()}…"
