@@ -96,7 +96,7 @@ class LocalAdapter(BaseAdapter):
     async def chat(self, request: ChatRequest) -> AsyncIterator[ReplyEvent]:
         body = self._body(request)
         deadline = Deadline(request)
-        async with deadline.waiting():
+        with deadline.waiting():
             llama = await self._llama()
             await self._slots.acquire()
         deadline.asked()
@@ -110,6 +110,7 @@ class LocalAdapter(BaseAdapter):
                         deadline.spoke()
                         yield event
         finally:
+            deadline.over()
             self._slots.release()
         for event in decoder.end():
             yield event

@@ -63,7 +63,7 @@ class GoogleAdapter(BaseAdapter):
         # The SDK's stream, when it is closed, does not close the response.
         number = self._responses.number()
         config["http_options"] = {"headers": {OpenResponses.HEADER: number}}
-        async with deadline.waiting():
+        with deadline.waiting():
             client = await self._open()
 
         async def ask() -> Any:

@@ -47,7 +47,7 @@ class HuggingFaceAdapter(BaseAdapter):
         if any(isinstance(part, File) for message in request.messages for part in message.parts):
             raise Refused(f"{self.provider} reads no files")
         deadline = Deadline(request)
-        async with deadline.waiting():
+        with deadline.waiting():
             http = await self._open()
         number, body = self._responses.number(), self._body(request)
         client = self._client(http, number)
