@@ -26,7 +26,8 @@ NO_KEY = "none"
 
 class AnthropicAdapter(BaseAdapter):
     """``base_url`` None means Anthropic's own; a gateway may do without a key. ``thinking`` is sent as it stands, such as
-    ``{"type": "adaptive"}``; where it is None, each model does what it does by default. The SDK's own retries are off.
+    ``{"type": "disabled"}``; where it is None, each model does what the request's effort asks for, or else what it does by
+    default. The SDK's own retries are off.
     """
 
     def __init__(

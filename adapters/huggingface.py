@@ -77,6 +77,8 @@ class HuggingFaceAdapter(BaseAdapter):
             "stream_options": {"include_usage": True},
             "max_tokens": request.max_output_tokens,
             "tools": encode_tools(request.tools) or None,
+            # The SDK has no word for it: it passes on what stands here.
+            "extra_body": None if request.effort is None else {"reasoning_effort": request.effort},
             "response_format": None if request.response_schema is None else encode_schema(request.response_schema),
         }
 

@@ -93,6 +93,8 @@ class CompatibleAdapter(BaseAdapter):
             body["tools"] = encode_tools(request.tools)
         if request.response_schema is not None:
             body["response_format"] = encode_schema(request.response_schema)
+        if request.effort is not None:
+            body["reasoning_effort"] = request.effort
         return body
 
     async def _open(self) -> "AsyncOpenAI":

@@ -285,7 +285,9 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 
 def _policy(settings: Settings) -> Policy:
     budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
-    return Policy(settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget)
+    return Policy(
+        settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget, settings.reasoning_effort
+    )
 
 
 def open_shelf(settings: Settings) -> cards.Shelf:
