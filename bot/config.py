@@ -60,6 +60,8 @@ class Settings:
     local_model: Path | None
     local_lora: tuple[tuple[Path, float], ...]
     local_forks: Path | None
+    local_models: Path | None
+    local_loaded_max: int
     local_context_tokens: int
     local_parallel_max: int
     local_threads: int
@@ -198,6 +200,20 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.some_folder,
             "",
             "a folder of LoRA adapters, each offered as a model by its file's name",
+        ),
+        Setting(
+            "local_models",
+            "CARPOOL_LOCAL_MODELS",
+            readers.some_folder,
+            "",
+            "a folder of GGUF files, each offered as a model by its file's name, beside the one above",
+        ),
+        Setting(
+            "local_loaded_max",
+            "CARPOOL_LOCAL_LOADED_MAX",
+            readers.count(1, 64),
+            "2",
+            "how many of all these are in memory at once; one that is not asked makes room for another",
         ),
         Setting(
             "local_context_tokens",

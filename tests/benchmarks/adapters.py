@@ -21,7 +21,7 @@ INTERFACES: Mapping[str, str] = {
     "gemini": "Google",
 }
 KINDS = ("ours", "bare", "litellm")
-CALLS: Mapping[int, int] = {1: 100, 32: 320}
+CALLS: Mapping[int, int] = {1: 40, 32: 160}
 """How many calls a round has, by how many are made at once."""
 ROUNDS = 5
 STREAMS = 1_000
