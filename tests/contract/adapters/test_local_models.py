@@ -22,20 +22,6 @@ LOCAL = ProviderName("local")
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
-    """The processes that were started, as they come."""
-    processes: list[Process] = []
-    start = asyncio.create_subprocess_exec
-
-    async def recorded(*arguments: Any, **settings: Any) -> Process:
-        processes.append(await start(*arguments, **settings))
-        return processes[-1]
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", recorded)
-    return processes
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name in ("small", "other"):
         shutil.copy(embedded_weights(), tmp_path / f"{name}.gguf")
