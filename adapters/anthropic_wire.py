@@ -53,6 +53,9 @@ def encode_request(request: ChatRequest, provider: ProviderName, thinking: JsonO
         ]
     if request.response_schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": request.response_schema}}
+    if request.effort is not None:
+        body["output_config"] = {**body.get("output_config", {}), "effort": request.effort}
+        body["thinking"] = {"type": "adaptive", "display": "summarized"}
     if thinking is not None:
         body["thinking"] = thinking
     return body

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from adapters.errors import BadReply
 from adapters.messages import (
@@ -23,6 +24,9 @@ from adapters.messages import (
     Usage,
 )
 
+Effort: TypeAlias = Literal["low", "medium", "high"]
+"""How much a model should think before it answers: what all providers of models that think have words for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -38,7 +42,9 @@ class ChatRequest:
 
     ``max_output_tokens`` is a ceiling that the adapter sends to the provider. ``timeout_s`` is how long the whole answer
     may take, and ``patience`` how long it may say nothing; the adapter keeps both, and the caller the first as well.
-    ``response_schema`` asks for an answer that is JSON of that schema.
+    ``response_schema`` asks for an answer that is JSON of that schema. ``effort`` asks a model to think so much, and to show
+    what it thinks where its provider has that apart from the answer; None leaves both to the model. Models that do not think
+    may refuse it.
 
     A setting stands here when two providers share it; any other is a constructor argument of its adapter.
     """
@@ -50,6 +56,7 @@ class ChatRequest:
     tools: tuple[ToolSpec, ...] = ()
     response_schema: JsonObject | None = None
     patience: Patience = Patience()
+    effort: Effort | None = None
 
 
 class BaseAdapter(ABC):

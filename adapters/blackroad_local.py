@@ -7,7 +7,7 @@ adapters over it (a user's fork), are settings.
 import asyncio
 import importlib.util
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,10 +93,10 @@ class LocalAdapter(BaseAdapter):
         """Load the weights, unless that has been done. Raises ``NotConfigured``."""
         await self._llama()
 
-    async def chat(self, request: ChatRequest) -> AsyncIterator[ReplyEvent]:
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[ReplyEvent, None]:
         body = self._body(request)
         deadline = Deadline(request)
-        async with deadline.waiting():
+        with deadline.waiting():
             llama = await self._llama()
             await self._slots.acquire()
         deadline.asked()
@@ -110,6 +110,7 @@ class LocalAdapter(BaseAdapter):
                         deadline.spoke()
                         yield event
         finally:
+            deadline.over()
             self._slots.release()
         for event in decoder.end():
             yield event

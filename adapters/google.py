@@ -30,7 +30,8 @@ READ = {"candidates", "usage_metadata", "prompt_feedback"}
 
 class GoogleAdapter(BaseAdapter):
     """``base_url`` None means Google's own; a gateway may do without a key. ``thoughts`` asks for a summary of what the model
-    thinks, which models that do not think refuse. Prompts are cached without being asked. The SDK does not retry.
+    thinks also where the request names no effort; models that do not think refuse that. Prompts are cached without being
+    asked. The SDK does not retry.
     """
 
     def __init__(
@@ -59,11 +60,11 @@ class GoogleAdapter(BaseAdapter):
         deadline = Deadline(request)
         contents, config = encode_contents(request.messages, self.provider), encode_config(request)
         if self._thoughts:
-            config["thinking_config"] = {"include_thoughts": True}
+            config.setdefault("thinking_config", {"include_thoughts": True})
         # The SDK's stream, when it is closed, does not close the response.
         number = self._responses.number()
         config["http_options"] = {"headers": {OpenResponses.HEADER: number}}
-        async with deadline.waiting():
+        with deadline.waiting():
             client = await self._open()
 
         async def ask() -> Any:

@@ -102,6 +102,8 @@ def encode_config(request: ChatRequest) -> Wire:
         ]
     if request.response_schema is not None:
         config |= {"response_mime_type": "application/json", "response_json_schema": request.response_schema}
+    if request.effort is not None:
+        config["thinking_config"] = {"include_thoughts": True, "thinking_level": request.effort.upper()}
     return config
 
 

@@ -47,7 +47,7 @@ class HuggingFaceAdapter(BaseAdapter):
         if any(isinstance(part, File) for message in request.messages for part in message.parts):
             raise Refused(f"{self.provider} reads no files")
         deadline = Deadline(request)
-        async with deadline.waiting():
+        with deadline.waiting():
             http = await self._open()
         number, body = self._responses.number(), self._body(request)
         client = self._client(http, number)
@@ -77,6 +77,8 @@ class HuggingFaceAdapter(BaseAdapter):
             "stream_options": {"include_usage": True},
             "max_tokens": request.max_output_tokens,
             "tools": encode_tools(request.tools) or None,
+            # The SDK has no word for it: it passes on what stands here.
+            "extra_body": None if request.effort is None else {"reasoning_effort": request.effort},
             "response_format": None if request.response_schema is None else encode_schema(request.response_schema),
         }
 

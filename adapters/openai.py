@@ -6,7 +6,7 @@ from adapters.base import ChatRequest
 from adapters.deadline import Deadline
 from adapters.http_client import CONNECT_S
 from adapters.messages import ProviderName
-from adapters.openai_compatible import CompatibleAdapter, OpenAISdk, OutputLimit
+from adapters.openai_compatible import CompatibleAdapter, OpenAISdk, OutputLimit, post
 from adapters.responses_wire import ResponseDecoder, encode_request
 from adapters.streaming import events_of
 
@@ -59,4 +59,4 @@ class OpenAIAdapter(CompatibleAdapter):
             return super()._events(client, request, deadline)
         body = encode_request(request, self.provider)
         decoder = ResponseDecoder(self.provider)
-        return events_of(OpenAISdk(), lambda: client.responses.create(**body), decoder, deadline, self._api_key)
+        return events_of(OpenAISdk(), lambda: post(client, "/responses", body), decoder, deadline, self._api_key)

@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +13,7 @@ from adapters.http_client import CONNECT_S, not_installed, open_http_client
 from adapters.messages import File, ProviderName, ReplyEvent
 from adapters.openai_errors import as_adapter_error, sdk_errors
 from adapters.openai_wire import ChunkDecoder, Wire, encode_messages, encode_schema, encode_tools
-from adapters.streaming import dumped, events_of
+from adapters.streaming import events_of, wire_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -57,7 +57,7 @@ class CompatibleAdapter(BaseAdapter):
     async def chat(self, request: ChatRequest) -> AsyncIterator[ReplyEvent]:
         self._refuse(request)
         deadline = Deadline(request)
-        async with deadline.waiting():
+        with deadline.waiting():
             client = await self._open()
         async with aclosing(self._events(client, request, deadline)) as events:
             async for event in events:
@@ -71,7 +71,7 @@ class CompatibleAdapter(BaseAdapter):
     def _events(self, client: "AsyncOpenAI", request: ChatRequest, deadline: Deadline) -> Any:
         body = self._completions_body(request)
         return events_of(
-            OpenAISdk(), lambda: client.chat.completions.create(**body), ChunkDecoder(), deadline, self._api_key
+            OpenAISdk(), lambda: post(client, "/chat/completions", body), ChunkDecoder(), deadline, self._api_key
         )
 
     def _refuse(self, request: ChatRequest) -> None:
@@ -93,6 +93,8 @@ class CompatibleAdapter(BaseAdapter):
             body["tools"] = encode_tools(request.tools)
         if request.response_schema is not None:
             body["response_format"] = encode_schema(request.response_schema)
+        if request.effort is not None:
+            body["reasoning_effort"] = request.effort
         return body
 
     async def _open(self) -> "AsyncOpenAI":
@@ -116,9 +118,18 @@ class CompatibleAdapter(BaseAdapter):
             default_headers={name: value or sdk.Omit() for name, value in self._headers.items()},
             http_client=open_http_client(self._connect_s),
         )
-        # They are imported when they are first used: here, and not while somebody waits.
-        _ = client.chat.completions, client.responses
         return client
+
+
+def post(client: "AsyncOpenAI", path: str, body: Wire) -> Awaitable[Any]:
+    """The stream of an answer, each chunk as the JSON that it is.
+
+    This is the SDK's own way to ask for what it has no types for. Where it has some, it would make objects of each chunk,
+    which takes most of the time of a call, and ``adapters.openai_wire`` would take them apart again.
+    """
+    from openai import AsyncStream
+
+    return client.post(path, cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object])
 
 
 class OpenAISdk:
@@ -131,7 +142,7 @@ class OpenAISdk:
         return as_adapter_error(error)
 
     def as_wire(self, chunk: Any) -> Wire:
-        return dumped(chunk)
+        return wire_of(chunk)
 
     async def close(self, stream: Any) -> None:
         await stream.close()

@@ -55,6 +55,8 @@ def encode_request(request: ChatRequest, provider: ProviderName) -> Wire:
     if request.response_schema is not None:
         wanted = {"type": "json_schema", "name": "answer", "strict": True, "schema": request.response_schema}
         body["text"] = {"format": wanted}
+    if request.effort is not None:
+        body["reasoning"] = {"effort": request.effort, "summary": "auto"}
     return body
 
 

@@ -121,21 +121,24 @@ class ScriptedAdapter(BaseAdapter):
         self.requests.append(request)
         deadline = Deadline(request)
         deadline.asked()
-        for step in reply:
-            match step:
-                case Pause(seconds):
-                    async with deadline.waiting():
-                        await asyncio.sleep(seconds)
-                case WaitFor(event):
-                    async with deadline.waiting():
-                        await event.wait()
-                case Raise(error):
-                    raise error
-                case KillThisProcess():
-                    os.kill(os.getpid(), signal.SIGKILL)
-                case _:
-                    deadline.spoke()
-                    yield step
+        try:
+            for step in reply:
+                match step:
+                    case Pause(seconds):
+                        with deadline.waiting():
+                            await asyncio.sleep(seconds)
+                    case WaitFor(event):
+                        with deadline.waiting():
+                            await event.wait()
+                    case Raise(error):
+                        raise error
+                    case KillThisProcess():
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    case _:
+                        deadline.spoke()
+                        yield step
+        finally:
+            deadline.over()
 
 
 def _step(step: Any) -> ScriptStep:

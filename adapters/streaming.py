@@ -39,7 +39,7 @@ async def events_of(
     """Ask, and give what is said, as it comes. The stream is closed however this ends. Raises ``AdapterError`` only."""
     deadline.asked()
     try:
-        async with deadline.waiting():
+        with deadline.waiting():
             stream = await ask()
         try:
             chunks = aiter(stream)
@@ -53,14 +53,14 @@ async def events_of(
             await sdk.close(stream)
     except sdk.errors() as error:
         raise sdk.as_adapter_error(error) from without_key(error, key)
+    finally:
+        deadline.over()
     for event in decoder.end():
         yield event
 
 
-def dumped(chunk: Any) -> Wire:
-    """A chunk of the SDKs that are generated alike. They check no types, and make a chunk of whatever JSON came."""
-    try:
-        wire: Wire = chunk.to_dict(warnings=False)
-    except AttributeError as error:
-        raise BadReply("a chunk that is no JSON object") from error
-    return wire
+def wire_of(chunk: Any) -> Wire:
+    """A chunk that an SDK gives as the plain JSON that came. It checks nothing of it."""
+    if not isinstance(chunk, dict):
+        raise BadReply("a chunk that is no JSON object")
+    return chunk

@@ -46,6 +46,7 @@ from ledger.store import Store
 
 if TYPE_CHECKING:  # imported where they are used, and only then
     from adapters.blackroad_local import LocalAdapter
+    from adapters.local_models import LocalModels
     from bot.http.explorer import Explorer
     from integrations.storage.postgres import PostgresStore
 
@@ -245,7 +246,8 @@ async def _witness(settings: Settings) -> AsyncIterator[Witness | None]:
 async def open_models(settings: Settings) -> AsyncIterator[Models]:
     """Every adapter that is set up. None of them connects, imports an SDK or reads weights before its first call.
 
-    Raises ``NotConfigured`` where a script in place of a model is none, or the operator's catalogue is wrong.
+    Raises ``NotConfigured`` where a script in place of a model is none, the operator's catalogue is wrong, or two local models
+    have one name.
     """
     shelf = open_shelf(settings)
     adapters: dict[ProviderName, BaseAdapter] = {}
@@ -262,7 +264,7 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
     if settings.local_enabled:
         from adapters.blackroad_local import EMBEDDED_MODEL
 
-        local = _local_adapter(settings)
+        local = _local_models(settings)
         adapters[cards.LOCAL] = local
         model = EMBEDDED_MODEL if settings.local_model is None else settings.local_model.stem
         output_tokens_max = (
@@ -270,7 +272,9 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         )
         languages = EMBEDDED_LANGUAGES if settings.local_model is None else ()
         local_card = cards.local_card(model, settings.local_context_tokens, output_tokens_max, languages)
-        listed += [local_card, *(cards.fork_card(fork, local_card) for fork in _forks(settings))]
+        own = [local_card, *(cards.fork_card(fork, local_card) for fork in _forks(settings))]
+        own += [cards.folder_card(name, settings.local_context_tokens) for name in _others(settings)]
+        listed += _named_apart(own)
         warm_up = local.warm_up
     try:
         yield Models(
@@ -285,7 +289,9 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
 
 def _policy(settings: Settings) -> Policy:
     budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
-    return Policy(settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget)
+    return Policy(
+        settings.policy, settings.model, tuple(map(ProviderName, settings.providers)), budget, settings.reasoning_effort
+    )
 
 
 def open_shelf(settings: Settings) -> cards.Shelf:
@@ -320,7 +326,8 @@ async def open_explorer(settings: Settings, store: Store) -> "AsyncIterator[Expl
 
 def embedded_is_best(settings: Settings, catalog: Catalog) -> bool:
     """Whether a person should be told how to get something better than the embedded model."""
-    return settings.local_model is None and bool(catalog.cards) and catalog.cards[0].provider == cards.LOCAL
+    best = catalog.cards[0] if catalog.cards else None
+    return best is not None and best.provider == cards.LOCAL and not (settings.local_model or _others(settings))
 
 
 async def try_local_model(settings: Settings) -> tuple[Path | None, str]:
@@ -358,6 +365,36 @@ def _local_adapter(settings: Settings) -> "LocalAdapter":
         EMBEDDED_DRY_MULTIPLIER if embedded else 0.0,
         _forks(settings),
     )
+
+
+def _others(settings: Settings) -> Mapping[ModelName, Path]:
+    from adapters.local_models import user_models
+
+    return {} if settings.local_models is None else user_models(settings.local_models)
+
+
+def _local_models(settings: Settings) -> "LocalAdapter | LocalModels":
+    from adapters.blackroad_local import LocalAdapter
+    from adapters.local_models import LocalModels
+
+    main = _local_adapter(settings)
+    context_tokens, parallel_max = settings.local_context_tokens, settings.local_parallel_max
+    others = {
+        name: LocalAdapter(cards.LOCAL, path, (), context_tokens, parallel_max, settings.local_threads)
+        for name, path in _others(settings).items()
+    }
+    return LocalModels(cards.LOCAL, main, others, settings.local_loaded_max) if others else main
+
+
+def _named_apart(local: Sequence[ModelCard]) -> Sequence[ModelCard]:
+    """Raises ``NotConfigured`` where two have one name: nobody could say which of them is meant."""
+    names = [card.model for card in local]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise NotConfigured(
+            f"Two models on this machine are named {twice[0]}: rename its file in CARPOOL_LOCAL_MODELS or CARPOOL_LOCAL_FORKS."
+        )
+    return local
 
 
 async def _open_store(settings: Settings) -> "SqliteStore | PostgresStore":

@@ -13,11 +13,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from adapters.base import Effort
 from bot import readers
 from bot.billing import Charges
 from bot.limits import ABOUT, Limits
 from bot.lucidia.cards import ANTHROPIC_MODELS, GOOGLE_MODELS, HUGGINGFACE_MODELS, OPENAI_MODELS, XAI_MODELS
-from bot.lucidia.policy import AIMS, Aim
+from bot.lucidia.policy import AIMS, EFFORTS, Aim
 from bot.secret import Secret, SecretUrl
 
 PREFIX = "CARPOOL_"
@@ -59,6 +60,8 @@ class Settings:
     local_model: Path | None
     local_lora: tuple[tuple[Path, float], ...]
     local_forks: Path | None
+    local_models: Path | None
+    local_loaded_max: int
     local_context_tokens: int
     local_parallel_max: int
     local_threads: int
@@ -73,6 +76,7 @@ class Settings:
     model: str
     providers: tuple[str, ...]
     answer_urc_max: int
+    reasoning_effort: Effort | None
     anthropic_api_key: Secret
     anthropic_base_url: str
     anthropic_models: tuple[str, ...]
@@ -198,6 +202,20 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             "a folder of LoRA adapters, each offered as a model by its file's name",
         ),
         Setting(
+            "local_models",
+            "CARPOOL_LOCAL_MODELS",
+            readers.some_folder,
+            "",
+            "a folder of GGUF files, each offered as a model by its file's name, beside the one above",
+        ),
+        Setting(
+            "local_loaded_max",
+            "CARPOOL_LOCAL_LOADED_MAX",
+            readers.count(1, 64),
+            "2",
+            "how many of all these are in memory at once; one that is not asked makes room for another",
+        ),
+        Setting(
             "local_context_tokens",
             "CARPOOL_LOCAL_CONTEXT_TOKENS",
             readers.count(256, 1_048_576),
@@ -238,6 +256,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.count(0, 10**12),
             "0",
             "what an answer may cost, in uRC (1,000,000 are a US cent); 0: any",
+        ),
+        Setting(
+            "reasoning_effort",
+            "CARPOOL_REASONING_EFFORT",
+            readers.effort,
+            "",
+            f"how much a model that thinks should think: {', '.join(EFFORTS)}; left out, it decides itself",
         ),
         Setting("anthropic_api_key", "ANTHROPIC_API_KEY", readers.secret, "", "the key of Anthropic"),
         Setting("anthropic_base_url", "ANTHROPIC_BASE_URL", readers.url, "", "a gateway, instead of Anthropic"),

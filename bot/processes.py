@@ -18,6 +18,7 @@ from bot.platforms.terminal import (
     EXIT_ANSWERED,
     EXIT_NOT_ANSWERED,
     EXIT_USAGE,
+    Complete,
     Session,
     TerminalPlatform,
     answer_pipe,
@@ -25,6 +26,7 @@ from bot.platforms.terminal import (
     read_question,
 )
 from bot.platforms.terminal_screen import TerminalScreen, say_aside
+from ledger.entry import HOUSE, Scope
 from ledger.errors import StoreFailed
 
 if TYPE_CHECKING:
@@ -77,13 +79,20 @@ async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
         warming = asyncio.create_task(models.warm_up())
         try:
             before = await _asked_before(house, session)
-            talking = converse(
-                house.intake, platform, screen, session, before, lambda line: completions(line, models.catalog)
-            )
+            talking = converse(house.intake, platform, screen, session, before, lambda: _completing(house, session))
             return await _unless_failed(house, talking)
         finally:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
+
+
+async def _completing(house: OpenHouse, session: Session) -> Complete:
+    """What Tab offers: among the models are those of keys that were brought, also since the program was started."""
+    address = session.address
+    workspace = house.pseudonyms.workspace(address.platform, address.workspace)
+    actor = house.pseudonyms.actor(address.platform, address.workspace, address.person)
+    connected = await house.house.desk.connections.of(Scope(workspace, actor, HOUSE.conversation, HOUSE.turn))
+    return lambda line: completions(line, connected.catalog)
 
 
 def _welcome(settings: Settings, model: str) -> list[str]:

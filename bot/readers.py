@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
 
+from adapters.base import Effort
 from bot.billing import Charges
-from bot.lucidia.policy import AIMS, Aim
+from bot.lucidia.policy import AIMS, EFFORTS, Aim
 from bot.secret import Secret, SecretUrl
 from ledger.errors import LedgerError
 from ledger.note import parse_vkey
@@ -93,6 +94,16 @@ def charges(given: str) -> Charges:
         if given.casefold() == known:
             return known
     raise ValueError(f"it should be one of {', '.join(CHARGES)}")
+
+
+def effort(given: str) -> Effort | None:
+    """None where empty."""
+    for known in EFFORTS:
+        if given.casefold() == known:
+            return known
+    if given:
+        raise ValueError(f"it should be one of {', '.join(EFFORTS)}")
+    return None
 
 
 def model(given: str) -> str:

@@ -219,7 +219,10 @@ async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) 
     messages = compose(CARPOOL, past, story.question, room, rounds)
     left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
     patience = Patience(limits.first_token_s, limits.between_tokens_s)
-    return ChatRequest(ModelName(chosen.model), messages, output, left_s, run.house.toolbox.specs, patience=patience)
+    effort = run.house.desk.policy.effort if card is not None and card.reasons else None
+    return ChatRequest(
+        ModelName(chosen.model), messages, output, left_s, run.house.toolbox.specs, patience=patience, effort=effort
+    )
 
 
 async def _deliver(story: Story, run: Run) -> Story:

@@ -123,6 +123,11 @@ def fork_card(model: str, base: ModelCard) -> ModelCard:
     return replace(base, model=ModelName(model), quality=base.quality - 1)
 
 
+def folder_card(model: str, context_tokens: int) -> ModelCard:
+    """A model out of a folder: whoever put it there meant it to be asked, before the one that is there anyway."""
+    return replace(local_card(model, context_tokens, context_tokens), quality=QUALITY_LOCAL + 1)
+
+
 def scripted_card() -> ModelCard:
     return ModelCard(
         SCRIPTED,

@@ -1,7 +1,7 @@
 """Model cards: what is known of each connected model before it is asked anything."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.messages import ModelName, ProviderName, Usage
 from ledger.money import FREE, Money
@@ -19,6 +19,11 @@ class Rates:
     output: int
     cache_read: int | None = None
     cache_write: int | None = None
+    dearest_input: int = field(init=False, repr=False, compare=False)
+    """Worked out once: it is asked for in each decision, as is the label of a card."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dearest_input", max(self.input, self.cache_read or 0, self.cache_write or 0))
 
     def units(self, usage: Usage) -> int:
         """What it costs, in 1e-12 USD, to the last unit."""
@@ -27,10 +32,6 @@ class Rates:
         fresh = usage.input - usage.cache_read - usage.cache_write
         cached = usage.cache_read * read + usage.cache_write * write
         return fresh * self.input + cached + usage.output * self.output
-
-    @property
-    def dearest_input(self) -> int:
-        return max(self.input, self.cache_read or 0, self.cache_write or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ class ModelCard:
     languages: tuple[str, ...] = ()
     knows_until: str = ""
     priced_on: str = ""
+    label: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def label(self) -> str:
-        return f"{self.provider}/{self.model}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", f"{self.provider}/{self.model}")
 
     def rates_for(self, input_tokens: int) -> Rates | None:
         """The rates of a request with so many input tokens."""

@@ -70,7 +70,8 @@ class Health:
     owners: Mapping[ProviderName, str] = field(default_factory=dict)
 
     def of(self, card: ModelCard) -> ModelHealth:
-        health = self.models.get(name_of(card.label, self.owners.get(card.provider, "")), UNKNOWN)
+        name = name_of(card.label, self.owners.get(card.provider, "")) if self.owners else card.label
+        health = self.models.get(name, UNKNOWN)
         if health.failed and self.now_us > health.failed_us + FORGET_S * 1_000_000:
             return replace(health, failed=0)
         return health

@@ -58,10 +58,15 @@ def route(
     able = [card for card in catalog.cards if not lacks[card.label]]
     if not able:
         return RoutingDecision((), _why_none(lacks))
-    known = [(card, health.of(card)) for card in able]
-    scored = [(-score(needs, card, well, policy), place) for place, (card, well) in enumerate(known)]
-    by_score = [able[place] for _, place in sorted(scored)]
-    aside = {card.label: well for card, well in known if well.shut_until_us and well.state(health.now_us) == "open"}
+    scored: list[tuple[int, int]] = []
+    aside: dict[str, ModelHealth] = {}
+    for place, card in enumerate(able):
+        well = health.of(card)
+        scored.append((-score(needs, card, well, policy), place))
+        if well.shut_until_us and well.state(health.now_us) == "open":
+            aside[card.label] = well
+    scored.sort()
+    by_score = [able[place] for _, place in scored]
     wanted = next((name for name in (pinned, policy.pinned) if name and not lacks.get(name, "?")), "")
     ordered = by_score
     if wanted or aside:

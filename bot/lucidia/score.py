@@ -53,9 +53,12 @@ def score_by_rule(needs: Needs, card: ModelCard, health: ModelHealth, policy: Po
 
 def estimate(needs: Needs, card: ModelCard) -> Money | None:
     """What one call costs at the most, in uRC: as much of the past goes along as the window has room for."""
-    output = min(needs.output_tokens, card.output_tokens_max)
-    room = max(0, card.context_tokens - output - needs.input_tokens)
-    return card.cost(needs.input_tokens + min(needs.past_tokens, room), output)
+    output, asked, past = needs.output_tokens, needs.input_tokens, needs.past_tokens
+    if output > card.output_tokens_max:
+        output = card.output_tokens_max
+    if past and past > (room := card.context_tokens - output - asked):
+        past = max(0, room)
+    return card.cost(asked + past, output)
 
 
 def _points(needs: Needs, card: ModelCard, health: ModelHealth) -> int:

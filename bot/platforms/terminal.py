@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from bot.intake import Ending
 from bot.limits import Limits
@@ -39,6 +39,10 @@ WENT_WELL: tuple[TurnOutcome, ...] = ("answered", "command")
 EXIT_ANSWERED = 0
 EXIT_NOT_ANSWERED = 1
 EXIT_USAGE = 2
+
+
+Complete: TypeAlias = Callable[[str], Sequence[str]]
+"""The whole lines that a begun one may be meant to be."""
 
 
 class Talk(Protocol):
@@ -209,16 +213,18 @@ async def converse(
     screen: TerminalScreen,
     session: Session,
     asked_before: Sequence[str],
-    complete: Callable[[str], Sequence[str]],
+    completing: Callable[[], Awaitable[Complete]],
 ) -> int:
     """Prompt, answer, until the person leaves. ``asked_before`` is what the arrow keys bring back, the oldest first;
-    ``complete`` gives the whole lines that Tab offers for a begun one."""
+    ``completing`` gives what Tab offers, anew for each prompt: what may be meant changes between two of them."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import CompleteEvent, Completer, Completion
     from prompt_toolkit.document import Document
     from prompt_toolkit.history import InMemoryHistory
     from prompt_toolkit.patch_stdout import patch_stdout
     from prompt_toolkit.shortcuts import CompleteStyle
+
+    complete = await completing()
 
     class Lines(Completer):
         def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
@@ -258,6 +264,7 @@ async def converse(
                 await _ask(talk, platform, session, text, approves)
             finally:
                 screen.settle()
+            complete = await completing()
 
 
 async def _nobody_there() -> bool:

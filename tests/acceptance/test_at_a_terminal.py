@@ -156,3 +156,15 @@ async def test_tab_completes_a_command_and_the_name_of_a_model(home: Home) -> No
         await screen.sees(PROMPT)
         screen.type(CTRL_D)
         assert await asyncio.to_thread(process.wait, 20) == 0
+
+
+async def test_tab_completes_the_models_of_keys_that_were_brought_also_while_the_program_runs(home: Home) -> None:
+    async with terminal(home) as (screen, _):
+        await screen.sees(PROMPT)
+        added = await home.run("keys", "add", "anthropic", given=b"sk-ant-0123456789abcdef\n")
+        assert added.status == 0
+        screen.type(f"/model{ENTER}")
+        await screen.sees("anthropic/claude-haiku-5-5")
+        await screen.sees(PROMPT)
+        screen.type("/model haiku\t")
+        await screen.sees("anthropic/claude-haiku-5-5")

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.benchmarks.adapters import adapters
 from tests.benchmarks.figures import Figure, machine
 from tests.benchmarks.ledger import ledger
 from tests.benchmarks.lucidia import lucidia
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "turn": turn,
     "slack": slack,
     "lucidia": lucidia,
+    "adapters": adapters,
     "payments": payments,
     "starting": starting,
     "store": store,

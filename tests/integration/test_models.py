@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from adapters.base import collect
+from adapters.errors import NotConfigured
 from adapters.messages import ProviderName
-from bot.app import open_models
+from bot.app import embedded_is_best, open_models
 from bot.config import Settings, load
 from bot.lucidia import cards
 from bot.providers import OFFERED
@@ -135,3 +136,30 @@ async def test_a_key_for_nobody_known_and_for_an_address_that_is_not_set_builds_
     async with open_models(settings_in(tmp_path)) as models:
         assert models.build(ProviderName("nobody"), Secret("k")) is None
         assert models.build(cards.BLACKROAD, Secret("k")) is None
+
+
+async def test_each_file_of_a_folder_is_a_model_that_goes_before_the_embedded_one(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("wise", "witty"):
+        (folder / f"{name}.gguf").write_bytes(b"GGUF")
+    settings = settings_in(tmp_path, CARPOOL_LOCAL_ENABLED="true", CARPOOL_LOCAL_MODELS=str(folder))
+    async with open_models(settings) as models:
+        labels = [card.label for card in models.catalog.cards]
+        assert labels == ["local/wise", "local/witty", "local/SmolLM2-135M-Instruct"]
+        assert not embedded_is_best(settings, models.catalog)
+
+
+async def test_two_models_on_this_machine_with_one_name_are_refused(tmp_path: Path) -> None:
+    for folder in ("models", "forks"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "pirate.gguf").write_bytes(b"GGUF")
+    settings = settings_in(
+        tmp_path,
+        CARPOOL_LOCAL_ENABLED="true",
+        CARPOOL_LOCAL_MODELS=str(tmp_path / "models"),
+        CARPOOL_LOCAL_FORKS=str(tmp_path / "forks"),
+    )
+    with pytest.raises(NotConfigured, match="Two models on this machine are named pirate"):
+        async with open_models(settings):
+            pass

@@ -56,6 +56,10 @@ class Dialect(Protocol):
 
     def schema_in(self, body: Any) -> Any: ...
 
+    def effort_in(self, body: Any) -> Any:
+        """How much the model was asked to think, and by what it was asked to show that; None where it was not."""
+        ...
+
 
 class ChatCompletions:
     def text(self, *pieces: str, end: End | None = "stop") -> bytes:
@@ -114,6 +118,9 @@ class ChatCompletions:
 
     def schema_in(self, body: Any) -> Any:
         return body["response_format"]["json_schema"]["schema"]
+
+    def effort_in(self, body: Any) -> Any:
+        return body.get("reasoning_effort")
 
 
 class XAICompletions(ChatCompletions):
@@ -213,6 +220,10 @@ class Responses:
     def schema_in(self, body: Any) -> Any:
         return body["text"]["format"]["schema"]
 
+    def effort_in(self, body: Any) -> Any:
+        asked = body.get("reasoning") or {"summary": None}
+        return asked.get("effort") if asked["summary"] == "auto" else None
+
 
 class AnthropicMessages:
     TYPES: Mapping[int, str] = {
@@ -309,6 +320,10 @@ class AnthropicMessages:
     def schema_in(self, body: Any) -> Any:
         return body["output_config"]["format"]["schema"]
 
+    def effort_in(self, body: Any) -> Any:
+        shown = body.get("thinking") == {"type": "adaptive", "display": "summarized"}
+        return body["output_config"]["effort"] if shown else None
+
 
 class Gemini:
     STATUSES: Mapping[int, str] = {
@@ -380,6 +395,11 @@ class Gemini:
 
     def schema_in(self, body: Any) -> Any:
         return body["generationConfig"]["responseJsonSchema"]
+
+    def effort_in(self, body: Any) -> Any:
+        # The SDK sends what is inside of it by its names in snake case, which JSON for protobuf takes as well.
+        asked = body["generationConfig"].get("thinkingConfig") or {}
+        return asked["thinking_level"].lower() if asked.get("include_thoughts") else None
 
 
 @dataclass(frozen=True, slots=True)

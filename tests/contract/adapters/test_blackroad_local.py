@@ -47,20 +47,6 @@ async def reply_of(adapter: LocalAdapter, request: ChatRequest | None = None) ->
     return await collect(adapter.chat(request or ask("text")))
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
-    """The processes that were started, as they come."""
-    processes: list[Process] = []
-    start = asyncio.create_subprocess_exec
-
-    async def recorded(*arguments: Any, **settings: Any) -> Process:
-        processes.append(await start(*arguments, **settings))
-        return processes[-1]
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", recorded)
-    return processes
-
-
 async def test_a_model_that_repeats_itself_can_be_made_unwilling_to(shared: LocalAdapter) -> None:
     """Told by how well the answer compresses: one that goes in circles shrinks to very little."""
     poem = ChatRequest(ModelName("m"), (say("user", "Write a poem about the sea."),), 300, 60)

@@ -153,6 +153,16 @@ async def test_an_answer_to_a_schema_is_asked_for_by_it(one: Hosted) -> None:
     assert one.dialect.schema_in(await sent(one, ask("schema"))) == SCHEMA
 
 
+@pytest.mark.parametrize("effort", ["low", "medium", "high", None])
+async def test_how_much_to_think_is_asked_for_and_to_be_shown_it_or_nothing_is(one: Hosted, effort: Any) -> None:
+    assert one.dialect.effort_in(await sent(one, replace(ask("text"), effort=effort))) == effort
+
+
+async def test_to_think_so_much_may_be_asked_for_beside_a_schema(one: Hosted) -> None:
+    body = await sent(one, replace(ask("schema"), effort="high"))
+    assert (one.dialect.effort_in(body), one.dialect.schema_in(body)) == ("high", SCHEMA)
+
+
 async def test_reasoning_comes_apart_from_the_answer(one: Hosted) -> None:
     events = await reply_to(one, one.dialect.reasoned("six times seven", "42", TWO_CALLS[0]), ask("tool"))
     assert "".join(event.text for event in events if isinstance(event, ReasoningDelta)) in ("six times seven")

@@ -30,6 +30,7 @@ from adapters.messages import (
 from adapters.scripted import Pause, Raise, ScriptedAdapter, WaitFor, answer
 from bot.limits import Limits
 from bot.lucidia.catalog import Rates
+from bot.lucidia.policy import Policy
 from bot.platforms.base import PlatformError
 from integrations.tools.base import Toolbox
 from ledger.actions import ModelAnswered, RouteChosen
@@ -395,3 +396,15 @@ async def test_usage_is_recorded_as_the_provider_reported_it(tmp_path: Path) -> 
     (answered,) = [action for action in actions if isinstance(action, ModelAnswered)]
     assert not answered.usage_known
     assert answered.input_tokens == 0
+
+
+@pytest.mark.parametrize(("reasons", "asked"), [(True, "high"), (False, None)])
+async def test_how_much_to_think_is_asked_of_models_that_think_and_of_no_others(
+    tmp_path: Path, reasons: bool, asked: str | None
+) -> None:
+    thinker = ScriptedAdapter(ProviderName("a"), (answer("Yes."),))
+    cards = [card("a", reasons=reasons)]
+    policy = Policy(effort="high")
+    async with running_house(tmp_path, RecordingPlatform(), {"a": thinker}, cards=cards, policy=policy) as open_:
+        await open_.ask(asks("hello"))
+    assert [request.effort for request in thinker.requests] == [asked]
