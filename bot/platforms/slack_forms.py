@@ -76,7 +76,7 @@ def said(title: str, text: str) -> View:
         "type": "modal",
         "title": _plain(title, TITLE_MAX),
         "close": _plain("Close", TITLE_MAX),
-        "blocks": list(_sections(text))[:BLOCKS_MAX],
+        "blocks": list(_sections(text if text.strip() else "Done."))[:BLOCKS_MAX],
     }
 
 
@@ -129,11 +129,11 @@ def _marked(text: str) -> str:
 def _sections(text: str) -> Iterator[View]:
     if not text.strip():
         return
-    # Escaping makes it longer: five letters for one, at the most.
     for piece in split(text, SECTION_MAX // 2):
-        shown = mrkdwn(piece)
-        for start in range(0, len(shown), SECTION_MAX):
-            yield {"type": "section", "text": {"type": "mrkdwn", "text": shown[start : start + SECTION_MAX]}}
+        # Escaping makes it longer: one letter becomes five at the most.
+        parts = (piece,) if len(mrkdwn(piece)) <= SECTION_MAX else split(piece, SECTION_MAX // 6)
+        for part in parts:
+            yield {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn(part)}}
 
 
 def _actions(buttons: Sequence[Button], section: int) -> Iterator[View]:
