@@ -86,3 +86,24 @@ async def test_a_slack_that_cannot_be_reached_is_no_fault_of_the_app(tmp_path: P
     given = settings(tmp_path, slack, SLACK_API_URL="http://127.0.0.1:9/api/")
     (found,) = await slack_findings(given)
     assert (found.state, "could not be asked now" in found.sentence) == ("on", True)
+
+
+MANY = {"SLACK_BOT_TOKEN": "", "SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "s3cr3t"}
+ADDRESS = {"CARPOOL_PUBLIC_URL": "https://carpool.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "said"),
+    [
+        ({**MANY, **ADDRESS}, "on", "installed at https://carpool.example.org/slack/install"),
+        (MANY, "wrong", "Set CARPOOL_PUBLIC_URL"),
+        ({**MANY, **ADDRESS, "SLACK_CLIENT_SECRET": ""}, "wrong", "SLACK_CLIENT_SECRET is missing"),
+        ({**MANY, **ADDRESS, "SLACK_BOT_TOKEN": BOT_TOKEN}, "wrong", "are both set"),
+        ({**MANY, **ADDRESS, "SLACK_APP_TOKEN": ""}, "wrong", "Set SLACK_SIGNING_SECRET"),
+    ],
+)
+async def test_an_app_for_many_workspaces_is_looked_at_as_such(
+    tmp_path: Path, slack: SlackServer, given: dict[str, str], state: str, said: str
+) -> None:
+    (found,) = await slack_findings(settings(tmp_path, slack, **given))
+    assert (found.state, said in found.sentence) == (state, True), found.sentence
