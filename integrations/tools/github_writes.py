@@ -70,13 +70,9 @@ def _repository(github: "Github", use: Use) -> "Repository":
 
 
 def _preview(title: str, use: Use, names: Iterable[str], diff: str = "", irreversible: str = "") -> Preview:
-    fields = (("Repository", use.text("repository")), *((name.capitalize(), _said(use, name)) for name in names))
+    given = ((name.replace("_", " ").capitalize(), str(use.call.arguments.get(name, ""))) for name in names)
+    fields = (("Repository", use.text("repository")), *((name, value) for name, value in given if value))
     return Preview(f"{title} at GitHub", fields, diff, irreversible)
-
-
-def _said(use: Use, name: str) -> str:
-    value = use.call.arguments.get(name, "")
-    return str(value)
 
 
 class _Marked(Protocol):
@@ -230,8 +226,8 @@ def _show_merge(repository: "Repository", use: Use) -> Preview:
         raise Conflict("not open", "The pull request is not open.")
     files, _ = some(pull.get_files())
     diff = "\n".join(f"{file.status} {file.filename}\n{file.patch or ''}" for file in files)
-    shown = _preview("Merge", use, ("number", "head_sha", "method"), diff, "A merge can be reverted, not unmade.")
-    what = (("Pull request", pull.title), ("Into", pull.base.ref))
+    shown = _preview("Merge", use, ("number", "head_sha"), diff, "A merge can be reverted, not unmade.")
+    what = (("Pull request", pull.title), ("Into", pull.base.ref), ("By", use.text("method", "merge")))
     return Preview(shown.title, (*shown.fields, *what), diff, shown.irreversible)
 
 
