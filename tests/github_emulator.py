@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from adapters.messages import Json, ToolCall, ToolCallId, ToolResult
+from adapters.messages import Json, ToolCall, ToolCallId
 from integrations.tools.base import Tool, Toolbox, Use
-from integrations.tools.github import github_tools
 from ledger.pseudonyms import ActorId, WorkspaceId
 from tests.emulators import PORT, running_emulator
 
@@ -42,6 +41,3 @@ async def done(tools: Mapping[str, Tool], name: str, arguments: Mapping[str, Jso
     result = await Toolbox(tools).use(use_of(name, {"repository": REPOSITORY, **arguments}, mark))
     assert not result.failed, result.content
     return result.content
-
-
-__all__ = ["ToolResult", "done", "emulated_github", "github_tools", "use_of"]

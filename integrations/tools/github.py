@@ -90,8 +90,12 @@ def _file(github: "Github", repository: str, path: str, ref: str) -> str:
 
 def text_in(file: "ContentFile") -> str:
     """Raises ``BadAnswer`` where it is no text."""
-    if file.encoding != "base64":  # GitHub sends no content of what is above a megabyte, and of what is no file
-        raise BadAnswer(f"{SERVICE}: encoding {file.encoding}", f"{file.path} is too long to be read, or is no file.")
+    if file.encoding == "none":  # GitHub sends no content of what is above a megabyte
+        raise BadAnswer(f"{SERVICE}: too long", f"{file.path} is too long to be read.")
+    if file.type in ("symlink", "submodule"):
+        raise BadAnswer(f"{SERVICE}: {file.type}", f"{file.path} is no file.")
+    if file.encoding != "base64":
+        raise BadAnswer(f"{SERVICE}: encoding {file.encoding}", f"{SERVICE} gave an answer that was not expected.")
     try:
         return file.decoded_content.decode()
     except UnicodeDecodeError as error:
@@ -100,7 +104,8 @@ def text_in(file: "ContentFile") -> str:
 
 def _issues(github: "Github", repository: str, state: str) -> str:
     found, more = some(github.get_repo(repository).get_issues(state=state))
-    return listed((_line(issue) for issue in found if issue.pull_request is None), more)
+    # By the address: `pull_request` is left out of an issue, and PyGithub would ask for each one anew to find it.
+    return listed((_line(issue) for issue in found if "/pull/" not in issue.html_url), more)
 
 
 def _pulls(github: "Github", repository: str, state: str) -> str:

@@ -65,7 +65,7 @@ class GitHubClient:
 
 
 def _ours(error: "GithubException") -> ToolError:
-    from github import RateLimitExceededException
+    from github import IncompletableObject, RateLimitExceededException
 
     headers = {name.casefold(): value for name, value in (error.headers or {}).items()}
     wait_s = _seconds(headers.get("retry-after"))
@@ -75,7 +75,7 @@ def _ours(error: "GithubException") -> ToolError:
     detail = str(error.message or error.data)[:300]
     if isinstance(error, RateLimitExceededException) or (error.status == 403 and wait_s is not None):
         return error_of(SERVICE, 429, detail, wait_s)
-    if not 300 <= error.status < 600:
+    if isinstance(error, IncompletableObject) or not 300 <= error.status < 600:
         return BadAnswer(
             f"{SERVICE} answered {error.status}: {detail}", f"{SERVICE} gave an answer that was not expected."
         )
