@@ -31,9 +31,9 @@ from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.run import House
+from bot.tooling import toolbox_of
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
-from integrations.tools.base import EMPTY_TOOLBOX
 from ledger.actions import LedgerCreated
 from ledger.entry import HOUSE, Draft
 from ledger.errors import ChainBroken, KeyReused, StoreUnusable
@@ -171,7 +171,7 @@ async def open_house(
             allowance_s=settings.limits.allowance_s,
             billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
         )
-        house = House(roadchain, desk, by_name, EMPTY_TOOLBOX, settings.limits)
+        house = House(roadchain, desk, by_name, await toolbox_of(settings, clock_us), settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.heard)

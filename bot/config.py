@@ -19,6 +19,7 @@ from bot.billing import Charges
 from bot.limits import ABOUT, Limits
 from bot.lucidia.cards import ANTHROPIC_MODELS, GOOGLE_MODELS, HUGGINGFACE_MODELS, OPENAI_MODELS, XAI_MODELS
 from bot.lucidia.policy import AIMS, EFFORTS, Aim
+from bot.mcp_servers import ServerTable, mcp_servers
 from bot.secret import Secret, SecretUrl
 
 PREFIX = "CARPOOL_"
@@ -94,6 +95,12 @@ class Settings:
     blackroad_api_key: Secret
     blackroad_base_url: str
     blackroad_models: tuple[str, ...]
+    tools_enabled: bool
+    web_hosts: tuple[str, ...]
+    github_enabled: bool
+    github_token: Secret
+    github_api_url: str
+    mcp_servers: tuple[ServerTable, ...]
     slack_bot_token: Secret
     slack_signing_secret: Secret
     slack_app_token: Secret
@@ -298,6 +305,26 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         ),
         Setting("blackroad_base_url", "CARPOOL_BLACKROAD_BASE_URL", readers.url, "", "the address of that endpoint"),
         _models("blackroad_models", "CARPOOL_BLACKROAD_MODELS"),
+        Setting(
+            "tools_enabled",
+            "CARPOOL_TOOLS_ENABLED",
+            readers.flag,
+            "true",
+            "whether models may use tools: clock, calculator",
+        ),
+        Setting(
+            "web_hosts",
+            "CARPOOL_WEB_HOSTS",
+            readers.names,
+            "",
+            "the hosts whose pages a model may read, with commas between: example.org,*.example.org",
+        ),
+        Setting("github_enabled", "CARPOOL_GITHUB_ENABLED", readers.flag, "false", "whether a model may read GitHub"),
+        Setting("github_token", "GITHUB_TOKEN", readers.secret, "", "GitHub: a token, to write there too"),
+        Setting("github_api_url", "GITHUB_API_URL", readers.url, "https://api.github.com", "GitHub: where its API is"),
+        Setting(
+            "mcp_servers", "CARPOOL_MCP_SERVERS", mcp_servers, "", "a TOML file of MCP servers, whose tools are used"
+        ),
         Setting("slack_bot_token", "SLACK_BOT_TOKEN", bot_token, "", "Slack: the bot token"),
         Setting("slack_signing_secret", "SLACK_SIGNING_SECRET", readers.secret, "", "Slack: for events over HTTP"),
         Setting("slack_app_token", "SLACK_APP_TOKEN", app_token, "", "Slack: for events over Socket Mode"),

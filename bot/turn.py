@@ -161,7 +161,8 @@ async def _route(story: Story, run: Run) -> Story:
     desk, limits = run.house.desk, run.house.limits
     messages = compose(CARPOOL, (), story.question, 0)
     past_tokens = sum(tokens_in(message) for message in await run.past.of(story, run.house))
-    needs = needs_of(messages, limits.output_tokens_max, bool(run.house.toolbox.tools), past_tokens)
+    # Tools are offered to a model that can use them; that there are some is no reason to refuse one that cannot.
+    needs = needs_of(messages, limits.output_tokens_max, False, past_tokens)
     conversation = await desk.store.conversation(story.scope.conversation)
     connected = await desk.connections.of(story.scope)
     pinned = "" if conversation is None else conversation.pinned_model
@@ -220,9 +221,8 @@ async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) 
     left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
     patience = Patience(limits.first_token_s, limits.between_tokens_s)
     effort = run.house.desk.policy.effort if card is not None and card.reasons else None
-    return ChatRequest(
-        ModelName(chosen.model), messages, output, left_s, run.house.toolbox.specs, patience=patience, effort=effort
-    )
+    tools = run.house.toolbox.specs if card is not None and card.uses_tools else ()
+    return ChatRequest(ModelName(chosen.model), messages, output, left_s, tools, patience=patience, effort=effort)
 
 
 async def _deliver(story: Story, run: Run) -> Story:

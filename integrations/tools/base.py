@@ -1,21 +1,89 @@
-"""Tools: actions that an agent may take, and the box that they are kept in."""
+"""Tools: actions that an agent may take, and the box that they are kept in.
+
+ToolError
++-- Invalid             the arguments, or what they ask for, are not usable
++-- NotConnected        nobody gave credentials for this service
++-- RefusedCredentials  the service does not know them (401)
++-- NotAllowed          it knows them, and they do not suffice (403)
++-- NotFound            (404)
++-- Conflict            what is there has changed, or is there already (409)
++-- RateLimited         (429)
++-- Unavailable         no connection, or a fault of the service (5xx)
++-- TimedOut
++-- BadAnswer           the service said something that it should not
++-- Unknown             whether a write took place cannot be told
+"""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol, TypeVar
 
-from adapters.messages import ToolCall, ToolResult, ToolSpec
+from adapters.messages import JsonObject, ToolCall, ToolResult, ToolSpec
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, WorkspaceId
 
+FAULT_CHARS_MAX = 300
+HIDDEN = "[hidden]"
+
+T = TypeVar("T")
+
 
 class ToolError(Exception):
-    """A tool could not do it. ``sentence`` is for the model and the person; the message is for the log."""
+    """A tool could not do it. ``sentence`` is for the model and the person; the message is for the log.
+
+    ``outcome_open``: a write that ends so may have taken place all the same.
+    """
+
+    outcome_open: ClassVar[bool] = False
 
     def __init__(self, message: str, sentence: str) -> None:
         super().__init__(message)
         self.sentence = sentence
+
+
+class Invalid(ToolError):
+    pass
+
+
+class NotConnected(ToolError):
+    pass
+
+
+class RefusedCredentials(ToolError):
+    pass
+
+
+class NotAllowed(ToolError):
+    pass
+
+
+class NotFound(ToolError):
+    pass
+
+
+class Conflict(ToolError):
+    pass
+
+
+class RateLimited(ToolError):
+    """``retry_after_s`` is None where the service did not say."""
+
+    def __init__(self, message: str, sentence: str, retry_after_s: float | None) -> None:
+        super().__init__(message, sentence)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(ToolError):
+    outcome_open = True
+
+
+class TimedOut(ToolError):
+    outcome_open = True
+
+
+class BadAnswer(ToolError):
+    outcome_open = True
 
 
 class Unknown(ToolError):
@@ -30,6 +98,22 @@ class Use:
     mark: str
     workspace: WorkspaceId
     actor: ActorId
+
+    def text(self, name: str, default: str = "") -> str:
+        """Raises ``Invalid`` where the argument is no text."""
+        value = self.call.arguments.get(name, default)
+        if not isinstance(value, str):
+            raise Invalid(f"{self.call.name}: {name} is no text", f"{name} has to be text.")
+        return value
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Raises ``Invalid`` where the argument is no whole number."""
+        value = self.call.arguments.get(name, default)
+        if isinstance(value, float) and value.is_integer():
+            return int(value)  # JSON Schema counts 3.0 as an integer
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Invalid(f"{self.call.name}: {name} is no whole number", f"{name} has to be a whole number.")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +149,62 @@ class Tool(Protocol):
         ...
 
     async def look(self, use: Use) -> ToolResult | None:
-        """The result of a write that took place, found by its mark; None where it certainly did not. Raises ``Unknown``."""
+        """The result of a write that took place, found by its mark; None where it certainly did not. Raises ``ToolError``,
+        and ``Unknown`` where it cannot be told."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
+class ReadTool:
+    """A tool that changes nothing. ``read`` gives the text for the model, and raises ``ToolError``."""
+
+    spec: ToolSpec
+    read: Callable[[Use], Awaitable[str]]
+    limits: ToolLimits = ToolLimits()
+
+    async def call(self, use: Use) -> ToolResult:
+        return ToolResult(use.call.id, await self.read(use))
+
+    async def preview(self, use: Use) -> Preview:
+        return Preview(self.spec.description, ())
+
+    async def look(self, use: Use) -> ToolResult | None:
+        """It changed nothing, so that it may be done again."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTool:
+    """A tool that changes something: ``write`` does it, ``show`` says what it would do, ``seek`` finds what it did."""
+
+    spec: ToolSpec
+    write: Callable[[Use], Awaitable[str]]
+    show: Callable[[Use], Awaitable[Preview]]
+    seek: Callable[[Use], Awaitable[str | None]]
+    limits: ToolLimits = ToolLimits()
+
+    async def call(self, use: Use) -> ToolResult:
+        return ToolResult(use.call.id, await self.write(use))
+
+    async def preview(self, use: Use) -> Preview:
+        return await self.show(use)
+
+    async def look(self, use: Use) -> ToolResult | None:
+        found = await self.seek(use)
+        return None if found is None else ToolResult(use.call.id, found)
+
+
+def parameters(properties: Mapping[str, JsonObject], required: tuple[str, ...] = ()) -> JsonObject:
+    """The JSON Schema of arguments that are these, and no others."""
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+@dataclass(frozen=True, slots=True)
 class Toolbox:
+    """``secrets`` are the credentials that the tools hold: none of them stands in what the box gives out."""
+
     tools: Mapping[str, Tool]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -88,24 +221,85 @@ class Toolbox:
         """Do it, within the tool's limits. What goes wrong is a failed result with a sentence."""
         tool = self.tools[use.call.name]
         try:
-            async with asyncio.timeout(tool.limits.timeout_s):
-                result = await tool.call(use)
+            _check(tool.spec, use.call.arguments)
+            result = await _in_time(tool, tool.call(use))
         except ToolError as error:
-            return ToolResult(use.call.id, error.sentence, True)
-        except TimeoutError:
-            return ToolResult(use.call.id, f"{use.call.name} took longer than {tool.limits.timeout_s:g} seconds.", True)
-        return _shortened(result, tool.limits.result_bytes_max)
+            if not error.outcome_open or tool.spec.effect == "read":
+                return self._clean(tool, ToolResult(use.call.id, error.sentence, True))
+            result = await self._after_fault(tool, use, error)
+        return self._clean(tool, result)
 
     async def preview(self, use: Use) -> Preview:
         """Raises ``ToolError``."""
-        return await self.tools[use.call.name].preview(use)
+        tool = self.tools[use.call.name]
+        _check(tool.spec, use.call.arguments)
+        shown = await _in_time(tool, tool.preview(use))
+        fields = tuple((name, self._without_secrets(value)) for name, value in shown.fields)
+        return replace(
+            shown, title=self._without_secrets(shown.title), fields=fields, diff=self._without_secrets(shown.diff)
+        )
 
     async def look(self, use: Use) -> ToolResult | None:
         """Raises ``Unknown``."""
         tool = self.tools.get(use.call.name)
         if tool is None:
             raise Unknown(f"there is no tool {use.call.name} any more", "It is not known what became of this.")
-        return await tool.look(use)
+        try:
+            found = await _in_time(tool, tool.look(use))
+        except Unknown:
+            raise
+        except ToolError as error:
+            # Nobody could be asked, which is no answer.
+            raise Unknown(str(error), f"It is not known what became of this: {error.sentence}") from error
+        return None if found is None else self._clean(tool, found)
+
+    async def _after_fault(self, tool: Tool, use: Use, error: ToolError) -> ToolResult:
+        """A write whose answer did not come. That it is not there now does not say that it will not be: it is not repeated."""
+        try:
+            found = await self.look(use)
+        except Unknown:
+            found = None
+        if found is not None:
+            return found
+        unknown = "It is not known whether it took place. Do not repeat it; tell the person."
+        return ToolResult(use.call.id, f"{error.sentence} {unknown}", True)
+
+    def _clean(self, tool: Tool, result: ToolResult) -> ToolResult:
+        # Secrets first: a cut through one would leave half of it.
+        return _shortened(replace(result, content=self._without_secrets(result.content)), tool.limits.result_bytes_max)
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in sorted(filter(None, self.secrets), key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        return text
+
+
+async def _in_time(tool: Tool, work: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(tool.limits.timeout_s):
+            return await work
+    except TimeoutError as error:
+        name, most_s = tool.spec.name, tool.limits.timeout_s
+        raise TimedOut(f"{name} timed out", f"{name} took longer than {most_s:g} seconds.") from error
+
+
+def _check(spec: ToolSpec, arguments: JsonObject) -> None:
+    """Raises ``Invalid`` where these arguments do not fit the tool's schema."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError, best_match
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    # An empty registry: a schema of somebody else's server must not make us fetch what it refers to.
+    validator = Draft202012Validator(spec.parameters, registry=Registry())
+    try:
+        Draft202012Validator.check_schema(spec.parameters)
+        fault = best_match(validator.iter_errors(arguments))
+    except (SchemaError, Unresolvable, RecursionError) as error:
+        raise Invalid(f"the schema of {spec.name}: {error}", f"{spec.name} cannot say what it takes.") from error
+    if fault is not None:
+        said = fault.message if len(fault.message) <= FAULT_CHARS_MAX else f"{fault.message[:FAULT_CHARS_MAX]}…"
+        raise Invalid(f"arguments of {spec.name}", f"These arguments do not fit {spec.name}: {fault.json_path}: {said}")
 
 
 def _shortened(result: ToolResult, most: int) -> ToolResult:

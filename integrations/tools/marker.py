@@ -1,0 +1,15 @@
+"""The mark of one use, in a form that may be left at a service and found there again."""
+
+import hashlib
+
+from integrations.tools.base import Use
+
+
+def marker(use: Use) -> str:
+    """Letters and digits alone: a mark holds an id that a model chose, which must not end a comment that it stands in."""
+    return f"carpool-use-{hashlib.sha256(use.mark.encode()).hexdigest()[:32]}"
+
+
+def hidden(use: Use) -> str:
+    """As a comment that Markdown does not show, to be put behind a text."""
+    return f"\n\n<!-- {marker(use)} -->"

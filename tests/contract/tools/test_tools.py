@@ -1,0 +1,251 @@
+"""What holds of every tool, whoever makes it."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from adapters.messages import Json, ToolResult, ToolSpec
+from integrations.tools.base import Preview, ReadTool, Tool, Toolbox, ToolError, ToolLimits, Unknown, Use, WriteTool
+from integrations.tools.base import parameters as takes
+from integrations.tools.calculator import calculator_tool
+from integrations.tools.clock import clock_tool
+from integrations.tools.github import github_tools
+from integrations.tools.status import error_of
+from integrations.tools.web_page import Address, web_page_tool
+from tests.fakes.answering_server import Answers, answering
+from tests.github_emulator import use_of
+
+SECRET = "ghp_verysecret"
+REPOSITORY = {"repository": "anna/house"}
+ISSUE = {"title": "T", "state": "open", "body": "B", "created_at": "2026-01-01T00:00:00Z"}
+PERSON = {"login": "anna"}
+
+
+def everything(url: str = "http://127.0.0.1:9") -> dict[str, Tool]:
+    tools: list[Tool] = [clock_tool(lambda: 0), calculator_tool(), web_page_tool(("example.org",))]
+    return {tool.spec.name: tool for tool in tools} | dict(github_tools(SECRET, url))
+
+
+@pytest.mark.parametrize("name", everything())
+def test_a_tool_says_what_it_takes_in_a_schema_that_providers_accept(name: str) -> None:
+    spec = everything()[name].spec
+    Draft202012Validator.check_schema(spec.parameters)
+    assert spec.parameters["type"] == "object"
+    assert spec.parameters["additionalProperties"] is False
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", spec.name)
+    assert spec.name == name
+    assert spec.description.endswith(".")
+    json.dumps(spec.parameters)
+
+
+@pytest.mark.parametrize("name", everything())
+async def test_arguments_that_do_not_fit_reach_nobody(name: str) -> None:
+    async with answering() as server:
+        result = await Toolbox(everything(server.url)).use(use_of(name, {"no such argument": 1}))
+    assert result.failed
+    assert "do not fit" in result.content
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "refused the credentials"),
+        (403, "does not allow"),
+        (404, "nothing there"),
+        (409, "conflicts"),
+        (422, "does not accept"),
+        (429, "asked too often"),
+        (500, "fault of its own"),
+        (503, "cannot be reached"),
+    ],
+)
+@pytest.mark.parametrize("name", ["github_issues", "read_web_page"])
+async def test_each_refusal_is_a_sentence(name: str, status: int, said: str) -> None:
+    async with answering() as server:
+        server.status, server.body = status, json.dumps({"message": f"internal detail {SECRET}"})
+        result = await service(server).use(use_of(name, arguments(name, server)))
+    assert result.failed
+    assert said in result.content
+    assert "internal detail" not in result.content
+
+
+@pytest.mark.parametrize("body", ["", "{", "null", "[1]", '"x"', '{"number": "?"}', "<html>"])
+@pytest.mark.parametrize("name", ["github_issues", "github_pull", "github_file"])
+async def test_garbage_is_a_failed_result(name: str, body: str) -> None:
+    given: dict[str, Mapping[str, Json]] = {
+        "github_issues": REPOSITORY,
+        "github_pull": {**REPOSITORY, "number": 1},
+        "github_file": {**REPOSITORY, "path": "a"},
+        "github_search": {"query": "x"},
+    }
+    async with answering() as server:
+        server.body = body
+        result = await Toolbox(github_tools(SECRET, server.url)).use(use_of(name, given[name]))
+    assert result.failed
+    assert "GitHub gave an answer that was not expected" in result.content
+
+
+async def test_the_rest_of_a_limit_that_is_used_up_is_told() -> None:
+    async with answering() as server:
+        server.status, server.headers = 403, {"Retry-After": "7"}
+        server.body = json.dumps({"message": "You have exceeded a secondary rate limit"})
+        result = await Toolbox(github_tools(SECRET, server.url)).use(use_of("github_issues", REPOSITORY))
+    assert "try again in 7 seconds" in result.content
+    assert len(server.asked) == 1
+
+
+async def test_a_list_is_read_to_its_end() -> None:
+    async with answering() as server:
+        pages(server, [[1, 2], [3], [4]])
+        result = await Toolbox(github_tools(SECRET, server.url)).use(use_of("github_issues", REPOSITORY))
+    assert re.findall(r"#(\d)", result.content) == ["1", "2", "3", "4"]
+    assert len(server.asked) == 4  # the repository and three pages: nothing of each issue
+    assert "more than these" not in result.content
+
+
+async def test_an_empty_list_says_so() -> None:
+    async with answering() as server:
+        pages(server, [[]])
+        result = await Toolbox(github_tools(SECRET, server.url)).use(use_of("github_issues", REPOSITORY))
+    assert result == ToolResult(result.call_id, "Nothing was found.")
+
+
+async def test_a_server_that_hangs_is_left_in_time() -> None:
+    async with answering() as server:
+        server.hang = True
+        tools = service(server, ToolLimits(timeout_s=0.2))
+        result = await tools.use(use_of("read_web_page", arguments("read_web_page", server)))
+    assert result.content == "read_web_page took longer than 0.2 seconds."
+    assert result.failed
+
+
+async def test_a_tool_that_is_cancelled_ends() -> None:
+    async with answering() as server:
+        server.hang = True
+        use = use_of("read_web_page", arguments("read_web_page", server))
+        running = asyncio.create_task(service(server).use(use))
+        while not server.asked:
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+async def test_a_long_result_is_cut_between_letters_and_says_so() -> None:
+    result = await Toolbox({"say": saying("ä" * 100, ToolLimits(result_bytes_max=21))}).use(use_of("say", {}))
+    assert result.content == "ä" * 10 + "\n[Shortened: the first 21 of 200 bytes stand above.]"
+
+
+async def test_a_secret_stands_in_no_result_also_where_the_cut_goes_through_it() -> None:
+    said = f"token: {SECRET}"
+    for most in range(8, len(said) + 2):
+        tools = {"say": saying(said, ToolLimits(result_bytes_max=most))}
+        result = await Toolbox(tools, (SECRET,)).use(use_of("say", {}))
+        assert SECRET[:4] not in result.content
+    assert SECRET not in repr(Toolbox(tools, (SECRET,)))
+
+
+async def test_a_secret_stands_in_no_preview_and_in_no_failure() -> None:
+    box = Toolbox({"write": Failing(error_of("x", 500, SECRET), Unknown("x", SECRET)).tool()}, (SECRET,))
+    preview = await box.preview(use_of("write", {}))
+    assert SECRET not in repr(preview)
+    assert SECRET not in (await box.use(use_of("write", {}))).content
+
+
+@pytest.mark.parametrize("found", [None, "It is there.", Unknown("x", "y")])
+async def test_a_write_that_ends_in_a_fault_is_looked_for_and_never_done_twice(found: str | None | Unknown) -> None:
+    failing = Failing(error_of("Service", 503), found)
+    result = await Toolbox({"write": failing.tool()}).use(use_of("write", {}))
+    assert failing.calls == 1
+    if isinstance(found, str):
+        assert result == ToolResult(result.call_id, found)
+    else:
+        assert result.failed
+        assert "not known whether it took place" in result.content
+
+
+async def test_a_write_that_was_refused_did_not_take_place() -> None:
+    failing = Failing(error_of("Service", 403), "never asked")
+    result = await Toolbox({"write": failing.tool()}).use(use_of("write", {}))
+    assert result.content == "Service does not allow this with the credentials that it was given."
+
+
+async def test_where_nobody_can_be_asked_what_became_of_a_write_it_is_unknown() -> None:
+    failing = Failing(error_of("Service", 503), error_of("Service", 503))
+    with pytest.raises(Unknown):
+        await Toolbox({"write": failing.tool()}).look(use_of("write", {}))
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "http://127.0.0.1:9/schema"}, {"type": 5}, {"$ref": "#/nowhere"}])
+async def test_a_schema_of_somebody_else_makes_us_fetch_nothing(schema: Mapping[str, Json]) -> None:
+    tool = saying("x")
+    result = await Toolbox({"say": replace(tool, spec=replace(tool.spec, parameters=schema))}).use(use_of("say", {}))
+    assert result.content == "say cannot say what it takes."
+
+
+class Failing:
+    """A write that fails. ``found`` is what there is to be found of it."""
+
+    def __init__(self, error: ToolError, found: str | None | ToolError) -> None:
+        self.calls = 0
+        self._error, self._found = error, found
+
+    def tool(self) -> WriteTool:
+        return WriteTool(ToolSpec("write", "Writes.", takes({}), "write"), self._write, self._show, self._seek)
+
+    async def _write(self, use: Use) -> str:
+        self.calls += 1
+        raise self._error
+
+    async def _show(self, use: Use) -> Preview:
+        return Preview(f"Say {SECRET}", (("What", SECRET),), f"+{SECRET}")
+
+    async def _seek(self, use: Use) -> str | None:
+        if isinstance(self._found, ToolError):
+            raise self._found
+        return self._found
+
+
+def saying(text: str, limits: ToolLimits = ToolLimits()) -> ReadTool:
+    async def read(use: Use) -> str:
+        return text
+
+    return ReadTool(ToolSpec("say", "Says.", takes({}), "read"), read, limits)
+
+
+def pages(server: Answers, numbers: list[list[int]]) -> None:
+    server.by_path["/repos/anna/house"] = (200, json.dumps({"url": f"{server.url}/repos/anna/house"}), {})
+    path = "/repos/anna/house/issues"
+    for page, listed in enumerate(numbers, 1):
+        address = f"{server.url}/anna/house/issues"
+        issues = [
+            {**ISSUE, "number": n, "html_url": f"{address}/{n}", "url": f"{server.url}{path}/{n}"} for n in listed
+        ]
+        body = json.dumps([{**issue, "user": PERSON} for issue in issues])
+        more = {"Link": f'<{server.url}{path}?page={page + 1}>; rel="next"'} if page < len(numbers) else {}
+        server.by_path[path if page == 1 else f"{path}?page={page}"] = (200, body, more)
+
+
+def service(server: Answers, limits: ToolLimits = ToolLimits()) -> Toolbox:
+    """GitHub, and a web page whose host is the server, which a tool of the house would not be allowed to reach."""
+    host = server.url.removeprefix("http://").replace("127.0.0.1", "docs.example")
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    def anywhere(address: Address) -> bool:
+        return True
+
+    page = web_page_tool((host,), resolve, anywhere, limits)
+    return Toolbox({"read_web_page": page, **github_tools(SECRET, server.url)}, (SECRET,))
+
+
+def arguments(name: str, server: Answers) -> Mapping[str, Json]:
+    url = server.url.replace("127.0.0.1", "docs.example")
+    return {"url": f"{url}/page"} if name == "read_web_page" else REPOSITORY

@@ -1,0 +1,49 @@
+"""An HTTP server on loopback that answers what it is told to, and remembers what it was asked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+
+@dataclass(slots=True)
+class Answers:
+    """``by_path`` is looked at by path and query, then by path; everything else is ``status`` and ``body``."""
+
+    status: int = 200
+    body: str = "{}"
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    by_path: dict[str, tuple[int, str, Mapping[str, str]]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    hang: bool = False
+    url: str = ""
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[Answers]:
+    answers, over = Answers(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        answers.asked.append(f"{request.method} {request.path_qs}")
+        if answers.hang:
+            await over.wait()
+        told = answers.by_path.get(request.path_qs) or answers.by_path.get(request.path)
+        status, body, headers = told or (answers.status, answers.body, answers.headers)
+        headers = {"Content-Type": answers.content_type, **headers}
+        return web.Response(status=status, body=body.encode(), headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    answers.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield answers
+    finally:
+        over.set()
+        await runner.cleanup()
