@@ -1,6 +1,6 @@
 """What a batch comes to: pure functions, the same for each store and for a replay."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
@@ -45,73 +45,90 @@ from ledger.store import (
 def seal(found: Found, groups: Sequence[Group], now_us: int, new_salt: Callable[[], bytes]) -> Sealed:
     """Chain the groups to the head, in order. A bad group fails alone and leaves no trace; the others stand."""
     head, book = found.head, Book(found.standing)
-    known = dict(found.known)
+    known: dict[str, Known | Row] = dict(found.known)
     rows: list[Row] = []
     outcomes: list[Outcome] = []
     for group in groups:
+        before = len(rows)
         try:
-            receipts, added, after = _seal_group(head, known, book, group, now_us, new_salt)
+            outcomes.append(_seal_group(head, rows, known, book, group, now_us, new_salt))
         except LedgerError as error:
             book.undo()
+            del rows[before:]
             outcomes.append(error)
             continue
         book.keep()
-        outcomes.append(receipts)
-        head = after
-        for row in added:
-            rows.append(row)
-            known[row.entry.idem] = Known(row.entry.seq, row.leaf, row.hash, row.salt)
+        for row in rows[before:]:
+            known[row.entry.idem] = row
     frontier, subtrees = grow(head.frontier, [row.hash for row in rows])
-    changes = tuple(change for row in rows for change in project(row.entry))
-    head = Head(head.size, head.hash, head.mono, frontier)
+    changes = tuple([change for row in rows for change in project(row.entry)])
+    if rows:
+        head = Head(frontier.size, rows[-1].hash, rows[-1].entry.mono, frontier)
     return Sealed(head, tuple(rows), subtrees, changes, book.change(), tuple(outcomes))
 
 
 def _seal_group(
-    head: Head, known: dict[str, Known], book: Book, group: Group, now_us: int, new_salt: Callable[[], bytes]
-) -> tuple[tuple[Receipt, ...], list[Row], Head]:
-    """The receipts, what is added, and the head after it."""
+    head: Head,
+    rows: list[Row],
+    known: Mapping[str, Known | Row],
+    book: Book,
+    group: Group,
+    now_us: int,
+    new_salt: Callable[[], bytes],
+) -> tuple[Receipt, ...]:
+    """The receipts. What is added comes after the ``rows`` that follow the head so far."""
     earlier = [known.get(draft.idem) for draft in group]
     if any(earlier):
-        return tuple(_first_receipt(draft, first) for draft, first in zip(group, earlier, strict=True)), [], head
-    if len({draft.idem for draft in group}) < len(group):
+        return tuple([_first_receipt(draft, first) for draft, first in zip(group, earlier, strict=True)])
+    if len(group) > 1 and len({draft.idem for draft in group}) < len(group):
         raise KeyReused("two drafts of one group have the same key")
-    added: list[Row] = []
+    receipts: list[Receipt] = []
     for draft in group:
-        row = _chain(head, book, draft, now_us, new_salt)
-        added.append(row)
-        head = Head(row.entry.seq + 1, row.hash, row.entry.mono, head.frontier)
-    return tuple([Receipt(row.entry.seq, row.hash, True) for row in added]), added, head
+        row = _chain(head, rows[-1] if rows else None, book, draft, now_us, new_salt)
+        rows.append(row)
+        receipts.append(Receipt(row.entry.seq, row.hash, True))
+    return tuple(receipts)
 
 
-def _chain(head: Head, book: Book, draft: Draft, now_us: int, new_salt: Callable[[], bytes]) -> Row:
-    salt = None if draft.payload is None else new_salt()
-    mono = max(head.mono, now_us)
-    postings = work_out(draft, book, mono) if is_money(draft.action) else ()
+def _chain(head: Head, last: Row | None, book: Book, draft: Draft, now_us: int, new_salt: Callable[[], bytes]) -> Row:
+    """``last``: the row that this one follows, where that is not yet the head's."""
+    seq, before, mono = (head.size, head.hash, head.mono) if last is None else _end(last)
+    mono = max(mono, now_us)
+    action, scope, body = draft.action, draft.scope, draft.payload
+    salt = None if body is None else new_salt()
+    moves = is_money(action)
+    # Without their names, which take as long again as the rest of it: this is done for each entry.
     entry = Entry(
-        seq=head.size,
-        ts=now_us,
-        mono=mono,
-        action=draft.action,
-        turn=draft.scope.turn,
-        actor=draft.scope.actor,
-        workspace=draft.scope.workspace,
-        idem=draft.idem,
-        payload=None if draft.payload is None or salt is None else commit(salt, draft.payload),
-        prev=hash_text(head.hash) if head.size else GENESIS,
-        postings=postings,
-        stripe=draft.stripe,
+        seq,
+        now_us,
+        mono,
+        action,
+        scope.turn,
+        scope.actor,
+        scope.workspace,
+        draft.idem,
+        None if body is None or salt is None else commit(salt, body),
+        hash_text(before) if seq else GENESIS,
+        work_out(draft, book, mono) if moves else (),
+        draft.stripe,
     )
     leaf = encode_entry(entry)
-    if is_money(draft.action):
+    if moves:
         book.enter(entry)
-    return Row(entry, leaf, leaf_hash(leaf), draft.scope.conversation, salt, draft.payload)
+    return Row(entry, leaf, leaf_hash(leaf), scope.conversation, salt, body)
 
 
-def _first_receipt(draft: Draft, first: Known | None) -> Receipt:
+def _end(last: Row) -> tuple[int, bytes, int]:
+    """The sequence of what follows the row; its hash, and its time."""
+    return last.entry.seq + 1, last.hash, last.entry.mono
+
+
+def _first_receipt(draft: Draft, first: Known | Row | None) -> Receipt:
     """The receipt that the draft's key has already, provided that it was the same request."""
     if first is None:
         raise KeyReused(f"{draft.idem}: others of its group are recorded, this one is not")
+    if isinstance(first, Row):
+        first = Known(first.entry.seq, first.leaf, first.hash, first.salt)
     stands = orjson.loads(first.leaf)
     payload = stands["payload"]
     again = Entry(

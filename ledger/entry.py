@@ -100,29 +100,27 @@ class Entry:
 
 def encode_entry(entry: Entry) -> bytes:
     """The leaf: the canonical bytes. Raises ``InvalidEntry`` outside the profile or above 4 KiB."""
-    payload, stripe = entry.payload, entry.stripe
-    economic = getattr(entry.action, "type", None)
-    leaf = canonical(
-        {
-            **encode_action(entry.action),
-            **({"type": economic} if economic else {}),
-            "v": VERSION,
-            "seq": entry.seq,
-            "ts": entry.ts,
-            "mono": entry.mono,
-            "action": entry.action.name,
-            "turn": entry.turn,
-            "actor": entry.actor,
-            "workspace": entry.workspace,
-            "idem": entry.idem,
-            "postings": [_encode_posting(posting) for posting in entry.postings],
-            "stripe": {} if stripe is None else {"object": stripe.object, "id": stripe.id},
-            "payload": None if payload is None else {"commitment": payload.digest, "length": payload.length},
-            "prev": entry.prev,
-        }
-    )
+    action, payload, stripe = entry.action, entry.payload, entry.stripe
+    # One by one: in one display with the action's own fields they take twice as long.
+    fields: dict[str, object] = {**encode_action(action)}
+    fields["v"] = VERSION
+    fields["seq"] = entry.seq
+    fields["ts"] = entry.ts
+    fields["mono"] = entry.mono
+    fields["action"] = action.name
+    fields["turn"] = entry.turn
+    fields["actor"] = entry.actor
+    fields["workspace"] = entry.workspace
+    fields["idem"] = entry.idem
+    fields["postings"] = [_encode_posting(posting) for posting in entry.postings] if entry.postings else []
+    fields["stripe"] = {} if stripe is None else {"object": stripe.object, "id": stripe.id}
+    fields["payload"] = None if payload is None else {"commitment": payload.digest, "length": payload.length}
+    fields["prev"] = entry.prev
+    if economic := getattr(action, "type", None):
+        fields["type"] = economic
+    leaf = canonical(fields)
     if len(leaf) > ENTRY_BYTES_MAX:
-        raise InvalidEntry(f"{entry.action.name} has {len(leaf)} bytes; an entry has {ENTRY_BYTES_MAX} at the most")
+        raise InvalidEntry(f"{action.name} has {len(leaf)} bytes; an entry has {ENTRY_BYTES_MAX} at the most")
     return leaf
 
 
@@ -173,30 +171,44 @@ def hash_text(digest: bytes) -> str:
 def canonical(value: object) -> bytes:
     """RFC 8785 bytes of a value inside the profile. Raises ``InvalidEntry`` for any other."""
     try:
-        _check((value,))
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except (orjson.JSONEncodeError, TypeError) as error:  # a key that is no string, too
+        _check_kinds((value,))
+        written = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+    except (orjson.JSONEncodeError, TypeError) as error:  # a key that is no string, an integer beyond 2^53 - 1
         raise InvalidEntry(f"no canonical form: {error}") from error
+    # So is a NUL written, and also a backslash that somebody typed before these letters: then it is looked at closely.
+    if b"\\u0000" in written and _has_nul(value):
+        # PostgreSQL's text has no place for it, and a ledger must be the same wherever it is kept.
+        raise InvalidEntry("a text with a NUL in it has no canonical form")
+    return written
 
 
-def _check(values: Iterable[object]) -> None:
+_PLAIN = frozenset((str, int, bool, type(None)))
+
+
+def _check_kinds(values: Iterable[object]) -> None:
     # Exact types: a subclass (an enum, a bool where an int is meant) may be written otherwise than it compares.
-    # The commonest first, and one call for all that a container holds: each value of each entry is looked at.
+    # One call for all that a container holds: each value of each entry is looked at.
     for value in values:
-        if type(value) is str:
-            # PostgreSQL's text has no place for it, and a ledger must be the same wherever it is kept.
-            if "\0" in value:
-                raise InvalidEntry("a text with a NUL in it has no canonical form")
-        elif type(value) is int:
-            if not -INTEGER_MAX <= value <= INTEGER_MAX:
-                raise InvalidEntry(f"the integer {value} is beyond 2^53 - 1")
-        elif value is None or type(value) is bool:
+        kind = type(value)
+        if kind in _PLAIN:
             continue
-        elif type(value) is dict:
+        if type(value) is dict:
             if not "".join(value).isascii():
                 raise InvalidEntry("a key is not an ASCII string")
-            _check(value.values())
+            _check_kinds(value.values())
         elif type(value) is list:
-            _check(value)
+            _check_kinds(value)
         else:
-            raise InvalidEntry(f"a value of type {type(value).__name__} has no canonical form")
+            raise InvalidEntry(f"a value of type {kind.__name__} has no canonical form")
+
+
+def _has_nul(value: object) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case dict():
+            return any(_has_nul(item) for pair in value.items() for item in pair)
+        case list():
+            return any(map(_has_nul, value))
+        case _:
+            return False

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Any
 
 APPLICATION_ID = 0x526F6164
-SCHEMA_MAX = 3
+SCHEMA_MAX = 4
 GENESIS = "GENESIS"
 INTEGER_MAX = 2**53 - 1
 TILE_HEIGHT = 8
@@ -147,6 +147,7 @@ def verify_database(path: Path, keys: Sequence[Key] = ()) -> Verified:
         with closing(_open(path)) as database:
             database.execute("BEGIN")
             _check_kind(database, path)
+            _lay_out(database)
             # Where the quick way does not find all in order, the other says what is wrong, and with which entry.
             verified = _verify_at_once(database, path) or _verify(database)
             if keys:
@@ -194,14 +195,34 @@ def _check_kind(database: sqlite3.Connection, path: Path) -> None:
         raise NotALedger(f"{path} has schema {version}; this verifier knows up to {SCHEMA_MAX}")
 
 
+def _lay_out(database: sqlite3.Connection) -> None:
+    """Show entries and texts as schema 4 has them. Before it a text stood by its commitment, and ``began`` did not."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    database.execute("PRAGMA temp_store = MEMORY")
+    for view in _AS_IT_IS if version >= 4 else _AS_IT_WAS:
+        database.execute(f"CREATE TEMP VIEW {view}")
+
+
+_AS_IT_IS = (
+    "chained AS SELECT * FROM main.entry",
+    "text AS SELECT seq, salt, body FROM main.payload",
+)
+_AS_IT_WAS = (
+    "chained AS SELECT *, (SELECT seq FROM main.turn WHERE turn.turn = entry.turn AND turn.seq <= entry.seq) AS began"
+    " FROM main.entry",
+    "text AS SELECT seq, salt, body FROM main.payload LEFT JOIN main.entry USING (commitment)",
+)
+
+
 def _verify(database: sqlite3.Connection) -> Verified:
     size, texts, erased, mono = 0, 0, 0, 0
     before = b""
     keys: set[str] = set()
+    opened: dict[str, int] = {}
     tree, book = _Tree(_checkpoints(database)), _Book(database)
     rows = database.execute(
-        "SELECT entry.seq, leaf, hash, idem, turn, action, actor, workspace, mono, entry.commitment, conversation, salt, body"
-        " FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment ORDER BY entry.seq"
+        "SELECT chained.seq, leaf, hash, idem, turn, action, actor, workspace, mono, commitment, began, conversation, salt, body"
+        " FROM chained LEFT JOIN text ON text.seq = chained.seq ORDER BY chained.seq"
     )
     for seq, leaf, digest, *beside, conversation, salt, body in _typed(rows):
         if seq != size:
@@ -216,7 +237,10 @@ def _verify(database: sqlite3.Connection) -> Verified:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "its idempotency key stands at an earlier entry already")
         payload = entry["payload"]
         named_here = None if payload is None else payload["commitment"]
+        if entry["action"] == "message.received":
+            opened.setdefault(entry["turn"], seq)
         told = [*(entry[name] for name in ("idem", "turn", "action", "actor", "workspace", "mono")), named_here]
+        told.append(opened.get(entry["turn"]))
         if told != beside or (
             entry["action"] == "message.received" and json.loads(leaf).get("conversation") != conversation
         ):
@@ -224,6 +248,8 @@ def _verify(database: sqlite3.Connection) -> Verified:
         if payload is not None:
             texts, erased = (texts, erased + 1) if body is None else (texts + 1, erased)
             _check_text(seq, payload, salt, body)
+        elif body is not None:
+            raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "it has a text, and commits to none")
         if _NO_MONEY not in leaf:
             book.post(seq, json.loads(leaf).get("postings"))
         tree.push(digest)
@@ -237,8 +263,8 @@ def _verify(database: sqlite3.Connection) -> Verified:
 
 _COLUMNS = """
 SELECT leaf, hash, CAST(action AS BLOB), CAST(actor AS BLOB), CAST(idem AS BLOB), CAST(mono AS BLOB),
-    CAST(commitment AS BLOB), CAST(turn AS BLOB), CAST(workspace AS BLOB), CAST(conversation AS BLOB), seq
-FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq
+    CAST(commitment AS BLOB), CAST(turn AS BLOB), CAST(workspace AS BLOB), CAST(conversation AS BLOB), began, seq
+FROM chained WHERE seq >= ? AND seq < ? ORDER BY seq
 """
 
 
@@ -248,7 +274,9 @@ class _Piece:
 
     ``before`` and ``after``: the hash and the time of the chain up to the first entry, and with the last. ``roots`` are those of
     whole tiles, ``rest`` the hashes of the entries after them, ``parts`` the roots of a tile's first entries, by the size of the
-    ledger there. ``keys``, and ``commitments`` with their ``lengths``, are lines. ``told``: the checkpoints that entries tell of.
+    ledger there. ``keys``, ``commitments`` and ``lengths`` are lines, empty ones for an entry without a text. ``told``: the
+    checkpoints that entries tell of. ``opened``: the entry that opened each turn; ``older`` is what entries say of turns that
+    none of these opened.
     """
 
     before: tuple[bytes, int]
@@ -260,6 +288,8 @@ class _Piece:
     rest: bytes
     parts: dict[int, bytes]
     told: tuple[tuple[int, bytes], ...]
+    opened: dict[bytes, int]
+    older: frozenset[tuple[bytes, int | None]]
     money: tuple[tuple[int, bytes], ...]
 
 
@@ -277,8 +307,8 @@ def _verify_at_once(database: sqlite3.Connection, path: Path) -> Verified | None
         size = last + 1
         end = (b"", 0)
         keys: set[bytes] = set()
-        named: dict[bytes, bytes] = {}
-        names = 0
+        opened: dict[bytes, int] = {}
+        named: list[tuple[bytes, bytes]] = []
         bounds = [(start, min(start + PIECE_ENTRIES, size)) for start in range(0, size, PIECE_ENTRIES)]
         with _processes(len(bounds)) as run:
             pieces = run(_read_piece, [(path, *bound, sizes.intersection(range(*bound))) for bound in bounds])
@@ -291,17 +321,19 @@ def _verify_at_once(database: sqlite3.Connection, path: Path) -> Verified | None
                     book.post(seq, json.loads(leaf).get("postings"))
                 tree.push_piece(piece)
                 keys.update(piece.keys.split(b"\n"))
-                commitments = piece.commitments.split()
-                named.update(zip(commitments, piece.lengths.split(), strict=True))
-                names += len(commitments)
+                named += zip(piece.commitments.split(b"\n"), piece.lengths.split(b"\n"), strict=True)
+                if any(opened.get(turn) != began for turn, began in piece.older):
+                    return None
+                opened.update(piece.opened)
                 end = piece.after
-        if len(keys) != size or len(named) != names or not texts.items() <= named.items():
+        if len(keys) != size or len(named) != size or any(named[seq] != text for seq, text in texts):
             return None
         _check_end(database, size, *end, len(texts))
         tree.check(database)
         book.check()
+        names = sum(1 for commitment, _ in named if commitment)
         return Verified(size, f"ps-sha256:{end[0].hex()}", len(texts), names - len(texts))
-    except (NotVerified, sqlite3.DatabaseError, OSError, RuntimeError, TypeError, ValueError):
+    except (NotVerified, sqlite3.DatabaseError, OSError, RuntimeError, TypeError, ValueError, IndexError):
         return None  # the other way says what it is; where it is that no process could be started, it does without
 
 
@@ -309,7 +341,8 @@ def _verify_at_once(database: sqlite3.Connection, path: Path) -> Verified | None
 def _processes(pieces: int) -> Iterator[Callable[..., Iterable[_Piece]]]:
     """What ``map`` does, by a process on each processor where there is work enough for several."""
     count = min(pieces, os.cpu_count() or 1)
-    if count < 2:
+    # Fed through standard input, this stands in no file that another process could begin from.
+    if count < 2 or not Path(globals().get("__file__", "")).is_file():
         yield map
         return
     with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
@@ -323,17 +356,19 @@ def _read_piece(work: tuple[Path, int, int, frozenset[int]]) -> _Piece:
     """
     path, first, end, signed = work
     with closing(_open(path)) as database:
+        _lay_out(database)
         row = database.execute("SELECT hash, mono FROM entry WHERE seq = ?", (first - 1,)).fetchone()
         before: tuple[bytes, int] = (row[0], row[1]) if row else (b"", 0)
         chain = _Chain(None, *before)
         commitments, lengths = list[bytes](), list[bytes]()
         roots, rest, parts = list[bytes](), b"", dict[int, bytes]()
         told, money = list[tuple[int, bytes]](), list[tuple[int, bytes]]()
+        turns = _Turns({}, set())
         rows = database.execute(_COLUMNS, (first, end))
         size = first
         while tile := rows.fetchmany(TILE_WIDTH):
             digests = [row[1] for row in tile]
-            leaves, actions, named, lengths_named = _read_tile_of(tile, size, chain)
+            leaves, actions, named, lengths_named = _read_tile_of(tile, size, chain, turns)
             commitments += named
             lengths += lengths_named
             if _SIGNED in actions:
@@ -351,12 +386,36 @@ def _read_piece(work: tuple[Path, int, int, frozenset[int]]) -> _Piece:
             raise ValueError("an entry is missing")
         after = (chain.before, chain.mono)
         lines = b"\n".join(chain.keys), b"\n".join(commitments), b"\n".join(lengths)
-        return _Piece(before, after, *lines, b"".join(roots), rest, parts, tuple(told), tuple(money))
+        return _Piece(before, after, *lines, b"".join(roots), rest, parts, tuple(told), *turns.result(), tuple(money))
 
 
-def _read_tile_of(tile: Sequence[tuple[Any, ...]], first: int, chain: "_Chain") -> tuple[tuple[bytes, ...], ...]:
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """Which of the entries that were read opened each turn, and what others say of turns that none of these opened."""
+
+    opened: dict[bytes, int]
+    older: set[tuple[bytes, int | None]]
+
+    def follow(self, first: int, actions: Sequence[bytes], turns: Sequence[bytes], began: Sequence[int | None]) -> None:
+        """Raises ``ValueError`` where an entry says otherwise of a turn that one of these opened."""
+        for seq, (action, turn) in enumerate(zip(actions, turns, strict=True), first):
+            if action == _RECEIVED:
+                self.opened.setdefault(turn, seq)
+        if tuple(map(self.opened.get, turns)) != began:
+            wrong = {said for said in zip(turns, began, strict=True) if self.opened.get(said[0]) != said[1]}
+            if any(turn in self.opened for turn, _ in wrong):
+                raise ValueError("an entry does not name the one that opened its turn")
+            self.older.update(wrong)
+
+    def result(self) -> tuple[dict[bytes, int], frozenset[tuple[bytes, int | None]]]:
+        return self.opened, frozenset(self.older)
+
+
+def _read_tile_of(
+    tile: Sequence[tuple[Any, ...]], first: int, chain: "_Chain", opened: _Turns
+) -> tuple[tuple[bytes, ...], ...]:
     """Of entries that follow on the chain, and agree with the columns beside them: bytes, actions, commitments, lengths."""
-    leaves, digests, actions, actors, idems, monos, commitments, turns, places, conversations, seqs = zip(
+    leaves, digests, actions, actors, idems, monos, commitments, turns, places, conversations, began, seqs = zip(
         *tile, strict=True
     )
     fields = chain.follow(first, leaves, b"".join(digests))
@@ -370,29 +429,22 @@ def _read_tile_of(tile: Sequence[tuple[Any, ...]], first: int, chain: "_Chain") 
         or seqs != tuple(range(first, first + len(tile)))
     ):
         raise ValueError("the columns beside an entry do not agree with it")
+    opened.follow(first, actions, turns, began)
     return leaves, actions, told_commitments, lengths
 
 
 def _is_received_in(action: bytes, leaf: bytes, conversation: bytes) -> bool:
     """Only a message that is received says in its bytes where. A quotation mark inside of a string would be escaped."""
-    return action != b"message.received" or b'"conversation":"%s"' % conversation in leaf
+    return action != _RECEIVED or b'"conversation":"%s"' % conversation in leaf
 
 
-def _texts(database: sqlite3.Connection) -> dict[bytes, bytes]:
-    """The length of each text, as an entry writes it, by its commitment. Read in their own order: one by one for the entries
-    takes many times as long.
-
-    Raises ``NotVerified`` where one is not the text of its commitment.
-    """
+def _texts(database: sqlite3.Connection) -> list[tuple[int, tuple[bytes, bytes]]]:
+    """Of each text: its entry, and what that has to say of it, the commitment and the length."""
     sha256 = hashlib.sha256
-    lengths: dict[bytes, bytes] = {}
-    rows = database.execute("SELECT CAST(commitment AS BLOB), salt, body FROM payload")
-    while some := rows.fetchmany(TILE_WIDTH):
-        commitments = [commitment for commitment, _, _ in some]
-        if commitments != [hexlify(sha256(salt + body).digest()) for _, salt, body in some]:
-            raise NotVerified(HASH_VERIFICATION_FAILED, None, "a text is not the one that was committed to")
-        lengths.update(zip(commitments, [b"%d" % len(body) for _, _, body in some], strict=True))
-    return lengths
+    return [
+        (seq, (hexlify(sha256(salt + body).digest()), b"%d" % len(body)))
+        for seq, salt, body in database.execute("SELECT seq, salt, body FROM text")
+    ]
 
 
 def _typed(rows: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
@@ -642,6 +694,7 @@ def _told_checkpoints(entries: Iterable[tuple[int, bytes]]) -> Iterator[tuple[in
             raise NotVerified(HASH_VERIFICATION_FAILED, seq, "it does not say which checkpoint was signed") from error
 
 
+_RECEIVED = b"message.received"
 _SIGNED = b"checkpoint.signed"
 _NO_MONEY = b'"postings":[]'
 """Inside of a string it would have its quotation marks escaped."""

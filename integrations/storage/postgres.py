@@ -52,7 +52,12 @@ READERS_MAX = 4
 
 _RECORDED = """
 SELECT entry.leaf, entry.hash, payload.body
-FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment
+FROM entry LEFT JOIN payload ON payload.seq = entry.seq
+"""
+_OF_TURN = """
+WHERE (entry.began = (SELECT turn.seq FROM turn WHERE turn.turn = $1 AND turn.turn <> '')
+       OR (entry.began IS NULL AND entry.turn = $1 AND entry.turn <> ''))
+ORDER BY entry.seq
 """
 
 _LAST_HERE = "SELECT turn FROM turn WHERE conversation = $1 AND seq < $2 AND kind = 'message' ORDER BY seq DESC LIMIT 1"
@@ -259,7 +264,7 @@ class PostgresStore:
         return found[0] if found else None
 
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
-        return await self._recorded("WHERE entry.turn = $1 AND entry.turn <> '' ORDER BY entry.seq", turn)
+        return await self._recorded(_OF_TURN, turn)
 
     async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
         said = await self._recorded(

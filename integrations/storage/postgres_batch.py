@@ -13,7 +13,7 @@ from ledger.book import Wanted
 from ledger.chain import Replay
 from ledger.entry import decode_entry
 from ledger.merkle import Subtree, decode_frontier, encode_frontier
-from ledger.store import Found, Head, Known, OwnerId, Row, Sealed
+from ledger.store import Found, Head, Known, OwnerId, Row, Sealed, TurnOpened
 
 REPLAY_ENTRIES = 1000
 
@@ -21,17 +21,19 @@ REPLAY_ENTRIES = 1000
 _LOCK_HEAD = "BEGIN; SELECT 1 FROM head FOR UPDATE"
 _FIND = """
 SELECT head.size, head.hash, head.mono, head.frontier, entry.idem, entry.seq, entry.leaf, entry.hash,
-       (SELECT salt FROM payload WHERE payload.commitment = entry.commitment)
+       (SELECT salt FROM payload WHERE payload.seq = entry.seq)
 FROM head LEFT JOIN entry ON entry.idem = ANY($1::text[])
 """
 
 _INSERT = """
 WITH entries AS (
-    INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, actor, workspace, mono, commitment)
-    SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[],
-                         $8::text[], $9::text[], $10::bigint[], $11::text[])
+    INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, actor, workspace, mono, commitment, began)
+    SELECT row.*, (SELECT turn.seq FROM turn WHERE turn.turn = row.turn AND turn.seq <= row.seq)
+    FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[],
+                $8::text[], $9::text[], $10::bigint[], $11::text[])
+         AS row (seq, leaf, hash, idem, turn, conversation, action, actor, workspace, mono, commitment)
 ), payloads AS (
-    INSERT INTO payload (commitment, salt, body) SELECT * FROM unnest($12::text[], $13::bytea[], $14::bytea[])
+    INSERT INTO payload (seq, salt, body) SELECT * FROM unnest($12::bigint[], $13::bytea[], $14::bytea[])
 )
 UPDATE head SET size = $15, hash = $16, mono = $17, frontier = $18
 """
@@ -52,10 +54,13 @@ async def find(writer: Connection, wanted: Wanted) -> Found:
 
 
 async def write(writer: Connection, sealed: Sealed, holder: OwnerId) -> None:
+    # The turns that a batch opens are there before its entries, which name the entry with which their turn began.
+    opened = [change for change in sealed.changes if isinstance(change, TurnOpened)]
+    await apply(writer, opened, holder)
     await writer.execute(_INSERT, *_columns(sealed.rows), *_head_values(sealed.head))
     await _write_subtrees(writer, sealed.subtrees)
     await postgres_book.write(writer, sealed.rows, sealed.book)
-    await apply(writer, sealed.changes, holder)
+    await apply(writer, [change for change in sealed.changes if not isinstance(change, TurnOpened)], holder)
 
 
 async def replay(writer: Connection) -> int:
@@ -100,7 +105,7 @@ def may_stand(key: str) -> bool:
 
 def _columns(rows: Sequence[Row]) -> tuple[list[Any], ...]:
     entries = [row.entry for row in rows]
-    texts = [(row.entry.payload.digest, row.salt, row.body) for row in rows if row.entry.payload is not None]
+    texts = [(row.entry.seq, row.salt, row.body) for row in rows if row.salt]
     return (
         [entry.seq for entry in entries],
         [row.leaf for row in rows],
@@ -113,7 +118,7 @@ def _columns(rows: Sequence[Row]) -> tuple[list[Any], ...]:
         [entry.workspace for entry in entries],
         [entry.mono for entry in entries],
         [None if entry.payload is None else entry.payload.digest for entry in entries],
-        [digest for digest, _, _ in texts],
+        [seq for seq, _, _ in texts],
         [salt for _, salt, _ in texts],
         [body for _, _, body in texts],
     )

@@ -50,7 +50,7 @@ NEVER_US = 2**63 - 1
 
 _WHOSE = {"person": "actor", "conversation": "conversation", "turn": "turn", "age": "workspace"}
 _FOUND = {
-    scope: "WHERE payload.commitment = entry.commitment"
+    scope: "WHERE payload.seq = entry.seq AND entry.commitment IS NOT NULL"
     f" AND entry.workspace = $1 AND entry.seq < $2 AND entry.mono < $3 AND entry.{column} = $4"
     for scope, column in _WHOSE.items()
 }

@@ -33,6 +33,7 @@ from ledger.store import (
     OpenTurn,
     OwnerId,
     Recorded,
+    Row,
     Seal,
     Sealed,
     SettingKept,
@@ -47,7 +48,12 @@ T = TypeVar("T")
 
 _RECORDED = """
 SELECT entry.leaf, entry.hash, payload.body
-FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment
+FROM entry LEFT JOIN payload ON payload.seq = entry.seq
+"""
+_OF_TURN = """
+WHERE (entry.began = (SELECT turn.seq FROM turn WHERE turn.turn = ?1 AND turn.turn <> '')
+       OR (entry.began IS NULL AND entry.turn = ?1 AND entry.turn <> ''))
+ORDER BY entry.seq
 """
 
 _LAST_HERE = "SELECT turn FROM turn WHERE conversation = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
@@ -79,6 +85,16 @@ WHERE turn IN (
 RETURNING turn, workspace, actor, conversation, platform, kind, attempts, seq
 """
 
+# The turns that a batch opens are there before its entries, which name the entry with which their turn began.
+_TURN = """
+INSERT INTO turn (turn, seq, workspace, actor, conversation, platform, kind, lease_owner, state)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open')
+"""
+_ENTRY = """
+INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, actor, workspace, mono, commitment, began)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT turn.seq FROM turn WHERE turn.turn = ?5 AND turn.seq <= ?1))
+"""
+_PAYLOAD = "INSERT INTO payload (seq, salt, body) VALUES (?, ?, ?)"
 _SUBTREE = "INSERT INTO subtree (level, number, hash) VALUES (?, ?, ?)"
 _SET_HEAD = "UPDATE head SET size = ?, hash = ?, mono = ?, frontier = ?"
 
@@ -124,7 +140,7 @@ class SqliteStore:
         return await self._read(lambda: _head(self._reader))
 
     async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
-        return await self._recorded("WHERE seq > ? ORDER BY seq LIMIT ?", after, count_max)
+        return await self._recorded("WHERE entry.seq > ? ORDER BY entry.seq LIMIT ?", after, count_max)
 
     async def frontier(self) -> Frontier:
         return (await self.head()).frontier
@@ -181,7 +197,7 @@ class SqliteStore:
         return found[0] if found else None
 
     async def entries_of(self, turn: TurnId) -> tuple[Recorded, ...]:
-        return await self._recorded("WHERE turn = ? AND turn <> '' ORDER BY seq", turn)
+        return await self._recorded(_OF_TURN, turn)
 
     async def said_in(self, conversation: ConversationId, before: int, count_max: int) -> tuple[Recorded, ...]:
         said = await self._recorded(
@@ -261,39 +277,14 @@ class SqliteStore:
             sealed = seal(Found(_head(database), _known(database, wanted.keys), standing))
             if not sealed.rows:
                 return sealed
-            database.executemany(
-                "INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, actor, workspace, mono, commitment)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        row.entry.seq,
-                        row.leaf,
-                        row.hash,
-                        row.entry.idem,
-                        row.entry.turn,
-                        row.conversation,
-                        row.entry.action.name,
-                        row.entry.actor,
-                        row.entry.workspace,
-                        row.entry.mono,
-                        None if row.entry.payload is None else row.entry.payload.digest,
-                    )
-                    for row in sealed.rows
-                ],
-            )
-            database.executemany(
-                "INSERT INTO payload (commitment, salt, body) VALUES (?, ?, ?)",
-                [
-                    (row.entry.payload.digest, row.salt, row.body)
-                    for row in sealed.rows
-                    if row.entry.payload is not None
-                ],
-            )
+            # A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal.
+            _open_turns(database, sealed.changes, self.owner)
+            database.executemany(_ENTRY, _entry_values(sealed.rows))
+            database.executemany(_PAYLOAD, [(row.entry.seq, row.salt, row.body) for row in sealed.rows if row.salt])
             database.executemany(_SUBTREE, _subtree_values(sealed.subtrees))
             sqlite_book.write(database, sealed.rows, sealed.book)
             for change in sealed.changes:
-                # A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal.
-                _apply(database, change, self.owner)
+                _apply(database, change)
             database.execute(_SET_HEAD, _head_values(sealed.head))
         return sealed
 
@@ -341,8 +332,10 @@ class SqliteStore:
                 database.execute(f"DELETE FROM {projection}")  # noqa: S608  # names of ours
             rebuilt = Replay()
             for leaf, digest in database.execute("SELECT leaf, hash FROM entry ORDER BY seq"):
-                for change in rebuilt.read(decode_entry(leaf), digest):
-                    _apply(database, change, None)
+                changes = rebuilt.read(decode_entry(leaf), digest)
+                _open_turns(database, changes, None)
+                for change in changes:
+                    _apply(database, change)
             sqlite_book.write_change(database, rebuilt.book.change())
             database.executemany(_SUBTREE, _subtree_values(rebuilt.subtrees))
             database.execute(_SET_HEAD, _head_values(rebuilt.head))
@@ -405,21 +398,38 @@ def _subtree_values(subtrees: Sequence[Subtree]) -> list[tuple[int, int, bytes]]
 def _known(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Known]:
     rows = database.execute(
         "SELECT entry.idem, entry.seq, entry.leaf, entry.hash, payload.salt"
-        " FROM entry LEFT JOIN payload ON payload.commitment = entry.commitment"
+        " FROM entry LEFT JOIN payload ON payload.seq = entry.seq"
         " WHERE entry.idem IN (SELECT value FROM json_each(?))",
         (json.dumps(keys),),
     )
     return {idem: Known(seq, leaf, digest, salt) for idem, seq, leaf, digest, salt in rows}
 
 
-def _apply(database: sqlite3.Connection, change: Change, holder: OwnerId | None) -> None:
+def _entry_values(rows: Sequence[Row]) -> list[tuple[str | int | bytes | None, ...]]:
+    values: list[tuple[str | int | bytes | None, ...]] = []
+    for row in rows:
+        entry = row.entry
+        digest = None if entry.payload is None else entry.payload.digest
+        chained = (entry.seq, row.leaf, row.hash, entry.idem, entry.turn, row.conversation)
+        values.append((*chained, entry.action.name, entry.actor, entry.workspace, entry.mono, digest))
+    return values
+
+
+def _open_turns(database: sqlite3.Connection, changes: Sequence[Change], holder: OwnerId | None) -> None:
+    database.executemany(
+        _TURN,
+        [
+            (turn.turn, turn.seq, turn.workspace, turn.actor, turn.conversation, turn.platform, turn.kind, holder)
+            for turn in changes
+            if isinstance(turn, TurnOpened)
+        ],
+    )
+
+
+def _apply(database: sqlite3.Connection, change: Change) -> None:
     match change:
-        case TurnOpened(turn, seq, workspace, actor, conversation, platform, kind):
-            database.execute(
-                "INSERT INTO turn (turn, seq, workspace, actor, conversation, platform, kind, lease_owner, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open')",
-                (turn, seq, workspace, actor, conversation, platform, kind, holder),
-            )
+        case TurnOpened():
+            pass  # the turns were opened before
         case TurnClosed(turn, outcome):
             database.execute("UPDATE turn SET state = ?, lease_owner = NULL WHERE turn = ?", (outcome, turn))
         case TurnResumed(turn):

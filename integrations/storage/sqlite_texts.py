@@ -9,7 +9,7 @@ NEVER_US = 2**63 - 1
 
 _WHOSE = {"person": "actor", "conversation": "conversation", "turn": "turn", "age": "workspace"}
 _FOUND = {
-    scope: "FROM payload WHERE commitment IN (SELECT commitment FROM entry"  # noqa: S608  # names of ours
+    scope: "FROM payload WHERE seq IN (SELECT seq FROM entry"  # noqa: S608  # names of ours
     f" WHERE commitment IS NOT NULL AND workspace = ? AND seq < ? AND mono < ? AND {column} = ?)"
     for scope, column in _WHOSE.items()
 }

@@ -182,7 +182,7 @@ def _reading(path: Path) -> float:
             hashes = [sha256(b"\x00" + row[0]).digest() for row in some]
             while len(hashes) > 1:
                 hashes = [sha256(b"\x01" + hashes[n] + hashes[n + 1]).digest() for n in range(0, len(hashes) - 1, 2)]
-        rows = database.execute("SELECT commitment, salt, body FROM payload")
+        rows = database.execute("SELECT seq, salt, body FROM payload")
         while some := rows.fetchmany(256):
             for _, salt, body in some:
                 sha256(salt + body).hexdigest()

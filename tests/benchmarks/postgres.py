@@ -99,7 +99,7 @@ def _with_a_lock(connection: asyncpg.Connection) -> Callable[[str], Awaitable[No
             values = (entry.seq, row.leaf, row.hash, entry.idem, entry.turn, row.conversation, entry.action.name)
             beside = (entry.actor, entry.workspace, entry.mono, payload.digest)
             await connection.execute(_ENTRY, *values, *beside)
-            await connection.execute(_PAYLOAD, payload.digest, row.salt, row.body)
+            await connection.execute(_PAYLOAD, entry.seq, row.salt, row.body)
 
     return append
 

@@ -98,8 +98,8 @@ async def _append(database: aiosqlite.Connection, number: int) -> None:
         [_values(row) for row in sealed.rows],
     )
     await database.executemany(
-        "INSERT INTO payload (commitment, salt, body) VALUES (?, ?, ?)",
-        [(row.entry.payload.digest, row.salt, row.body) for row in sealed.rows if row.entry.payload is not None],
+        "INSERT INTO payload (seq, salt, body) VALUES (?, ?, ?)",
+        [(row.entry.seq, row.salt, row.body) for row in sealed.rows if row.salt],
     )
     await database.executemany(
         "INSERT INTO subtree (level, number, hash) VALUES (?, ?, ?)",

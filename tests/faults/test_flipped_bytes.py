@@ -49,7 +49,7 @@ def what_counts(path: Path) -> Rows:
     queries = (
         "SELECT seq, leaf, hash, idem, turn, action, actor, workspace, mono, commitment,"
         " iif(action = 'message.received', conversation, '') FROM entry NOT INDEXED ORDER BY seq",
-        "SELECT * FROM payload ORDER BY commitment",
+        "SELECT * FROM payload ORDER BY seq",
         "SELECT * FROM head",
     )
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:

@@ -5,15 +5,22 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from integrations.storage import sqlite_schema
 from integrations.storage.sqlite import SqliteStore
+from ledger import verify
 from ledger.actions import TurnFinished
 from ledger.entry import HOUSE, Draft
 from ledger.errors import StoreFailed, StoreUnusable
+from ledger.pseudonyms import TurnId
 from ledger.roadchain import RoadChain
+from ledger.verify import verify_database
+from tests.benchmarks.logs import fill, turn
 
 
 def draft(idem: str, payload: bytes | None = None) -> Draft:
@@ -136,3 +143,76 @@ async def test_two_openings_of_a_new_file_at_once_make_one_schema(tmp_path: Path
     for store in stores:
         assert (await store.head()).size == 0
         await store.aclose()
+
+
+# The schema before texts and the entries of a turn were kept by the number of an entry, made of the one after it.
+_OLDER = """
+DROP INDEX entry_began;
+DROP INDEX entry_unopened;
+ALTER TABLE entry DROP COLUMN began;
+CREATE INDEX entry_turn ON entry (turn, seq) WHERE turn <> '';
+CREATE TABLE old (commitment TEXT PRIMARY KEY, salt BLOB NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO old SELECT commitment, salt, body FROM payload JOIN entry USING (seq);
+DROP TABLE payload;
+ALTER TABLE old RENAME TO payload;
+PRAGMA user_version = 3;
+"""
+
+
+async def test_an_older_file_is_verified_as_it_is_and_carried_over_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    store = await SqliteStore.open(path)
+    await fill(store, 300)
+    async with RoadChain(store) as roadchain:
+        await roadchain.append(Draft(TurnFinished("answered"), replace(turn(1)[0].scope, turn=TurnId("unopened")), "u"))
+    entries, of_turn = await store.entries(-1, 400), await store.entries_of(turn(1)[0].scope.turn)
+    await store.aclose()
+    new = verify_database(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(_OLDER)
+    assert verify_database(path) == new
+    with closing(sqlite3.connect(path)) as database:
+        verify._lay_out(database)
+        assert verify._verify(database) == new
+    store = await SqliteStore.open(path)
+    assert await store.entries(-1, 400) == entries
+    assert await store.entries_of(turn(1)[0].scope.turn) == of_turn
+    assert [recorded.entry.idem for recorded in await store.entries_of(TurnId("unopened"))] == ["u"]
+    await store.aclose()
+    assert verify_database(path) == new
+    await refuses_changes(path)
+
+
+async def refuses_changes(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        with pytest.raises(sqlite3.IntegrityError, match="RC011"):
+            database.execute("UPDATE entry SET began = 1 WHERE seq = 1")
+
+
+async def test_the_log_stays_short_while_others_read_and_is_cut_again_after_one_that_read_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_schema, "LOG_PAGES", 200)
+    limit, path = 200 * sqlite_schema.PAGE_BYTES, tmp_path / "x.db"
+    writer, reader = await SqliteStore.open(path), await SqliteStore.open(path)
+    numbers = count()
+
+    async def longest(batches: int) -> int:
+        """The log's bytes at the most, with a reader at work on each batch."""
+        lengths: list[int] = []
+        for _ in range(batches):
+            group = [draft(f"{next(numbers)}", os.urandom(2_000)) for _ in range(20)]
+            await asyncio.gather(roadchain.append(*group), reader.entries(-1, 50), writer.entries(-1, 50))
+            lengths.append((tmp_path / "x.db-wal").stat().st_size)
+        return max(lengths)
+
+    async with RoadChain(writer) as roadchain:
+        assert limit < await longest(100) < limit * 1.5, "a batch may still be added to a log that is full"
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT count(*) FROM head").fetchone()
+            assert await longest(50) > 2 * limit, "the control: it has to be kept for the one who reads"
+        await longest(20)
+        assert await longest(1) < limit * 1.5
+    await writer.aclose()
+    await reader.aclose()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -14,6 +15,7 @@ from ledger.entry import HOUSE, Draft, Scope
 from ledger.errors import StoreFailed, StoreUnusable
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
+from tests.benchmarks.logs import fill, turn
 from tests.emulators import free_port
 from tests.postgres import WITH_PASSWORD, Server, database_of
 
@@ -297,3 +299,35 @@ async def test_a_server_without_fsync_is_named_as_a_doubt(postgres: Server, post
 )
 def test_a_place_is_named_without_who_goes_there(url: str, where: str) -> None:
     assert place(url) == where
+
+
+# The schema before texts and the entries of a turn were kept by the number of an entry, made of the one after it.
+_OLDER = """
+SET search_path = carpool;
+DROP INDEX entry_began;
+DROP INDEX entry_unopened;
+ALTER TABLE entry DROP COLUMN began;
+CREATE INDEX entry_turn ON entry (turn, seq) WHERE turn <> '';
+CREATE TABLE old (commitment text COLLATE "C" PRIMARY KEY, salt bytea NOT NULL, body bytea NOT NULL);
+INSERT INTO old SELECT commitment, salt, body FROM payload JOIN entry USING (seq);
+DROP TABLE payload;
+ALTER TABLE old RENAME TO payload;
+UPDATE migration SET version = 3
+"""
+
+
+async def test_an_older_database_is_carried_over_whole(postgres: Server, empty: str) -> None:
+    url, scope = postgres.url(empty), turn(1)[0].scope
+    async with opened(url) as store:
+        await fill(store, 100)
+        async with RoadChain(store) as roadchain:
+            await roadchain.append(Draft(TurnFinished("answered"), replace(scope, turn=TurnId("unopened")), "u"))
+        entries, of_turn = await store.entries(-1, 200), await store.entries_of(scope.turn)
+    await postgres.execute(_OLDER, database=empty)
+    async with opened(url) as store:
+        assert await store.entries(-1, 200) == entries
+        assert len(of_turn) == 7
+        assert await store.entries_of(scope.turn) == of_turn
+        assert [recorded.entry.idem for recorded in await store.entries_of(TurnId("unopened"))] == ["u"]
+    with pytest.raises(asyncpg.PostgresError, match="RC011"):
+        await postgres.execute("UPDATE carpool.entry SET began = 1 WHERE seq = 1", database=empty)

@@ -23,7 +23,7 @@ from ledger.notary import Notary
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.verify import NotALedger, NotVerified, Verified, verify_database
-from tests.benchmarks.logs import GENESIS, SIGNER, turn
+from tests.benchmarks.logs import GENESIS, SIGNER, fill, turn
 from tests.house import DATABASE, RecordingPlatform, asks, running_house
 
 Change = Callable[[sqlite3.Connection], object]
@@ -73,9 +73,7 @@ def swapped(database: sqlite3.Connection) -> None:
 
 def cut_to(size: int, *, mend_head: bool) -> Change:
     def cut(database: sqlite3.Connection) -> None:
-        database.execute(
-            "DELETE FROM payload WHERE commitment IN (SELECT commitment FROM entry WHERE seq >= ?)", (size,)
-        )
+        database.execute("DELETE FROM payload WHERE seq >= ?", (size,))
         database.execute("DELETE FROM entry WHERE seq >= ?", (size,))
         if mend_head:
             (digest,) = database.execute("SELECT hash FROM entry WHERE seq = ?", (size - 1,)).fetchone()
@@ -119,6 +117,8 @@ async def test_a_whole_ledger_is_verified_and_its_file_is_not_changed(ledger: Pa
         (sql("UPDATE entry SET actor = 'other' WHERE seq = 6"), "RC011", 6),
         (sql("UPDATE entry SET workspace = 'other' WHERE seq = 6"), "RC011", 6),
         (sql("UPDATE entry SET mono = mono + 1 WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET began = NULL WHERE seq = 6"), "RC011", 6),
+        (sql("UPDATE entry SET began = 8 WHERE seq = 6"), "RC011", 6),
         (sql("UPDATE entry SET conversation = 'other' WHERE action = 'message.received' AND seq > 1"), "RC011", 8),
         (edited(4, outcome="failed"), "RC011", 5),
         (edited(4, seq=7), "RC011", 4),
@@ -131,7 +131,8 @@ async def test_a_whole_ledger_is_verified_and_its_file_is_not_changed(ledger: Pa
         (respaced, "RC004", 5),
         (sql("UPDATE payload SET body = CAST(body || ' ' AS BLOB)"), "RC004", 1),
         (sql("UPDATE payload SET salt = zeroblob(32)"), "RC004", 1),
-        (sql("INSERT INTO payload VALUES ('00', x'00', x'00')"), "RC011", None),
+        (sql("UPDATE payload SET seq = 2 WHERE seq = 1"), "RC011", 2),
+        (sql("INSERT INTO payload VALUES (1000000, x'00', x'00')"), "RC011", None),
     ],
 )
 def test_each_change_is_found_at_the_first_entry_that_shows_it(
@@ -189,6 +190,7 @@ async def test_a_whole_ledger_is_verified_without_looking_at_each_entry(
     monkeypatch.setattr(verify, "_verify", pytest.fail)
     verified = verify_database(path, [verify.read_key(SIGNER.verifier().text())])
     with closing(sqlite3.connect(path)) as database:
+        verify._lay_out(database)
         assert verified == entry_by_entry(database)
 
 
@@ -271,7 +273,7 @@ async def test_where_no_process_can_be_started_the_ledger_is_verified_all_the_sa
 
 
 def test_an_erased_text_leaves_the_chain_verified(ledger: Path) -> None:
-    forge(ledger, sql("DELETE FROM payload WHERE commitment = (SELECT min(commitment) FROM payload)"))
+    forge(ledger, sql("DELETE FROM payload WHERE seq = (SELECT min(seq) FROM payload)"))
     verified = verify_database(ledger)
     assert (verified.size, verified.texts, verified.erased) == (15, 5, 1)
 
@@ -385,7 +387,7 @@ def test_a_change_that_the_loss_of_power_left_half_done_is_incomplete_and_not_a_
         database.execute("PRAGMA journal_mode = DELETE")
         database.execute("PRAGMA cache_size = 1")
         database.execute("BEGIN IMMEDIATE")
-        database.execute("INSERT INTO payload VALUES ('00', x'00', zeroblob(100000))")
+        database.execute("INSERT INTO payload VALUES (1000000, x'00', zeroblob(100000))")
         for end in ("", "-journal"):
             shutil.copy(f"{ledger}{end}", f"{copy}{end}")
         database.execute("ROLLBACK")
@@ -431,3 +433,18 @@ def test_the_verifier_imports_nothing_of_the_writer() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {"ledger", "bot", "adapters", "integrations", "orjson", "cryptography"}
+
+
+async def test_fed_through_standard_input_it_verifies_without_a_word_on_stderr(tmp_path: Path) -> None:
+    """Enough entries for several processes, which have no file there to begin from."""
+    store = await SqliteStore.open(tmp_path / "x.db")
+    await fill(store, verify.PIECE_ENTRIES + 100)
+    await store.aclose()
+    assert said_by_one_that_is_fed(tmp_path / "x.db").startswith("verified: 16,484 entries, ")
+
+
+def said_by_one_that_is_fed(path: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-I", "-", str(path)], input=VERIFY.read_bytes(), capture_output=True, check=True
+    )
+    return (done.stderr + done.stdout).decode()
