@@ -17,11 +17,14 @@ ToolError
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from adapters.messages import JsonObject, ToolCall, ToolResult, ToolSpec
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, WorkspaceId
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 FAULT_CHARS_MAX = 300
 HIDDEN = "[hidden]"
@@ -205,6 +208,8 @@ class Toolbox:
 
     tools: Mapping[str, Tool]
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    _validators: "dict[str, Draft202012Validator]" = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Of the tools that were used: checking a schema itself takes a hundred times as long as checking arguments by it."""
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -221,7 +226,7 @@ class Toolbox:
         """Do it, within the tool's limits. What goes wrong is a failed result with a sentence."""
         tool = self.tools[use.call.name]
         try:
-            _check(tool.spec, use.call.arguments)
+            self._check(tool.spec, use.call.arguments)
             result = await _in_time(tool, tool.call(use))
         except ToolError as error:
             if not error.outcome_open or tool.spec.effect == "read":
@@ -232,7 +237,7 @@ class Toolbox:
     async def preview(self, use: Use) -> Preview:
         """Raises ``ToolError``."""
         tool = self.tools[use.call.name]
-        _check(tool.spec, use.call.arguments)
+        self._check(tool.spec, use.call.arguments)
         shown = await _in_time(tool, tool.preview(use))
         fields = tuple((name, self._without_secrets(value)) for name, value in shown.fields)
         return replace(
@@ -252,6 +257,22 @@ class Toolbox:
             # Nobody could be asked, which is no answer.
             raise Unknown(str(error), f"It is not known what became of this: {error.sentence}") from error
         return None if found is None else self._clean(tool, found)
+
+    def _check(self, spec: ToolSpec, arguments: JsonObject) -> None:
+        """Raises ``Invalid`` where these arguments do not fit the tool's schema."""
+        from jsonschema.exceptions import SchemaError, best_match
+        from referencing.exceptions import Unresolvable
+
+        try:
+            if spec.name not in self._validators:
+                self._validators[spec.name] = _validator(spec)
+            fault = best_match(self._validators[spec.name].iter_errors(arguments))
+        except (SchemaError, Unresolvable, RecursionError) as error:
+            raise Invalid(f"the schema of {spec.name}: {error}", f"{spec.name} cannot say what it takes.") from error
+        if fault is not None:
+            said = fault.message if len(fault.message) <= FAULT_CHARS_MAX else f"{fault.message[:FAULT_CHARS_MAX]}…"
+            sentence = f"These arguments do not fit {spec.name}: {fault.json_path}: {said}"
+            raise Invalid(f"arguments of {spec.name}", sentence)
 
     async def _after_fault(self, tool: Tool, use: Use, error: ToolError) -> ToolResult:
         """A write whose answer did not come. That it is not there now does not say that it will not be: it is not repeated."""
@@ -283,23 +304,14 @@ async def _in_time(tool: Tool, work: Awaitable[T]) -> T:
         raise TimedOut(f"{name} timed out", f"{name} took longer than {most_s:g} seconds.") from error
 
 
-def _check(spec: ToolSpec, arguments: JsonObject) -> None:
-    """Raises ``Invalid`` where these arguments do not fit the tool's schema."""
+def _validator(spec: ToolSpec) -> "Draft202012Validator":
+    """Raises ``SchemaError``."""
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError, best_match
     from referencing import Registry
-    from referencing.exceptions import Unresolvable
 
+    Draft202012Validator.check_schema(spec.parameters)
     # An empty registry: a schema of somebody else's server must not make us fetch what it refers to.
-    validator = Draft202012Validator(spec.parameters, registry=Registry())
-    try:
-        Draft202012Validator.check_schema(spec.parameters)
-        fault = best_match(validator.iter_errors(arguments))
-    except (SchemaError, Unresolvable, RecursionError) as error:
-        raise Invalid(f"the schema of {spec.name}: {error}", f"{spec.name} cannot say what it takes.") from error
-    if fault is not None:
-        said = fault.message if len(fault.message) <= FAULT_CHARS_MAX else f"{fault.message[:FAULT_CHARS_MAX]}…"
-        raise Invalid(f"arguments of {spec.name}", f"These arguments do not fit {spec.name}: {fault.json_path}: {said}")
+    return Draft202012Validator(spec.parameters, registry=Registry())
 
 
 def _shortened(result: ToolResult, most: int) -> ToolResult:
