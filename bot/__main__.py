@@ -238,7 +238,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_keys(keys: argparse.ArgumentParser) -> None:
-    from bot.keys_console import PROVIDERS
+    from bot.commands.keys import PROVIDERS
 
     of_keys = keys.add_subparsers(dest="keys_command", required=True, metavar="COMMAND")
     of_keys.add_parser("list", help="whose keys there are, and their last characters")

@@ -22,7 +22,7 @@ from bot.config import Settings
 from bot.connections import Build, Connected, Connections
 from bot.door import HouseDoor
 from bot.intake import Intake
-from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys
+from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys, read_vault_keys
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
@@ -102,8 +102,11 @@ async def open_ledger(settings: Settings) -> AsyncIterator[tuple["SqliteStore | 
 
 async def open_vault(settings: Settings, store: "SqliteStore | PostgresStore") -> Vault:
     """What seals the keys that people bring; its own key is made where it is missing. Raises ``StoreUnusable``."""
-    keys = settings.vault_keys or await asyncio.to_thread(create_vault_key, settings.home)
-    return Vault(store, keys)
+    if settings.vault_keys:
+        return Vault(store, settings.vault_keys)
+    return Vault(
+        store, await asyncio.to_thread(create_vault_key, settings.home), lambda: read_vault_keys(settings.home)
+    )
 
 
 async def ledger_exists(settings: Settings) -> bool:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from adapters.messages import File, Image
 from bot.approvals import undecided
 from bot.commands.explaining import AGAIN
+from bot.commands.keys import withheld
 from bot.commands.table import recognise
 from bot.errors import Trouble, explain
 from bot.payloads import Asked, decode_asked, encode_asked
@@ -98,6 +99,8 @@ class Intake:
         scope = self.scope(address, incoming.event_identity)
         refusal = await self._refusal(incoming, scope)
         invocation = "" if refusal else recognise(incoming.text, bare=incoming.bare_commands)
+        if (kept := withheld(invocation)) != invocation:
+            incoming, invocation = replace(incoming, text=f"/{kept}"), kept
         if invocation.partition(" ")[0] == AGAIN.name:
             again = await self._again(incoming, scope, invocation.partition(" ")[2])
             if again is not None:

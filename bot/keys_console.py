@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from adapters.messages import ProviderName
 from bot.app import found_ledger, ledger_exists, open_ledger, open_vault
+from bot.commands.keys import KEY_CHARACTERS_MAX
 from bot.config import Settings
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.keys import Keys, begin_vault_rotation, end_vault_rotation
@@ -19,8 +20,6 @@ from ledger.errors import StoreUnusable
 from ledger.pseudonyms import Pseudonyms
 from ledger.roadchain import RoadChain
 
-PROVIDERS = ("openai", "anthropic", "google", "xai", "huggingface", "blackroad")
-KEY_CHARACTERS_MAX = 4096
 NONE_YET = "There are no keys yet. `carpool keys add PROVIDER` adds one."
 
 

@@ -1,6 +1,7 @@
 """``carpool ledger``: look at RoadChain, hand out what proves it, and keep it. Each prints, and gives an exit status."""
 
 import asyncio
+import secrets
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,10 +12,12 @@ from bot.app import GENESIS_KEY, key_added, ledger_exists, ledger_file, open_led
 from bot.config import Settings
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.keys import Keys, retire_old_key, rotate_signing_key
+from bot.vault import KeyOwner
+from integrations.secrets import SecretStore
 from ledger.actions import KeyAdded, KeyRemoved, LedgerCreated, ReplyPrepared
 from ledger.book import Purse
 from ledger.chain import Replay
-from ledger.entry import HOUSE, Draft, decode_entry, hash_text
+from ledger.entry import HOUSE, Draft, Scope, decode_entry, hash_text
 from ledger.erasure import OfConversation, OfPerson, OlderThan, Texts, erase
 from ledger.errors import ChainBroken, LedgerError, StoreUnusable
 from ledger.notary import Notary
@@ -204,6 +207,9 @@ async def erase_texts(settings: Settings, kind: str, platform: str, workspace: s
             case _:
                 texts = OlderThan(of, clock_us() - int(names[0]) * DAY_US)
         erased = await erase(roadchain, store, texts)
+        keys_gone = await _drop_keys(roadchain, store, texts) if isinstance(texts, OfPerson) else 0
+    if keys_gone:
+        say(f"{keys_gone:,} keys that the person had brought are removed. They are still good at their providers.")
     if erased.receipt is None:
         say(
             "There was nothing to erase. If that is a surprise: are platform, workspace and id written as the platform does?"
@@ -212,6 +218,18 @@ async def erase_texts(settings: Settings, kind: str, platform: str, workspace: s
     say(f"{erased.texts:,} texts are erased, from every file of the ledger; entry {erased.receipt.seq} says so.")
     say("What the platform shows, and copies of the ledger that were made before, are not.")
     return EXIT_OK
+
+
+async def _drop_keys(roadchain: RoadChain, store: SecretStore, person: OfPerson) -> int:
+    """The keys that a person brought go with their texts. Durable on return; returns how many there were."""
+    owner = KeyOwner(person.workspace, person.person).text
+    scope = Scope(person.workspace, person.person, HOUSE.conversation, HOUSE.turn)
+    kept = await store.secrets([owner])
+    for sealed in kept:
+        await store.drop_secret(owner, sealed.name)
+        removed = KeyRemoved("provider", "", sealed.name)
+        await roadchain.append(Draft(removed, scope, f"key.removed/{secrets.token_hex(8)}"))
+    return len(kept)
 
 
 async def rotate_key(settings: Settings) -> int:

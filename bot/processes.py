@@ -79,7 +79,9 @@ async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
         warming = asyncio.create_task(models.warm_up())
         try:
             before = await _asked_before(house, session)
-            talking = converse(house.intake, platform, screen, session, before, lambda: _completing(house, session))
+            talking = converse(
+                house.intake, platform, screen, session, before, lambda: _completing(house, session), house.door
+            )
             return await _unless_failed(house, talking)
         finally:
             warming.cancel()

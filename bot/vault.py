@@ -7,7 +7,7 @@ name the vault's key, twelve of nonce, and the ciphertext with its tag.
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters.messages import ProviderName
@@ -53,14 +53,20 @@ class HeldKey:
 
 
 class Vault:
-    """``keys`` are the vault's own, 32 bytes each: the first seals, each of them opens what was sealed with it."""
+    """``keys`` are the vault's own, 32 bytes each: the first seals, each of them opens what was sealed with it.
 
-    def __init__(self, store: SecretStore, keys: Sequence[bytes]) -> None:
+    ``again`` reads them anew: another process may have given the vault a new key since.
+    """
+
+    def __init__(
+        self, store: SecretStore, keys: Sequence[bytes], again: Callable[[], Sequence[bytes]] | None = None
+    ) -> None:
         if not keys or any(len(key) != VAULT_KEY_BYTES for key in keys):
             raise ValueError(f"a vault's key has {VAULT_KEY_BYTES} bytes")
         self._store = store
         self._keys = {_name(key): key for key in keys}
         self._first = _name(keys[0])
+        self._again = again
 
     def __repr__(self) -> str:
         return "Vault(keys=…)"
@@ -101,9 +107,17 @@ class Vault:
     def _seal(self, owner: str, name: str, plain: bytes) -> SealedSecret:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+        self._look_again()
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = AESGCM(self._keys[self._first]).encrypt(nonce, plain, _bound(owner, name))
         return SealedSecret(owner, name, b"".join((FORM, self._first, nonce, sealed)))
+
+    def _look_again(self) -> None:
+        if self._again is None:
+            return
+        keys = self._again()
+        self._keys |= {_name(key): key for key in keys}
+        self._first = _name(keys[0])
 
     def _open(self, secret: SealedSecret) -> bytes:
         from cryptography.exceptions import InvalidTag
@@ -116,6 +130,8 @@ class Vault:
             secret.sealed[start : start + NONCE_BYTES],
             secret.sealed[start + NONCE_BYTES :],
         )
+        if name not in self._keys:
+            self._look_again()
         if form != FORM or name not in self._keys or len(rest) < TAG_BYTES:
             raise NotOpened(secret.owner, secret.name)
         try:

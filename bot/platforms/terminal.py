@@ -16,6 +16,9 @@ from bot.platforms.base import (
     Accepted,
     Address,
     Attached,
+    Field,
+    Filled,
+    Form,
     Incoming,
     Overheard,
     PlatformError,
@@ -24,6 +27,8 @@ from bot.platforms.base import (
     Reply,
     Screen,
     Silent,
+    Standing,
+    Taken,
     ToolStep,
 )
 from bot.platforms.terminal_keys import silent_keys
@@ -53,6 +58,14 @@ class Talk(Protocol):
     async def ended(self, turn: TurnId) -> Ending: ...
 
     def stop(self, conversation: ConversationId) -> int: ...
+
+
+class Forms(Protocol):
+    """What a terminal needs of the door."""
+
+    async def form(self, address: Address, standing: Standing, text: str) -> Form | None: ...
+
+    async def fill(self, filled: Filled) -> Taken: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +227,14 @@ async def converse(
     session: Session,
     asked_before: Sequence[str],
     completing: Callable[[], Awaitable[Complete]],
+    forms: Forms,
 ) -> int:
     """Prompt, answer, until the person leaves. ``asked_before`` is what the arrow keys bring back, the oldest first;
     ``completing`` gives what Tab offers, anew for each prompt: what may be meant changes between two of them."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import CompleteEvent, Completer, Completion
     from prompt_toolkit.document import Document
-    from prompt_toolkit.history import InMemoryHistory
+    from prompt_toolkit.history import DummyHistory, InMemoryHistory
     from prompt_toolkit.patch_stdout import patch_stdout
     from prompt_toolkit.shortcuts import CompleteStyle
 
@@ -238,6 +252,14 @@ async def converse(
         complete_while_typing=False,
         complete_style=CompleteStyle.READLINE_LIKE,  # a menu would keep eight lines below the prompt for itself
     )
+
+    async def _ask_field(field: Field) -> str:
+        """A secret is typed blind. These prompts keep no history."""
+        asking: PromptSession[str] = PromptSession(history=DummyHistory())
+        choices = f" ({' | '.join(choice.value for choice in field.choices)})" if field.choices else ""
+        return await asking.prompt_async(
+            f"{field.label}{choices}> ", default=field.value, is_password=field.kind == "secret"
+        )
 
     async def approves() -> bool:
         screen.settle()
@@ -258,13 +280,31 @@ async def converse(
             continue
         if text.strip().casefold() in LEAVE:
             return EXIT_ANSWERED
-        if text.strip():
+        form = await forms.form(session.address, "owner", text) if text.strip() else None
+        if form is not None:
+            try:
+                screen.markdown(await _fill(forms, form, session, _ask_field))
+            except (EOFError, KeyboardInterrupt):
+                screen.line("Nothing was changed.", dim=True)
+        elif text.strip():
             screen.think()
             try:
                 await _ask(talk, platform, session, text, approves)
             finally:
                 screen.settle()
             complete = await completing()
+
+
+async def _fill(forms: Forms, form: Form, session: Session, ask: Callable[[Field], Awaitable[str]]) -> str:
+    """One question after the other; what was wrong is said, and all of it asked again. Returns what came of it."""
+    while True:
+        values = {field.name: (await ask(field)).strip() for field in form.fields}
+        identity = f"{session.id}/{secrets.token_hex(8)}"
+        taken = await forms.fill(Filled(session.address, identity, "owner", form.name, values))
+        if not taken.errors:
+            return taken.text
+        for sentence in taken.errors.values():
+            say_aside(sentence)
 
 
 async def _nobody_there() -> bool:

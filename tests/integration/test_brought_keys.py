@@ -5,17 +5,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from adapters.base import BaseAdapter
 from adapters.errors import RefusedKey
 from adapters.messages import ProviderName
 from adapters.scripted import Raise, ScriptedAdapter, ScriptReply, answer
 from bot.connections import Build, Built
 from bot.lucidia.catalog import ModelCard
-from bot.platforms.base import Address
+from bot.platforms.base import Address, Filled, Standing
 from bot.secret import Secret
 from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
-from ledger.actions import ModelCalled
+from ledger.actions import KeyAdded, ModelCalled
 from tests.house import ME, PSEUDONYMS, Open, RecordingPlatform, asks, card, running_house
 
 OPENAI = ProviderName("openai")
@@ -103,7 +105,7 @@ async def test_a_key_that_does_not_open_or_has_no_adapter_is_passed_over(tmp_pat
         await open_.ask(asks("/keys", "2", ME))
     assert platform.texts[0] == "with none"
     assert "- openai, for you alone: it cannot be opened" in platform.texts[1]
-    assert "- nobody, for you alone\n" in platform.texts[1]
+    assert "- nobody, for you alone, …\n" in platform.texts[1]
 
 
 async def test_keys_are_told_to_their_owners_alone_and_never_shown(tmp_path: Path) -> None:
@@ -111,10 +113,103 @@ async def test_keys_are_told_to_their_owners_alone_and_never_shown(tmp_path: Pat
         await vault.keep(owner(ME, person=True), OPENAI, Secret("sk-mine-crimson-0123456789"))
         for event, who in enumerate((ME, BOB)):
             await open_.ask(asks("/keys", str(event), who))
-        await open_.ask(asks("/keys add openai sk-violet", "3", ME))
         assert all(b"crimson" not in (item.body or b"") + item.leaf for item in await open_.all())
-    mine, bobs, written = platform.texts
-    assert "openai, for you alone" in mine
+    mine, bobs = platform.texts
+    assert "openai, for you alone, …6789" in mine
     assert "openai" not in bobs
+    assert "crimson" not in mine + bobs
+    assert all(reply.private for _, _, reply in platform.sent)
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("/keys add openai sk-violet", False),
+        ("!keys sk-violet", False),
+        ("keys add openai sk-violet", True),
+        ("keys remove sk-violet", True),
+        ("/keys add  openai\nsk-violet", False),
+    ],
+)
+async def test_a_key_that_is_written_into_a_message_is_not_recorded_and_its_writer_is_told(
+    tmp_path: Path, text: str, bare: bool
+) -> None:
+    async with house(tmp_path, Makers()) as (open_, _, platform):
+        await open_.ask(asks(text, "1", ME, bare=bare))
+        assert all(b"violet" not in (item.body or b"") + item.leaf for item in await open_.all())
+    (written,) = platform.texts
     assert "revoke it at its provider" in written
-    assert "crimson" not in mine + bobs + written
+    assert "violet" not in written
+
+
+def filled(event: str, standing: Standing = "member", **values: str) -> Filled:
+    return Filled(ME, event, standing, "keys", {"provider": "openai", "whose": "mine", "key": "sk-violet", **values})
+
+
+async def test_a_key_comes_in_by_a_form_answers_at_once_and_stands_nowhere_but_in_the_vault(tmp_path: Path) -> None:
+    async with house(tmp_path, Makers()) as (open_, vault, platform):
+        form = await open_.door.form(ME, "member", "/keys add openai")
+        assert form is not None
+        assert {field.name: field.kind for field in form.fields}["key"] == "secret"
+        assert [choice.value for choice in form.fields[2].choices] == ["mine"]
+        taken = await open_.door.fill(filled("f1"))
+        assert "violet" not in taken.text
+        await open_.ask(asks("hello", "1", ME))
+        await open_.ask(asks("hello", "2", BOB))
+        assert platform.texts == ["with sk-violet", "with none"]
+        entries = await open_.all()
+        assert all(b"violet" not in item.leaf for item in entries)
+        said = [item.entry.seq for item in entries if item.body is not None and b"violet" in item.body]
+        answers = [item.entry.seq for item in entries if item.entry.action.name in ("model.answered", "reply.prepared")]
+        assert set(said) <= set(answers)  # the model of this test says its key
+        assert [item.entry.action for item in entries if isinstance(item.entry.action, KeyAdded)] == [
+            KeyAdded("provider", "", "openai")
+        ]
+        assert [held.key.reveal() for held in await vault.held(owner(ME, person=True))] == ["sk-violet"]
+        await open_.ask(asks("/keys remove openai", "3", ME))
+        await open_.ask(asks("/keys remove openai", "4", ME))
+        assert "is removed" in platform.texts[-2]
+        assert "There is no such key" in platform.texts[-1]
+        assert await vault.held(owner(ME, person=True)) == ()
+
+
+async def test_only_an_admin_brings_a_key_for_everybody_in_the_workspace(tmp_path: Path) -> None:
+    async with house(tmp_path, Makers()) as (open_, vault, platform):
+        assert (await open_.door.fill(filled("f1", whose="workspace"))).text.startswith("Only an admin")
+        assert await vault.held(owner(ME, person=False)) == ()
+        await open_.door.fill(filled("f2", "admin", whose="workspace"))
+        await open_.ask(asks("hello", "1", BOB))
+        assert platform.texts == ["with sk-violet"]
+        await open_.ask(asks("/keys remove openai workspace", "2", BOB))
+        assert platform.texts[-1].startswith("Only an admin")
+        assert await open_.door.form(ME, "guest", "/keys add") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"key": ""}, "key"),
+        ({"key": "two words"}, "key"),
+        ({"key": "x" * 5000}, "key"),
+        ({"provider": "nobody"}, "provider"),
+    ],
+)
+async def test_what_is_no_key_is_said_by_field_and_not_kept(tmp_path: Path, values: dict[str, str], field: str) -> None:
+    async with house(tmp_path, Makers()) as (open_, vault, _):
+        taken = await open_.door.fill(filled("f1", "member", **values))
+        assert set(taken.errors) == {field}
+        assert await vault.held(owner(ME, person=True)) == ()
+
+
+async def test_a_vault_that_another_process_gave_a_new_key_goes_on_with_it(tmp_path: Path) -> None:
+    async with house(tmp_path, Makers()) as (open_, _, _):
+        keys = [b"1" * 32]
+        here = Vault(open_.store, keys, lambda: keys)
+        me, them = owner(ME, person=True), owner(BOB, person=True)
+        await here.keep(me, OPENAI, Secret("first"))
+        keys[:] = [b"2" * 32, b"1" * 32]
+        await Vault(open_.store, keys).reseal()
+        keys[:] = [b"2" * 32]
+        assert [held.key.reveal() for held in await here.held(me)] == ["first"]
+        await here.keep(them, OPENAI, Secret("second"))
+        assert [held.key.reveal() for held in await Vault(open_.store, keys).held(them)] == ["second"]
