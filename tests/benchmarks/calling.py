@@ -20,6 +20,8 @@ QUESTION = "What is it?"
 PIECES = tuple(f"word{number} " for number in range(20))
 """What each call is answered."""
 ANSWER = "".join(PIECES)
+BEGINNING_MAX = 50
+"""More connections than these are not opened at once: the SDKs wait for one a few seconds only."""
 HELD = "held"
 """The model whose answers never end."""
 
@@ -62,20 +64,24 @@ async def bytes_a_stream(call: Call, at_once: int) -> float:
     """How much more memory the process holds for each of so many answers, each with its first piece there."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    begun = asyncio.Semaphore(0)
     enough = asyncio.Event()
+    beginning = asyncio.Semaphore(BEGINNING_MAX)
 
-    async def listen() -> None:
-        async with aclosing(call(HELD)) as pieces:
-            assert await anext(pieces) == PIECES[0]
-            begun.release()
-            await enough.wait()
+    async def listen(begun: asyncio.Future[None]) -> None:
+        try:
+            async with aclosing(call(HELD)) as pieces:
+                async with beginning:
+                    assert await anext(pieces) == PIECES[0]
+                begun.set_result(None)
+                await enough.wait()
+        finally:
+            if not begun.done():
+                begun.set_exception(RuntimeError("an answer did not begin"))
 
     async def hold(count: int) -> list[asyncio.Task[None]]:
-        tasks = [asyncio.create_task(listen()) for _ in range(count)]
-        for _ in tasks:
-            async with asyncio.timeout(60):
-                await begun.acquire()
+        begun: list[asyncio.Future[None]] = [asyncio.get_running_loop().create_future() for _ in range(count)]
+        tasks = [asyncio.create_task(listen(future)) for future in begun]
+        await asyncio.gather(*begun)
         return tasks
 
     listening = await hold(1)  # among them: an SDK lets no more than a thousand connections be open
