@@ -92,6 +92,10 @@ def _look(arguments: argparse.Namespace, settings: Settings) -> int:
         return _complete(_of_keys(arguments, settings))
     if arguments.command == "billing":
         return _complete(_of_billing(arguments, settings))
+    if arguments.command == "slack":
+        from bot import slack_console
+
+        return _complete(slack_console.print_manifest(settings, http=arguments.http, rotation=arguments.rotation))
     return _complete(_of_ledger(arguments, settings))
 
 
@@ -210,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("config", help="print the settings in force and where each came from")
     commands.add_parser("models", help="list the models that are known: prices, and what is missing to use them")
     commands.add_parser("doctor", help="say what is on, off and wrong")
+    _add_slack(commands.add_parser("slack", help="what is needed to set up the Slack app"))
     _add_keys(commands.add_parser("keys", help="keys for providers of models, sealed in the ledger's store"))
     _add_billing(commands.add_parser("billing", help="payments: compare, grant, and take what is paid by hand"))
     ledger = commands.add_parser("ledger", help="look at RoadChain")
@@ -269,6 +274,17 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     grant.add_argument("reason", nargs="+", metavar="REASON")
     paid = of_billing.add_parser("paid", help="say that a bank transfer has come")
     paid.add_argument("reference", metavar="REFERENCE")
+
+
+def _add_slack(slack: argparse.ArgumentParser) -> None:
+    of_slack = slack.add_subparsers(dest="slack_command", required=True, metavar="COMMAND")
+    manifest = of_slack.add_parser("manifest", help="print the app's manifest: paste it where Slack asks for one")
+    manifest.add_argument(
+        "--http", action="store_true", help="events over HTTP, to CARPOOL_PUBLIC_URL; left out: Socket Mode"
+    )
+    manifest.add_argument(
+        "--rotation", action="store_true", help="tokens that last twelve hours and are renewed; for /slack/install only"
+    )
 
 
 def _add_erase(erase: argparse.ArgumentParser) -> None:

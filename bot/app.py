@@ -138,8 +138,16 @@ async def ledger_doubts(store: "SqliteStore | PostgresStore") -> tuple[str, ...]
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, models: Models, platforms: Sequence[Platform]) -> AsyncIterator[OpenHouse]:
-    """Everything of a process that answers people. Raises ``StoreUnusable``, ``StoreFailed``."""
+async def open_house(
+    settings: Settings,
+    models: Models,
+    platforms: Sequence[Platform],
+    prepare: Callable[[Vault, RoadChain, Pseudonyms], None] = lambda vault, roadchain, pseudonyms: None,
+) -> AsyncIterator[OpenHouse]:
+    """Everything of a process that answers people. ``prepare`` is given what keeps installations, before the first turn.
+
+    Raises ``StoreUnusable``, ``StoreFailed``.
+    """
     async with AsyncExitStack() as stack:
         store, keys = await stack.enter_async_context(open_ledger(settings))
         roadchain = await stack.enter_async_context(RoadChain(store))
@@ -151,9 +159,9 @@ async def open_house(settings: Settings, models: Models, platforms: Sequence[Pla
         # The intake is given the house, and a command of the house stops what the intake runs.
         witness = await stack.enter_async_context(_witness(settings))
         checkpoints = Checkpoints(notary, roadchain, store, settings.home / SIGNING_LOCK, witness)
-        connections = Connections(
-            Connected(models.adapters, models.catalog), await open_vault(settings, store), models.build
-        )
+        vault = await open_vault(settings, store)
+        prepare(vault, roadchain, pseudonyms)
+        connections = Connections(Connected(models.adapters, models.catalog), vault, models.build)
         stack.push_async_callback(connections.aclose)
         desk = Desk(
             store,

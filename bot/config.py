@@ -105,6 +105,9 @@ class Settings:
     slack_signing_secret: Secret
     slack_app_token: Secret
     slack_api_url: str
+    slack_client_id: str
+    slack_client_secret: Secret
+    slack_config_token: Secret
     discord_bot_token: Secret
     stripe_api_key: Secret
     stripe_webhook_secret: Secret
@@ -118,6 +121,7 @@ class Settings:
     workspace_month_urc_max: int
     host: str
     port: int
+    public_url: str
     explorer_enabled: bool
     limits: Limits
 
@@ -171,6 +175,7 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
     """Every setting there is. ``home`` is the default folder for the state."""
     bot_token = readers.secret_like("xoxb-", "a bot token")
     app_token = readers.secret_like("xapp-", "an app-level token")
+    config_token = readers.secret_like("xoxe", "a configuration token")
     own = (
         Setting("home", "CARPOOL_HOME", readers.folder, str(home), "the folder of all state: ledger, keys, logs"),
         Setting(
@@ -324,6 +329,15 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("slack_signing_secret", "SLACK_SIGNING_SECRET", readers.secret, "", "Slack: for events over HTTP"),
         Setting("slack_app_token", "SLACK_APP_TOKEN", app_token, "", "Slack: for events over Socket Mode"),
         Setting("slack_api_url", "SLACK_API_URL", readers.url, "https://slack.com/api/", "Slack: where its API is"),
+        Setting("slack_client_id", "SLACK_CLIENT_ID", readers.word, "", "Slack: to be installed in many workspaces"),
+        Setting("slack_client_secret", "SLACK_CLIENT_SECRET", readers.secret, "", "Slack: for the same"),
+        Setting(
+            "slack_config_token",
+            "SLACK_CONFIG_TOKEN",
+            config_token,
+            "",
+            "Slack: lets `carpool doctor` compare the app's events and settings",
+        ),
         Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "recognised; the platform comes later"),
         Setting("stripe_api_key", "STRIPE_API_KEY", readers.secret, "", "Stripe: the secret or restricted key"),
         Setting(
@@ -373,6 +387,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         ),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),
+        Setting(
+            "public_url",
+            "CARPOOL_PUBLIC_URL",
+            readers.https,
+            "",
+            "where the internet reaches `carpool web`, such as https://carpool.example.org",
+        ),
         Setting(
             "explorer_enabled",
             "CARPOOL_EXPLORER_ENABLED",

@@ -1,4 +1,4 @@
-"""What is on, off and wrong, found out without calling anybody outside of this machine."""
+"""What is on, off and wrong. Of those outside of this machine only Slack is asked, which changes nothing there."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from typing import Literal
 
 from bot.app import ledger_doubts, ledger_exists, open_ledger, try_local_model
 from bot.config import Settings
+from bot.platforms.slack_needs import BOTH_WAYS, INSTALL_PATH
 from bot.readers import without_password
 from bot.secret import Secret
 from ledger.errors import StoreError, StoreUnusable
@@ -34,7 +35,7 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
         await _local(settings),
         _openai(settings),
         *_hosted(settings),
-        _slack(settings),
+        *await _slack(settings),
         _stripe(settings),
         *(_later(subject, key) for subject, key in later),
     )
@@ -125,20 +126,65 @@ def _blackroad(settings: Settings) -> Finding:
     return _provider("BlackRoad", "", key, url, models)
 
 
-def _slack(settings: Settings) -> Finding:
+async def _slack(settings: Settings) -> tuple[Finding, ...]:
     bot, signing, app = settings.slack_bot_token, settings.slack_signing_secret, settings.slack_app_token
-    if not (bot or signing or app):
-        return Finding("off", "Slack", "Set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET; the README has the steps.")
-    if not bot:
-        return Finding("wrong", "Slack", "SLACK_BOT_TOKEN is missing: it is under OAuth & Permissions of your app.")
+    many = bool(settings.slack_client_id)
+    if not (bot or signing or app or many):
+        return (_slack_is("off", "Set SLACK_BOT_TOKEN and SLACK_SIGNING_SECRET; the README has the steps."),)
     if not (signing or app):
-        return Finding(
-            "wrong",
-            "Slack",
-            "Set SLACK_SIGNING_SECRET for `carpool web`, or SLACK_APP_TOKEN for `carpool web --socket`.",
+        return (
+            _slack_is(
+                "wrong", "Set SLACK_SIGNING_SECRET for `carpool web`, or SLACK_APP_TOKEN for `carpool web --socket`."
+            ),
+        )
+    if many and bot:
+        return (_slack_is("wrong", BOTH_WAYS),)
+    if many and not settings.slack_client_secret:
+        return (_slack_is("wrong", "SLACK_CLIENT_SECRET is missing: it is under Basic Information of your app."),)
+    if many and not settings.public_url:
+        return (
+            _slack_is("wrong", "Set CARPOOL_PUBLIC_URL: without it nobody can install CarPool in another workspace."),
         )
     ways = [way for way, key in (("`carpool web`", signing), ("`carpool web --socket`", app)) if key]
-    return Finding("on", "Slack", f"Ready for {' and '.join(ways)}.")
+    ready = f"Ready for {' and '.join(ways)}."
+    if not bot:
+        if not many:
+            return (_slack_is("wrong", "SLACK_BOT_TOKEN is missing: it is under OAuth & Permissions of your app."),)
+        return (_slack_is("on", f"{ready} It is installed at {settings.public_url}{INSTALL_PATH}."),)
+    return await _slack_app(settings, ready)
+
+
+async def _slack_app(settings: Settings, ready: str) -> tuple[Finding, ...]:
+    """The app as Slack knows it: each scope, event and setting that is missing is a finding."""
+    from bot.platforms.slack_check import check_app
+
+    found = await check_app(
+        settings.slack_bot_token, settings.slack_app_token, settings.slack_config_token, settings.slack_api_url
+    )
+    if found.unreachable:
+        return (_slack_is("on", f"{ready} Slack could not be asked now whether the app has all that it needs."),)
+    wrong = [
+        *(
+            f"The scope {scope.name} is not granted, so {scope.without}: add it under OAuth & Permissions, Bot Token Scopes, "
+            "and install the app again."
+            for scope in found.scopes
+        ),
+        *found.wrong,
+    ]
+    if wrong:
+        return tuple(_slack_is("wrong", sentence) for sentence in wrong)
+    where = f" In {found.team}." if found.team else ""
+    rest = (
+        "Scopes, events and settings are as they should be."
+        if found.settings_known
+        else "All scopes are granted. Its events and settings Slack shows only with SLACK_CONFIG_TOKEN: compare them with "
+        "`carpool slack manifest`."
+    )
+    return (_slack_is("on", f"{ready}{where} {rest}"),)
+
+
+def _slack_is(state: State, sentence: str) -> Finding:
+    return Finding(state, "Slack", sentence)
 
 
 def _stripe(settings: Settings) -> Finding:

@@ -13,7 +13,9 @@ from bot.app import OpenHouse, embedded_is_best, open_explorer, open_house, open
 from bot.commands.past import questions
 from bot.commands.table import completions
 from bot.config import Settings
+from bot.installs import Installs
 from bot.platforms.base import PlatformError
+from bot.platforms.slack_needs import BOTH_WAYS
 from bot.platforms.terminal import (
     EXIT_ANSWERED,
     EXIT_NOT_ANSWERED,
@@ -26,11 +28,16 @@ from bot.platforms.terminal import (
     read_question,
 )
 from bot.platforms.terminal_screen import TerminalScreen, say_aside
+from bot.vault import Vault
 from ledger.entry import HOUSE, Scope
 from ledger.errors import StoreFailed
+from ledger.pseudonyms import Pseudonyms
+from ledger.roadchain import RoadChain
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where they are used, and only then
     from bot.http.payments import PaymentsDoor
+    from bot.platforms.slack import SlackPlatform
+    from bot.platforms.slack_install import Installer
 
 T = TypeVar("T")
 
@@ -107,7 +114,7 @@ def _welcome(settings: Settings, model: str) -> list[str]:
 async def web(settings: Settings, *, socket: bool) -> int:
     """``carpool web``: Slack over HTTP, or over Socket Mode; the health of the process over HTTP in either case."""
     missing = _missing_for_slack(settings, socket)
-    if missing and settings.explorer_enabled and not settings.slack_bot_token:
+    if missing and settings.explorer_enabled and not (settings.slack_bot_token or settings.slack_client_id):
         return await _explore(settings)
     if missing:
         say_aside(missing)
@@ -116,10 +123,13 @@ async def web(settings: Settings, *, socket: bool) -> int:
     from bot.platforms.slack import SlackPlatform
     from bot.platforms.slack_catch_up import SeenPlaces, keeping_up
     from bot.platforms.slack_handlers import SlackSocket, bolt_app
+    from bot.platforms.slack_views import Views, together
 
     platform = SlackPlatform(settings.slack_bot_token.reveal(), settings.slack_api_url)
+    many = _Many(settings, platform)
     try:
-        await platform.check()
+        if settings.slack_bot_token:
+            await platform.check()
     except PlatformError as error:
         await platform.aclose()
         say_aside(f"{error}. SLACK_BOT_TOKEN is refused: copy it anew from OAuth & Permissions in the app's settings.")
@@ -128,10 +138,12 @@ async def web(settings: Settings, *, socket: bool) -> int:
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(open_models(settings))
         stack.push_async_callback(platform.aclose)
-        house = await stack.enter_async_context(open_house(settings, models, [platform]))
+        house = await stack.enter_async_context(open_house(settings, models, [platform], many.prepare))
         explorer = await stack.enter_async_context(open_explorer(settings, house.house.desk.store))
         seen = SeenPlaces(settings.home / SEEN_OF_SLACK)
-        bolt = bolt_app(platform, house.door, places=seen)
+        views = Views(platform, house.door)
+        more = (views,) if many.installer is None else (views, many.installer)
+        bolt = bolt_app(platform, house.door, together(*more), views.open, places=seen)
         _stop_on_signals(stop)
         app = web_app(
             None if socket else bolt,
@@ -140,6 +152,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
             lambda: not house.intake.failed.is_set(),
             explorer,
             payments=_payments(house),
+            installer=many.installer,
         )
         try:
             if socket:
@@ -184,8 +197,38 @@ def _not_listened_on(settings: Settings, error: OSError) -> str:
     return f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): set PORT to another."
 
 
+class _Many:
+    """Slack's workspaces each with a token of its own, where the settings name the app instead of one token."""
+
+    def __init__(self, settings: Settings, platform: "SlackPlatform") -> None:
+        self._settings = settings
+        self._platform = platform
+        self.installer: Installer | None = None
+
+    def prepare(self, vault: Vault, roadchain: RoadChain, pseudonyms: Pseudonyms) -> None:
+        from bot.platforms.slack_install import Installer
+        from bot.platforms.slack_tokens import InstalledTokens, SlackOAuth
+
+        settings = self._settings
+        if settings.slack_bot_token:
+            return
+        oauth = SlackOAuth(settings.slack_client_id, settings.slack_client_secret, settings.slack_api_url)
+        installs = Installs(vault, roadchain, pseudonyms, self._platform.name)
+        tokens = InstalledTokens(installs, oauth)
+        self._platform.tokens = tokens
+        self.installer = Installer(oauth, installs, tokens, settings.public_url)
+
+
 def _missing_for_slack(settings: Settings, socket: bool) -> str:
-    wanted = [("SLACK_BOT_TOKEN", settings.slack_bot_token)]
+    if settings.slack_bot_token and settings.slack_client_id:
+        return BOTH_WAYS
+    if settings.slack_client_id:
+        wanted: list[tuple[str, object]] = [
+            ("SLACK_CLIENT_SECRET", settings.slack_client_secret),
+            ("CARPOOL_PUBLIC_URL", settings.public_url),
+        ]
+    else:
+        wanted = [("SLACK_BOT_TOKEN", settings.slack_bot_token)]
     if socket:
         wanted.append(("SLACK_APP_TOKEN", settings.slack_app_token))
     else:

@@ -75,6 +75,14 @@ def url(given: str) -> str:
     return given
 
 
+def https(given: str) -> str:
+    """Empty, or an address with TLS at its root, without the slash at the end."""
+    parts = urlsplit(url(given))
+    if given and (parts.scheme != "https" or parts.query or parts.fragment or "@" in parts.netloc):
+        raise ValueError("it should be an address such as https://carpool.example.org")
+    return given.rstrip("/")
+
+
 def without_password(address: str) -> str:
     """For eyes: who calls, and with what password, left out."""
     before, at, host = address.rpartition("@")

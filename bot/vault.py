@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from adapters.messages import ProviderName
 from bot.secret import Secret
@@ -31,6 +32,13 @@ class NotOpened(Exception):
             f"The key for {provider} cannot be opened: put back the vault's key with which it was added, "
             f"or remove the key for {provider} and add it again."
         )
+
+
+class Owner(Protocol):
+    """Whose a key is. No two have the same text."""
+
+    @property
+    def text(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +79,22 @@ class Vault:
     def __repr__(self) -> str:
         return "Vault(keys=…)"
 
-    async def keep(self, owner: KeyOwner, provider: ProviderName, key: Secret) -> None:
+    async def keep(self, owner: Owner, provider: ProviderName, key: Secret) -> None:
         """In place of the one before it. Durable on return. Raises ``StoreFailed``."""
         await self._store.keep_secrets([self._seal(owner.text, provider, key.reveal().encode())])
 
-    async def drop(self, owner: KeyOwner, provider: ProviderName) -> bool:
+    async def drop(self, owner: Owner, provider: ProviderName) -> bool:
         """Durable on return; false where there was none. Raises ``StoreFailed``."""
         return await self._store.drop_secret(owner.text, provider)
 
-    async def held(self, *owners: KeyOwner) -> tuple[HeldKey, ...]:
+    async def held(self, *owners: Owner) -> tuple[HeldKey, ...]:
         """What these have, the first owner's first. Raises ``NotOpened``, ``StoreFailed``."""
         return tuple(
             HeldKey(sealed.owner, ProviderName(sealed.name), self.opened(sealed))
             for sealed in await self.sealed(*owners)
         )
 
-    async def sealed(self, *owners: KeyOwner) -> tuple[SealedSecret, ...]:
+    async def sealed(self, *owners: Owner) -> tuple[SealedSecret, ...]:
         """What these have, the first owner's first, as it is kept. Raises ``StoreFailed``."""
         texts = [owner.text for owner in owners]
         return tuple(sorted(await self._store.secrets(texts), key=lambda sealed: texts.index(sealed.owner)))

@@ -305,11 +305,12 @@ class CheckpointSigned:
 class KeyAdded:
     """``signing``: from here on this key signs too; ``public_key`` is Ed25519, in hex.
 
-    ``provider``: somebody brought a key for a provider of models. Nothing of the key stands here.
+    ``provider``: somebody brought a key for a provider of models. ``platform``: the chat platform that ``provider`` names let
+    CarPool into a workspace. Nothing of the key stands here.
     """
 
     name: ClassVar[str] = "key.added"
-    kind: Literal["signing", "provider"]
+    kind: Literal["signing", "provider", "platform"]
     public_key: str
     provider: str = ""
 
@@ -317,7 +318,7 @@ class KeyAdded:
 @dataclass(frozen=True, slots=True)
 class KeyRemoved:
     name: ClassVar[str] = "key.removed"
-    kind: Literal["signing", "provider"]
+    kind: Literal["signing", "provider", "platform"]
     public_key: str
     provider: str = ""
 

@@ -17,6 +17,7 @@ from bot.lucidia.catalog import ModelCard
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_handlers import bolt_app
 from bot.platforms.slack_pace import Pace
+from bot.platforms.slack_views import Views, together
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.pseudonyms import TurnId
@@ -76,7 +77,8 @@ async def running_slack(
             running_house(folder, platform, script, limits=limits, wrap=wrap, toolbox=toolbox, cards=cards) as open_,
             ClientSession() as session,
         ):
-            bolt = bolt_app(platform, open_.door)
+            views = Views(platform, open_.door)
+            bolt = bolt_app(platform, open_.door, together(views), views.open)
             healthy, body_bytes_max = lambda: not open_.intake.failed.is_set(), limits.body_bytes_max
             app = web_app(bolt, SECRET, body_bytes_max, healthy, None, clock_s or time.time)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))

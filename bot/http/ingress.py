@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from bot.http.answers import NOT_KEPT, NotTaken, read_body
 from bot.http.explorer import Explorer
 from bot.http.payments import PaymentsDoor
+from bot.http.slack_install import install_routes
+from bot.platforms.slack_install import Installer
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -41,9 +43,12 @@ def web_app(
     explorer: Explorer | None = None,
     clock_s: Callable[[], float] = time.time,
     payments: PaymentsDoor | None = None,
+    installer: Installer | None = None,
 ) -> "Starlette":
-    """``slack``, ``explorer`` and ``payments`` None leave their ways out. ``clock_s`` tells the age of signatures, in seconds
-    since 1970."""
+    """``slack``, ``explorer``, ``payments`` and ``installer`` None leave their ways out.
+
+    ``clock_s`` tells the age of signatures, in seconds since 1970.
+    """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.responses import JSONResponse
@@ -69,6 +74,8 @@ def web_app(
         routes += explorer.routes()
     if payments is not None:
         routes += payments.routes(body_bytes_max)
+    if installer is not None:
+        routes += install_routes(installer)
     return Starlette(routes=routes, exception_handlers={NotTaken: not_taken, HTTPException: not_taken, 500: not_taken})
 
 

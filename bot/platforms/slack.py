@@ -28,9 +28,12 @@ from bot.platforms.slack_pieces import Seen, see, text_of
 from bot.platforms.slack_private import is_private, send_privately
 from bot.platforms.slack_screen import LiveAnswer
 from bot.platforms.slack_sessions import Sessions
+from bot.platforms.slack_standing import Standings
 from bot.platforms.slack_threads import Names, messages_of, overheard_in
+from bot.platforms.slack_tokens import OneToken, Tokens
 from bot.platforms.slack_wire import SLACK
 from bot.platforms.slack_writing import Writer, finish, finish_half, written_of
+from bot.secret import Secret
 from ledger.pseudonyms import TurnId
 
 if TYPE_CHECKING:
@@ -68,6 +71,9 @@ class SlackPlatform:
         self._titles: OrderedDict[TurnId, str] = OrderedDict()
         self._without_streams: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.tokens: Tokens = OneToken(Secret(bot_token))
+        """With which token it speaks in a workspace: another way than the one token is set before anything is sent."""
+        self.standings = Standings(self.client_of, self._otherwise, clock_s)
         self.sessions = Sessions(self.client_of, clock_s)
         self.names = Names(self.client_of)
 
@@ -85,24 +91,30 @@ class SlackPlatform:
 
     @property
     def client(self) -> "AsyncWebClient":
+        """Who speaks with the token of the settings."""
         if self._web is None:
-            from slack_sdk.web.async_client import AsyncWebClient
-
-            self._web = AsyncWebClient(
-                token=self._bot_token,
-                base_url=self.api_url,
-                timeout=CALL_TIMEOUT_S,
-                # Without a session of its own the SDK opens a connection for each call.
-                session=self.session,
-                # Each post is tried once: the turn looks whether it is there before it posts again.
-                retry_handlers=[],
-                logger=logging.getLogger("slack_sdk"),
-            )
+            self._web = self._client(self._bot_token)
         return self._web
 
+    def _client(self, token: str) -> "AsyncWebClient":
+        from slack_sdk.web.async_client import AsyncWebClient
+
+        return AsyncWebClient(
+            token=token,
+            base_url=self.api_url,
+            timeout=CALL_TIMEOUT_S,
+            # Without a session of its own the SDK opens a connection for each call.
+            session=self.session,
+            # Each post is tried once: the turn looks whether it is there before it posts again.
+            retry_handlers=[],
+            logger=logging.getLogger("slack_sdk"),
+        )
+
     async def client_of(self, workspace: str) -> "AsyncWebClient":
-        """Who speaks in a workspace. Raises ``PlatformError`` where nobody may."""
-        return self.client
+        """Who speaks in a workspace. Raises ``PlatformError`` where nobody may, ``StoreFailed``."""
+        if isinstance(self.tokens, OneToken):
+            return self.client
+        return self._client((await self.tokens.of(workspace)).token.reveal())
 
     async def user(self) -> str:
         """The bot's own user id; empty where Slack cannot be asked now."""
@@ -114,8 +126,8 @@ class SlackPlatform:
         return self._user
 
     async def user_in(self, workspace: str) -> str:
-        """The bot's own user id in a workspace; empty where Slack cannot be asked now."""
-        return await self.user()
+        """The bot's own user id in a workspace; empty where Slack cannot be asked now. Raises as ``client_of`` does."""
+        return (await self.tokens.of(workspace)).bot or await self.user()
 
     async def check(self) -> None:
         """Raises ``PlatformError`` where Slack refuses the token. Where it cannot be asked now, it is asked later."""
@@ -242,8 +254,12 @@ class SlackPlatform:
         task.add_done_callback(self._tasks.discard)
 
     async def standing(self, address: Address) -> Standing:
-        """What Slack says of the person."""
-        return "member"
+        """What Slack says of the person. Raises ``StoreFailed``."""
+        return await self.standings.of(address)
+
+    def _otherwise(self) -> Standing:
+        # With the one token of the settings it is known whose house this is; in a workspace of others nobody is let in on trust.
+        return "member" if isinstance(self.tokens, OneToken) else "guest"
 
     async def say_aside(self, to: Address, text: str) -> None:
         """Say something to a person alone that is no reply. Best effort."""

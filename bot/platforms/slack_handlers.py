@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from bot.platforms.base import Accepted, Address, Door, Form, Incoming
+from bot.platforms.base import Accepted, Address, Door, Form, Incoming, PlatformError
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_errors import answer_of
 from bot.platforms.slack_pieces import SAY
@@ -15,12 +15,13 @@ from ledger.errors import StoreFailed
 
 if TYPE_CHECKING:
     from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-    from slack_bolt.async_app import AsyncAck, AsyncApp
+    from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 
 log = logging.getLogger("carpool.slack")
 
 COMMAND = "/carpool"
 NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not taken. Try again in a few minutes."
+NOT_INSTALLED = "CarPool is not installed in this workspace any more: one of its admins has to install it anew."
 LACKING = "Slack sent a command that lacks something. Try it again."
 
 
@@ -60,20 +61,33 @@ def bolt_app(
     from slack_bolt.authorization import AuthorizeResult
     from slack_bolt.response import BoltResponse
 
-    async def authorize() -> AuthorizeResult:
+    async def authorize(
+        team_id: str | None, enterprise_id: str | None, context: "AsyncBoltContext"
+    ) -> AuthorizeResult | None:
+        whole = enterprise_id if context.is_enterprise_install else None
+        try:
+            if team_id and whole:
+                await platform.tokens.learn(team_id, whole)
+            found = await platform.tokens.of(team_id or whole or "")
+        except PlatformError as error:
+            if error.retry_after_s is not None:
+                raise
+            return None
+        bot = found.bot or await platform.user()
         return AuthorizeResult(
-            enterprise_id=None, team_id=None, bot_user_id=await platform.user() or None, bot_token=platform.client.token
+            enterprise_id=enterprise_id, team_id=team_id, bot_user_id=bot or None, bot_token=found.token.reveal()
         )
 
     app = AsyncApp(
         name="carpool",
         logger=logging.getLogger("slack_bolt"),
         client=platform.client,
-        authorize=authorize,
+        authorize=authorize,  # type: ignore[arg-type]  # None is what Bolt documents for: not installed
         signing_secret="",
         request_verification_enabled=False,
         process_before_response=True,
         attaching_conversation_kwargs_enabled=False,
+        user_facing_authorize_error_message=NOT_INSTALLED,
     )
 
     async def on_other_event(body: dict[str, Any]) -> None:

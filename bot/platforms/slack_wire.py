@@ -107,7 +107,7 @@ def _deleted(body: Payload, event: Payload, before: object) -> Deleted | None:
 
 def _address(body: Payload, event: Payload, message: Payload) -> Address | None:
     where = [
-        body.get("team_id") or event.get("team"),
+        _workspace(body) or event.get("team"),
         event.get("channel"),
         message.get("thread_ts") or message.get("ts"),
         message.get("user"),
@@ -117,6 +117,11 @@ def _address(body: Payload, event: Payload, message: Payload) -> Address | None:
         return None
     team, channel, thread, user, _ = (str(name) for name in where)
     return Address(SLACK, team, channel, thread, user)
+
+
+def _workspace(body: Payload) -> object:
+    """Where CarPool is installed. In a channel that organisations share, ``team_id`` may be that of the other one."""
+    return _object(body, "authorizations").get("team_id") or body.get("team_id")
 
 
 def _identity(address: Address, ts: str) -> str:

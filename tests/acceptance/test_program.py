@@ -313,6 +313,18 @@ async def test_a_damaged_ledger_is_not_called_safe(home: Home) -> None:
     assert (await home.run("ledger", "verify")).status == 1
 
 
+async def test_the_manifest_of_the_slack_app_is_printed_as_json(home: Home) -> None:
+    done = await home.run("slack", "manifest")
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out)["settings"]["socket_mode_enabled"] is True
+    done = await home.run("slack", "manifest", "--http")
+    assert (done.status, done.out) == (2, "")
+    assert "CARPOOL_PUBLIC_URL" in done.err
+    home.settings = {"CARPOOL_PUBLIC_URL": "https://carpool.example.org/"}
+    done = await home.run("slack", "manifest", "--http")
+    assert "https://carpool.example.org/slack/events" in done.out
+
+
 async def test_the_doctor_says_what_is_on_off_and_wrong(home: Home) -> None:
     home.settings = {"SLACK_BOT_TOKEN": BOT_TOKEN}
     done = await home.run("doctor")

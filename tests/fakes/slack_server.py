@@ -20,6 +20,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tests.fakes.slack_oauth import Apps
+from tests.fakes.slack_views import Views
 from tests.slack_workspace import BOT_TOKEN, PERSON_TOKEN
 
 TEXT_MAX = 40_000
@@ -69,6 +71,8 @@ class Fault:
 @dataclass
 class SlackServer:
     base_url: str = ""
+    apps: Apps = field(default_factory=Apps)
+    views: Views = field(init=False)
     messages: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     ephemeral: list[dict[str, Any]] = field(default_factory=list)
     responses: list[dict[str, Any]] = field(default_factory=list)
@@ -94,6 +98,9 @@ class SlackServer:
     _socket: web.WebSocketResponse | None = None
     _called: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _clock: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.views = Views(lambda: self.now_s)
 
     @property
     def api_url(self) -> str:
@@ -150,6 +157,8 @@ class SlackServer:
             return self._fail(fault, request)
         if ours and (wait_s := self._too_often(method)):
             return self._fail(Fault(method, 429, "ratelimited", wait_s), request)
+        if (of_apps := await self.apps.answer(method, request)) is not None:
+            return of_apps
         return web.json_response(await self._answer(method, request))
 
     def _too_often(self, method: str) -> int:
@@ -163,7 +172,7 @@ class SlackServer:
 
     async def _answer(self, method: str, request: web.Request) -> dict[str, Any]:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        wanted = {APP_TOKEN} if method == "apps.connections.open" else {BOT_TOKEN, PERSON_TOKEN}
+        wanted = {APP_TOKEN} if method == "apps.connections.open" else {BOT_TOKEN, PERSON_TOKEN, *self.apps.grants}
         if not token:
             return {"ok": False, "error": "not_authed"}
         if token not in wanted:
@@ -174,6 +183,9 @@ class SlackServer:
         fields = await _fields(request)
         if error := wrong_arguments(method, fields):
             return {"ok": False, "error": "invalid_arguments", "response_metadata": {"messages": [error]}}
+        team = self.apps.grants[token].team if token in self.apps.grants else TEAM
+        if (of_views := self.views.answer(method, fields, team, self.names)) is not None:
+            return of_views
         match method:
             case "auth.test":
                 return {"ok": True, "user_id": user, "team_id": TEAM}
@@ -181,9 +193,6 @@ class SlackServer:
                 return {"ok": True, "channels": [{"id": CHANNEL, "name": "team"}]}
             case "conversations.open":
                 return {"ok": True, "channel": {"id": IM}}
-            case "users.info":
-                name = self.names.get(fields["user"])
-                return {"ok": True, "user": {"profile": {"display_name": name}}} if name else _error("user_not_found")
             case "agents.sessions.setStatus" | "agents.sessions.rename":
                 return self._session(method, fields)
             case "assistant.threads.setSuggestedPrompts":
