@@ -94,6 +94,7 @@ class Settings:
     slack_app_token: Secret
     slack_api_url: str
     discord_bot_token: Secret
+    discord_message_content: bool
     host: str
     port: int
     explorer_enabled: bool
@@ -256,7 +257,14 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("slack_signing_secret", "SLACK_SIGNING_SECRET", readers.secret, "", "Slack: for events over HTTP"),
         Setting("slack_app_token", "SLACK_APP_TOKEN", app_token, "", "Slack: for events over Socket Mode"),
         Setting("slack_api_url", "SLACK_API_URL", readers.url, "https://slack.com/api/", "Slack: where its API is"),
-        Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "recognised; the platform comes later"),
+        Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "Discord: the bot token"),
+        Setting(
+            "discord_message_content",
+            "DISCORD_MESSAGE_CONTENT",
+            readers.flag,
+            "false",
+            "Discord: whether it may read what does not mention it (the privileged intent Message Content)",
+        ),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),
         Setting(

@@ -70,6 +70,21 @@ AGAIN_IS_ASKED = "I ask your last question again: the answer comes where it was 
 NO_FORM = "CarPool is slow at the moment, and could not show its form in time. Try again."
 
 
+INTENT_REMEDY = (
+    "Turn on Message Content under Bot of your application, or set DISCORD_MESSAGE_CONTENT=false: then it reads what mentions "
+    "it, replies to it or is written to it directly."
+)
+CLOSED_REMEDY = "Start again; where that does not help, make a new token under Bot of your application."
+
+
+class Refused(Exception):
+    """Discord wants no connection of this bot. ``remedy`` says what to do."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
 class DiscordGateway:
     """The handlers of the platform's client. ``complete`` gives the whole lines that a begun one may be meant to be."""
 
@@ -154,6 +169,34 @@ class DiscordGateway:
     async def on_error(self, event: str, *arguments: object) -> None:
         log.exception("an event of Discord was not handled", extra={"event": event})
 
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen until ``stop``, through every connection that is lost. Raises ``Refused`` where Discord wants none."""
+        import discord
+
+        keeping = asyncio.create_task(self._keep_seen())
+        connecting = asyncio.create_task(self._connect())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if connecting.done():
+                connecting.result()
+        except discord.PrivilegedIntentsRequired as error:
+            raise Refused("Discord does not let this bot read all messages", INTENT_REMEDY) from error
+        except discord.ConnectionClosed as error:
+            raise Refused(f"Discord closed the connection with code {error.code}", CLOSED_REMEDY) from error
+        finally:
+            for task in (keeping, connecting, stopping):
+                task.cancel()
+            await asyncio.gather(keeping, connecting, stopping, return_exceptions=True)
+
+    async def _connect(self) -> None:
+        try:
+            await self.sync_commands()
+        except PlatformError as error:
+            # Messages are answered all the same, and the next start tries again.
+            log.warning("the commands could not be registered with Discord", extra={"cause": str(error)})
+        await self._client.connect()
+
     async def sync_commands(self) -> bool:
         """Have Discord know the commands of the table. Nothing is written where it does; returns whether it was.
 
@@ -170,7 +213,7 @@ class DiscordGateway:
         log.info("the commands were registered with Discord")
         return True
 
-    async def keep_seen(self) -> None:
+    async def _keep_seen(self) -> None:
         """Write down now and then how far Discord has been heard; at the end too."""
         try:
             while True:

@@ -118,6 +118,9 @@ class DiscordScreen:
     async def _pause(self) -> None:
         """At least until the next edit may be, and then until there is something new or typing has to be shown again."""
         for wait_s, event in ((self._edit_every_s, self._ended), (TYPING_EVERY_S, self._news)):
+            # News of the end may have been taken for those that were shown last.
+            if self._ended.is_set():
+                return
             try:
                 await asyncio.wait_for(event.wait(), wait_s)
             except TimeoutError:

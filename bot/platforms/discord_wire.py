@@ -116,7 +116,8 @@ def read_way(reply_url: str) -> Way:
 
 def pieces_of(reply: Reply) -> tuple[Piece, ...]:
     """The reply as messages; footer, buttons and files stand with the last."""
-    texts = split(clean(reply.text) or "(empty)", PIECE_CHARACTERS_MAX)
+    text = clean(reply.text)
+    texts = split(text if text.strip() else "(empty)", PIECE_CHARACTERS_MAX)
     last = len(texts)
     return tuple(
         Piece(text, number, False)
