@@ -7,10 +7,11 @@ import asyncio
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from adapters.messages import File
 from bot.platforms.base import (
@@ -62,6 +63,8 @@ CALL_TIMEOUT_S = 90
 
 RATE_LIMIT_WAIT_S_MAX = 30.0
 THREAD_KEPT_MINUTES = 1440
+THREAD_BEGINS = 21
+"""The type of that message. docs.discord.com, \"Message Types\"."""
 REMEMBERED_MAX = 1_000
 CDN_HOSTS = ("cdn.discordapp.com", "media.discordapp.net")
 NOT_PRIVATELY = (
@@ -85,7 +88,8 @@ class DiscordPlatform:
         self._edit_every_s = edit_every_s
         self._cdn_hosts = cdn_hosts
         self._client: AutoShardedClient | None = None
-        self._screens: dict[TurnId, DiscordScreen] = {}
+        # Each is kept by the run of its turn.
+        self._screens: WeakValueDictionary[TurnId, DiscordScreen] = WeakValueDictionary()
         # What ``find`` saw of a reply that is only partly there, for the ``send`` that follows.
         self._partly: dict[tuple[TurnId, int], Mapping[int, Found]] = {}
         self._titles: OrderedDict[str, str] = OrderedDict()
@@ -144,14 +148,15 @@ class DiscordPlatform:
         return screen
 
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
-        screen = self._screens.pop(turn, None)
+        # A question that comes before the answer leaves what is shown of that as it is.
+        screen = self._screens.pop(turn, None) if part == 1 else None
         if screen is not None:
             await screen.end()
-        shown: Mapping[int, Shown] = {} if screen is None or part != 1 else screen.posted
+        shown: Mapping[int, Shown] = {} if screen is None else screen.posted
         known = dict(self._partly.pop((turn, part), {}))
         place = await self._place_of_reply(to, reply)
         # An earlier run may have left a begun answer there, and a call without an acknowledgement a message.
-        unsure = screen is None or not screen.begun or screen.doubtful
+        unsure = part == 1 and (screen is None or not screen.begun or screen.doubtful)
         if not known and reply.kind != "command" and unsure:
             known = await self._look(place, turn, part)
         known |= {number: Found(item.message, number, "live") for number, item in shown.items()}
@@ -166,13 +171,8 @@ class DiscordPlatform:
 
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
         way = read_way(to.reply_url)
-        channel = Channel(self.call, to.thread or to.channel)
         if not way.token:
-            presence = await self._find_in(channel, turn, part)
-            if presence == "absent" and not _is_direct(to) and not self._partly.get((turn, part)):
-                # It may have been for the asker alone.
-                presence = await self._find_in(await self._direct(to), turn, part)
-            return presence
+            return await self._find_among(self._where(to, way), turn, part)
         try:
             return self._presence(*await Interaction(self.call, way).messages(), turn, part)
         except PlatformError as error:
@@ -180,22 +180,35 @@ class DiscordPlatform:
                 raise
             # What all could see stands in the channel, and there it is found without the token.
             public = way.mode == "public" and has_expired(error)
-            return await self._find_in(channel, turn, part) if public else "unknown"
+            return await self._find_among(self._where(to, Way()), turn, part) if public else "unknown"
 
-    async def _find_in(self, place: Channel | None, turn: TurnId, part: int) -> Presence:
-        if place is None:
-            return "absent"
-        try:
-            messages, all_of_it = await place.messages()
-        except DiscordRefused as error:
-            if error.retry_after_s is not None:
-                raise
-            # A thread that was never made has no messages; then nothing was posted, or there could be none.
-            if error.code == UNKNOWN_CHANNEL:
-                return "absent"
-            log.warning("Discord does not show the channel", extra={"turn": turn, "cause": str(error)})
-            return "unknown"
-        return self._presence(messages, all_of_it, turn, part)
+    async def _where(self, to: Address, way: Way) -> AsyncIterator[Channel]:
+        """Where a reply may stand: in its thread, or behind its question where no thread could be made; or it was for the
+        asker alone."""
+        if to.thread:
+            yield Channel(self.call, to.thread)
+        yield Channel(self.call, to.channel, to.thread or way.message)
+        if not _is_direct(to) and (direct := await self._direct(to)) is not None:
+            yield direct
+
+    async def _find_among(self, places: AsyncIterator[Channel], turn: TurnId, part: int) -> Presence:
+        presence: Presence = "absent"
+        async for place in places:
+            try:
+                messages, all_of_it = await place.messages()
+            except DiscordRefused as error:
+                if error.retry_after_s is not None:
+                    raise
+                # A thread that was never made has no messages.
+                if error.code != UNKNOWN_CHANNEL:
+                    log.warning("Discord does not show the channel", extra={"turn": turn, "cause": str(error)})
+                    presence = "unknown"
+                continue
+            seen = self._presence(messages, all_of_it, turn, part)
+            if seen == "there" or self._partly.get((turn, part)):
+                return seen
+            presence = "unknown" if seen == "unknown" else presence
+        return presence
 
     def _presence(self, messages: Sequence[Payload], all_of_it: bool, turn: TurnId, part: int) -> Presence:
         found = pieces_there(messages, self._me, turn, part)
@@ -227,6 +240,8 @@ class DiscordPlatform:
             return ()
         heard = []
         for message in reversed(page):
+            # A thread begins with a pointer to the message that it is about, which stands in the channel.
+            message = message.get("referenced_message") or message if message.get("type") == THREAD_BEGINS else message
             author = message.get("author") or {}
             names = {str(person["id"]): _display(person) for person in message.get("mentions") or ()}
             text = readable(str(message.get("content") or ""), int(self._me or 0), names)
@@ -410,7 +425,9 @@ async def _post(
         if before is not None and before.content == content:
             continue
         if found is None or not await _edited(place, found.message, content, piece.files):
-            await place.post(content, piece.files, piece.number, nonce(turn, part, piece.number, live=False))
+            await place.post(
+                content, piece.files, part == 1 and piece.number == 1, nonce(turn, part, piece.number, live=False)
+            )
     for number, found in known.items():
         if number > len(pieces):
             await place.delete(found.message)

@@ -167,7 +167,7 @@ class DiscordGateway:
             self.caught_up.set()
 
     async def on_error(self, event: str, *arguments: object) -> None:
-        log.exception("an event of Discord was not handled", extra={"event": event})
+        log.exception("an event of Discord was not handled", extra={"cause": event})
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until ``stop``, through every connection that is lost. Raises ``Refused`` where Discord wants none."""
@@ -362,7 +362,7 @@ class DiscordGateway:
     async def _answer(self, address: Address, text: str, buttons: tuple[Button, ...] = ()) -> None:
         """A sentence that belongs to no turn, to whoever waits."""
         place = Answering(self._platform.call, read_way(address.reply_url))
-        await place.post(private_message(text, buttons), (), 1, "")
+        await place.post(private_message(text, buttons), (), True, "")
 
     async def _catch_up(self, shard: int) -> None:
         """Read what came while nobody listened: in every channel and thread with something newer than what was seen, and in

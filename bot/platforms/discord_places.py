@@ -31,8 +31,8 @@ class Call(Protocol):
 class Place(Protocol):
     """Where the messages of a reply stand. All of it raises ``PlatformError``."""
 
-    async def post(self, message: Payload, files: Sequence[File], number: int, nonce: str) -> str:
-        """``number`` is which one of the reply, from 1. The new message's id."""
+    async def post(self, message: Payload, files: Sequence[File], first: bool, nonce: str) -> str:
+        """``first`` is set for what the answer begins with. The new message's id."""
         ...
 
     async def edit(self, message_id: str, message: Payload, files: Sequence[File]) -> None: ...
@@ -48,13 +48,14 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel, a thread or a direct conversation. ``replies_to`` is the message that is answered, where there is no thread."""
+    """A channel, a thread or a direct conversation. ``replies_to`` is the message that is answered, where there is no thread:
+    what answers it stands behind it."""
 
     call: Call
     channel: str
     replies_to: str = ""
 
-    async def post(self, message: Payload, files: Sequence[File], number: int, nonce: str) -> str:
+    async def post(self, message: Payload, files: Sequence[File], first: bool, nonce: str) -> str:
         body = {**message, "nonce": nonce, "enforce_nonce": True}
         if self.replies_to:
             body["message_reference"] = {"message_id": self.replies_to, "fail_if_not_exists": False}
@@ -70,12 +71,17 @@ class Channel:
     async def messages(self) -> tuple[list[Payload], bool]:
         found: list[Payload] = []
         for _ in range(PAGES_MAX):
-            query = {"limit": str(PAGE)} | ({"before": str(found[-1]["id"])} if found else {})
-            page = await self.call("GET", "/channels/{channel_id}/messages", self._ids(), query=query)
-            found += page
+            page = await self.call("GET", "/channels/{channel_id}/messages", self._ids(), query=self._query(found))
+            found = [*page, *found] if self.replies_to else [*found, *page]
             if len(page) < PAGE:
                 return found, True
         return found, False
+
+    def _query(self, found: Sequence[Payload]) -> dict[str, str]:
+        """Of the next page. Each has the newest first; they go on from the question, or back from now."""
+        if self.replies_to:
+            return {"limit": str(PAGE), "after": str(found[0]["id"]) if found else self.replies_to}
+        return {"limit": str(PAGE)} | ({"before": str(found[-1]["id"])} if found else {})
 
     async def typing(self) -> None:
         await self.call("POST", "/channels/{channel_id}/typing", self._ids())
@@ -98,10 +104,15 @@ class Interaction:
     def private(self) -> bool:
         return self.way.mode != "public"
 
-    async def post(self, message: Payload, files: Sequence[File], number: int, nonce: str) -> str:
-        if self.way.mode != "after" and number == 1:
-            await self.edit(ORIGINAL, message, files)
-            return ORIGINAL
+    async def post(self, message: Payload, files: Sequence[File], first: bool, nonce: str) -> str:
+        if self.way.mode != "after" and first:
+            try:
+                await self.edit(ORIGINAL, message, files)
+            except DiscordRefused as error:
+                if error.code != UNKNOWN_MESSAGE:
+                    raise
+            else:
+                return ORIGINAL
         flags = int(message.get("flags", 0)) | (EPHEMERAL if self.private else 0)
         made = await self.call(
             "POST", "/webhooks/{webhook_id}/{webhook_token}", self._ids(), {**message, "flags": flags}, files

@@ -19,6 +19,9 @@ EDIT_EVERY_S = 1.2
 TYPING_EVERY_S = 8.0
 """It shows for ten seconds."""
 
+SCREEN_S_MAX = 900.0
+"""No answer is made for so long. Where a run ended without one, nobody is said to be typing for ever."""
+
 FAILURES_MAX = 5
 """After so many calls that failed, the rest of the answer is not shown until all of it is sent."""
 
@@ -100,7 +103,10 @@ class DiscordScreen:
         self._news.set()
 
     async def _work(self) -> None:
+        until_s = asyncio.get_running_loop().time() + SCREEN_S_MAX
         while not self._ended.is_set() and self._failures < FAILURES_MAX:
+            if asyncio.get_running_loop().time() > until_s:
+                return
             try:
                 await self._update()
             except PlatformError as error:
@@ -147,7 +153,7 @@ class DiscordScreen:
     async def _put(self, place: Place, number: int, content: Payload) -> None:
         shown = self.posted.get(number)
         if shown is None:
-            message = await place.post(content, (), number, nonce(self._turn, 1, number, live=True))
+            message = await place.post(content, (), number == 1, nonce(self._turn, 1, number, live=True))
         elif shown.content == content:
             return
         else:

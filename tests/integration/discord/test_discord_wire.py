@@ -246,3 +246,39 @@ async def test_an_intent_that_is_not_granted_is_named_with_what_to_do(server: Di
         async with running_wired(server, tmp_path, reads_all=True):
             pass
     assert "Message Content" in refused.value.remedy
+
+
+async def test_a_reply_in_the_channel_is_found_where_its_thread_could_not_be_made(server: DiscordServer) -> None:
+    async with logged_in(server) as platform:
+        asked = await server.say(server.mention("hello"))
+        await server.say("and more of others")
+        server.faults.append(Fault("POST", "/threads", 403, body={"code": 50013, "message": "Missing Permissions"}))
+        to = Address(DISCORD, GUILD, CHANNEL, asked["id"], ANNA)
+        assert await platform.find(to, TURN, 1) == "absent"
+        await platform.send(to, TURN, 1, Reply("answer", "Here."))
+        assert await platform.find(to, TURN, 1) == "there"
+    assert server.said(CHANNEL) == ["Here."]
+
+
+async def test_a_reply_for_one_person_alone_is_found_in_their_direct_messages(server: DiscordServer) -> None:
+    async with logged_in(server) as platform:
+        asked = await server.say(server.mention("keys"))
+        to = Address(DISCORD, GUILD, CHANNEL, asked["id"], ANNA)
+        await platform.send(to, TURN, 1, Reply("command", "Yours.", private=True))
+        assert await platform.find(to, TURN, 1) == "there"
+    assert server.said(DIRECT) == ["Yours."]
+    assert server.said(CHANNEL) == []
+    assert server.threads == {}
+
+
+async def test_who_takes_no_direct_messages_is_told_so_in_the_channel_and_nothing_private_is(
+    server: DiscordServer,
+) -> None:
+    refuses = Fault("POST", f"{DIRECT}/messages", 403, times=9, body={"code": 50007, "message": "Cannot send"})
+    server.faults.append(refuses)
+    async with logged_in(server) as platform:
+        asked = await server.say(server.mention("keys"))
+        to = Address(DISCORD, GUILD, CHANNEL, asked["id"], ANNA)
+        await platform.send(to, TURN, 1, Reply("command", "Yours.", private=True))
+    (said,) = server.said(asked["id"])
+    assert "for you alone" in said
