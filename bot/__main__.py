@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     match arguments.command:
-        case "chat" | "web":
+        case "chat" | "web" | "discord":
             return _serve(arguments, settings)
         case _:
             return _written(lambda: _look(arguments, settings))
@@ -66,12 +66,14 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     from bot.logs import start_logging
 
     try:
-        start_logging(settings.logs, settings.log_level, to_stderr=arguments.command == "web")
+        start_logging(settings.logs, settings.log_level, to_stderr=arguments.command != "chat")
     except OSError as error:
         sys.stderr.write(f"{settings.logs} cannot be made ({error.strerror}). Set CARPOOL_HOME to a folder of yours.\n")
         return EXIT_WRONG
     if arguments.command == "web":
         return _complete(processes.web(settings, socket=arguments.socket))
+    if arguments.command == "discord":
+        return _complete(processes.discord(settings))
     if processes.both_are_terminals():
         return _complete(processes.chat(settings, new=arguments.new, colour=not colour_is_unwanted()))
     # Before the event loop takes interrupts to itself: one ends the wait for a question.
@@ -211,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--new", action="store_true", help="begin a conversation that knows nothing of earlier ones")
     web = commands.add_parser("web", help="answer in Slack")
     web.add_argument("--socket", action="store_true", help="over Socket Mode, without a public address")
+    commands.add_parser("discord", help="answer in Discord")
     commands.add_parser("config", help="print the settings in force and where each came from")
     commands.add_parser("models", help="list the models that are known: prices, and what is missing to use them")
     commands.add_parser("doctor", help="say what is on, off and wrong")
@@ -293,7 +296,7 @@ def _add_erase(erase: argparse.ArgumentParser) -> None:
     conversation = kinds.add_parser("conversation", help="all that was said in a conversation")
     older = kinds.add_parser("older-than", help="all that was said in a workspace before so many days")
     for kind in (person, conversation, older):
-        kind.add_argument("platform", choices=["slack", "terminal"])
+        kind.add_argument("platform", choices=["discord", "slack", "terminal"])
         kind.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
     person.add_argument("names", metavar="PERSON", nargs=1, help="the id on the platform; in the terminal: owner")
     conversation.add_argument("names", metavar="CHANNEL [THREAD]", nargs="+", help="in the terminal: terminal")

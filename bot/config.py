@@ -109,6 +109,7 @@ class Settings:
     slack_client_secret: Secret
     slack_config_token: Secret
     discord_bot_token: Secret
+    discord_message_content: bool
     stripe_api_key: Secret
     stripe_webhook_secret: Secret
     stripe_api_url: str
@@ -329,6 +330,14 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("slack_signing_secret", "SLACK_SIGNING_SECRET", readers.secret, "", "Slack: for events over HTTP"),
         Setting("slack_app_token", "SLACK_APP_TOKEN", app_token, "", "Slack: for events over Socket Mode"),
         Setting("slack_api_url", "SLACK_API_URL", readers.url, "https://slack.com/api/", "Slack: where its API is"),
+        Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "Discord: the bot token"),
+        Setting(
+            "discord_message_content",
+            "DISCORD_MESSAGE_CONTENT",
+            readers.flag,
+            "false",
+            "Discord: whether it may read what does not mention it (the privileged intent Message Content)",
+        ),
         Setting("slack_client_id", "SLACK_CLIENT_ID", readers.word, "", "Slack: to be installed in many workspaces"),
         Setting("slack_client_secret", "SLACK_CLIENT_SECRET", readers.secret, "", "Slack: for the same"),
         Setting(
@@ -338,7 +347,6 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             "",
             "Slack: lets `carpool doctor` compare the app's events and settings",
         ),
-        Setting("discord_bot_token", "DISCORD_BOT_TOKEN", readers.secret, "", "recognised; the platform comes later"),
         Setting("stripe_api_key", "STRIPE_API_KEY", readers.secret, "", "Stripe: the secret or restricted key"),
         Setting(
             "stripe_webhook_secret",

@@ -28,7 +28,6 @@ class Finding:
 
 
 async def examine(settings: Settings) -> tuple[Finding, ...]:
-    later = (("Discord", settings.discord_bot_token),)
     return (
         _disk(settings.home),
         await _ledger(settings),
@@ -36,8 +35,8 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
         _openai(settings),
         *_hosted(settings),
         *await _slack(settings),
+        _discord(settings),
         _stripe(settings),
-        *(_later(subject, key) for subject, key in later),
     )
 
 
@@ -199,7 +198,19 @@ def _stripe(settings: Settings) -> Finding:
     return Finding("on", "Stripe", f"Payments are taken; {charged}. `carpool billing reconcile` compares the books.")
 
 
-def _later(subject: str, key: Secret) -> Finding:
-    if key:
-        return Finding("off", subject, "Its key is set, and not used: this version has no adapter for it yet.")
-    return Finding("off", subject, "Not in this version yet.")
+def _discord(settings: Settings) -> Finding:
+    token = settings.discord_bot_token
+    if not token:
+        return Finding("off", "Discord", "Set DISCORD_BOT_TOKEN; the README has the steps.")
+    if token.reveal().count(".") != 2:
+        return Finding(
+            "wrong",
+            "Discord",
+            "DISCORD_BOT_TOKEN is no bot token: those have two dots. It is under Bot of your application, by Reset Token.",
+        )
+    heard = (
+        "It reads all messages: turn on Message Content under Bot of your application too."
+        if settings.discord_message_content
+        else "It reads what mentions it, replies to it or is written to it directly."
+    )
+    return Finding("on", "Discord", f"Ready for `carpool discord`. {heard}")

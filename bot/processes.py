@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import sys
+import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TypeVar
@@ -45,6 +46,9 @@ log = logging.getLogger("carpool.process")
 
 SEEN_OF_SLACK = "slack-seen.json"
 ASKED_BEFORE_MAX = 200
+SEEN_OF_DISCORD = "discord.json"
+"""In HOME: up to which message Discord has been heard."""
+
 PLUG_IN = (
     "It is very small, so expect mistakes. For a better one put OPENAI_API_KEY=... or "
     "CARPOOL_LOCAL_MODEL=/path/to/model.gguf into a file named .env, and start again."
@@ -166,6 +170,44 @@ async def web(settings: Settings, *, socket: bool) -> int:
             say_aside(_not_listened_on(settings, error))
             return EXIT_NOT_ANSWERED
     return EXIT_ANSWERED
+
+
+async def discord(settings: Settings) -> int:
+    """``carpool discord``: over a connection to Discord that this process opens."""
+    if not settings.discord_bot_token:
+        say_aside("Not set: DISCORD_BOT_TOKEN. The README says under Discord where it is found; put it into .env.")
+        return EXIT_USAGE
+    from bot.platforms.discord import DiscordPlatform
+    from bot.platforms.discord_gateway import DiscordGateway, Refused
+    from bot.platforms.discord_seen import Seen, snowflake
+
+    platform = DiscordPlatform(settings.discord_bot_token.reveal(), settings.discord_message_content)
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        models = await stack.enter_async_context(open_models(settings))
+        # Closed when the turns under way have ended: they still have something to say.
+        stack.push_async_callback(platform.aclose)
+        try:
+            await platform.login()
+        except PlatformError as error:
+            say_aside(f"{error}. {_REFUSED_BY_DISCORD if error.retry_after_s is None else _DISCORD_IS_AWAY}")
+            return EXIT_NOT_ANSWERED
+        house = await stack.enter_async_context(open_house(settings, models, [platform]))
+        seen = Seen(settings.home / SEEN_OF_DISCORD, snowflake(time.time()))
+        gateway = DiscordGateway(platform, house.door, lambda line: completions(line, models.catalog), seen)
+        _stop_on_signals(stop)
+        try:
+            await _unless_failed(house, gateway.run(stop))
+        except Refused as error:
+            say_aside(f"{error}. {error.remedy}")
+            return EXIT_NOT_ANSWERED
+    return EXIT_ANSWERED
+
+
+_REFUSED_BY_DISCORD = (
+    "DISCORD_BOT_TOKEN is not taken: make a new one under Bot of your application, and put it into .env."
+)
+_DISCORD_IS_AWAY = "Start again when Discord can be reached."
 
 
 def _payments(house: OpenHouse) -> "PaymentsDoor | None":

@@ -6,10 +6,12 @@ python -m tests.faults.killed N chat < question
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from bot.__main__ import main
+from bot.platforms.discord import DiscordPlatform
+from bot.platforms.discord_gateway import DiscordGateway
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_writing import Writer
 from bot.platforms.terminal import TerminalPlatform
@@ -30,6 +32,10 @@ STEPS: tuple[tuple[type, str], ...] = (
     (Writer, "stop"),
     (Writer, "post"),
     (Writer, "update"),
+    (DiscordGateway, "_accept"),
+    (DiscordPlatform, "send"),
+    (DiscordPlatform, "find"),
+    (DiscordPlatform, "call"),
 )
 
 
@@ -43,17 +49,21 @@ class Clock:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def wrapped(*arguments: Any) -> Any:
+        async def wrapped(*arguments: Any, **named: Any) -> Any:
             self.tick()
-            result = await work(*arguments)
+            result = await work(*arguments, **named)
             self.tick()
             return result
 
         return wrapped
 
 
-if __name__ == "__main__":
-    clock = Clock(int(sys.argv[1]))
+def run_until(step: int, arguments: Sequence[str]) -> int:
+    clock = Clock(step)
     for owner, name in STEPS:
         setattr(owner, name, clock.around(getattr(owner, name)))
-    sys.exit(main(sys.argv[2:]))
+    return main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(run_until(int(sys.argv[1]), sys.argv[2:]))

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from bot.platforms.base import Address, Footer, Platform, Reply
+from bot.platforms.discord import DiscordPlatform
+from bot.platforms.discord_wire import DISCORD
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_wire import SLACK
 from bot.platforms.terminal import TERMINAL, TerminalPlatform
 from ledger.money import FREE
 from ledger.pseudonyms import TurnId
+from tests.discord_app import simulated, texts_of
 from tests.fakes.slack_server import running_slack_server
 from tests.slack_workspace import BOT_TOKEN, Workspace, emulated_workspace, workspace_at
 
@@ -48,7 +51,25 @@ async def slack_in(workspace: Workspace) -> AsyncIterator[Subject]:
         await platform.aclose()
 
 
-@pytest.fixture(params=["slack with the emulator", "slack with the fake", "pipe"])
+@asynccontextmanager
+async def discord_in_simcord() -> AsyncIterator[Subject]:
+    platform = DiscordPlatform("token", edit_every_s=0.0)
+    async with simulated(platform) as env:
+        guild = env.create_guild()
+        channel = guild.create_text_channel("team")
+        person = guild.add_member(env.create_user("anna"))
+        asked = await person.send(channel, "hello")
+        address = Address(DISCORD, str(guild.id), str(channel.id), str(asked.id), str(person.id))
+
+        @asynccontextmanager
+        async def seen() -> AsyncIterator[str]:
+            (thread,) = channel.threads
+            yield "".join(texts_of(message)[0] for message in thread.history() if message.components)
+
+        yield Subject(platform, address, True, seen)
+
+
+@pytest.fixture(params=["slack with the emulator", "slack with the fake", "discord in simcord", "pipe"])
 async def subject(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> AsyncIterator[Subject]:
@@ -60,6 +81,9 @@ async def subject(
             async with running_slack_server() as server, workspace_at(server.api_url) as workspace:
                 async with slack_in(workspace) as subject:
                     yield subject
+        case "discord in simcord":
+            async with discord_in_simcord() as subject:
+                yield subject
         case _:
             platform = TerminalPlatform(None)
             platform.expect(TURN)

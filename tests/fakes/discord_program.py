@@ -1,0 +1,27 @@
+"""Runs `carpool` with the SDK for Discord connected to a server of the tests, and ends it at a step if that is wanted.
+
+python -m tests.fakes.discord_program http://127.0.0.1:PORT STEP discord
+
+STEP 0 is never reached; see ``tests.faults.killed`` for what a step is.
+"""
+
+import sys
+import warnings
+
+from tests.faults.killed import run_until
+
+warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)  # discord.py imports it, for voice
+
+
+def connect_to(url: str) -> None:
+    import yarl
+    from discord.gateway import DiscordWebSocket
+    from discord.http import Route
+
+    Route.BASE = f"{url}/api/v10"
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(f"{url.replace('http', 'ws')}/gateway")
+
+
+if __name__ == "__main__":
+    connect_to(sys.argv[1])
+    sys.exit(run_until(int(sys.argv[2]), sys.argv[3:]))

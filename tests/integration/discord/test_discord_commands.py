@@ -1,0 +1,186 @@
+"""Commands in a simulated Discord: slash, menu and buttons from the one table; private ones for the asker alone; forms."""
+
+from pathlib import Path
+
+import discord
+
+from adapters.base import ChatRequest
+from adapters.scripted import ScriptReply, answer
+from bot.commands.table import COMMANDS
+from bot.platforms.discord_gateway import NOT_RECORDED
+from bot.platforms.discord_wire import ASK, ASK_ABOUT
+from integrations.storage.sqlite import SqliteStore
+from ledger.book import Wanted
+from ledger.errors import StoreFailed
+from ledger.store import Seal, Sealed
+from tests.discord_app import buttons_of, ours, running_discord, texts_of
+
+
+class Full(SqliteStore):
+    """Takes the first entry, and then the disk is full."""
+
+    async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
+        if (await self.head()).size > 0:
+            raise StoreFailed("SQLite: database or disk is full", "disk_full")
+        return await super().commit(wanted, seal)
+
+
+def full(store: SqliteStore) -> SqliteStore:
+    store.__class__ = Full
+    return store
+
+
+async def test_each_command_of_the_table_is_one_of_discord(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        assert set(carpool.anna.available_commands(carpool.channel)) == {ASK, *COMMANDS}
+
+
+async def test_commands_are_written_to_discord_only_where_they_differ(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        assert not await carpool.gateway.sync_commands()
+        assert not await carpool.gateway.sync_commands()
+        written = [request for request in carpool.env.http_requests if request.method == "PUT"]
+        assert len(written) == 1
+
+
+async def test_a_slash_command_is_acknowledged_and_then_answered(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        result = await carpool.anna.slash(carpool.channel, "help")
+        await carpool.settled()
+        deferred = [request.json for request in carpool.env.http_requests if request.path.endswith("/callback")]
+        assert deferred == [{"type": 5}]
+        assert not result.ephemeral
+        assert result.response is not None
+        assert "/model" in texts_of(result.response.message)[0]
+        assert result.followups == []
+
+
+async def test_a_question_by_slash_command_is_answered_where_it_was_asked(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        result = await carpool.anna.slash(carpool.channel, ASK, question="what is a heron?")
+        await carpool.settled()
+        assert result.response is not None
+        assert texts_of(result.response.message)[0] == "Hello from CarPool."
+        assert "Why" in buttons_of(result.response.message)
+
+
+async def test_what_is_private_only_the_asker_sees(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        bob = carpool.guild.add_member(carpool.env.create_user("bob"))
+        result = await carpool.anna.slash(carpool.channel, "keys")
+        await carpool.settled()
+        assert result.ephemeral
+        assert len(ours(carpool.channel, carpool.anna)) == 1
+        assert ours(carpool.channel, bob) == []
+
+
+async def test_what_is_private_comes_as_a_direct_message_where_it_was_asked_by_mention(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        await carpool.ask("keys")
+        assert ours(carpool.channel) == []
+        assert carpool.channel.threads == []
+        (said,) = ours(carpool.anna.user.dm_channel)
+        assert "key" in texts_of(said)[0]
+
+
+async def test_a_command_in_a_thread_is_of_its_conversation(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        asked = await carpool.ask("hello")
+        result = await carpool.anna.slash(carpool.thread_of(asked), "why")
+        await carpool.settled()
+        assert result.response is not None
+        assert "Lucidia's reason" in texts_of(result.response.message)[0]
+
+
+async def test_a_button_says_its_command_to_whoever_pressed_it(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        asked = await carpool.ask("hello")
+        (said,) = ours(carpool.thread_of(asked))
+        why = await carpool.anna.click(said, label="Why")
+        good = await carpool.anna.click(said, label="Good")
+        await carpool.settled()
+        assert why.ephemeral
+        assert why.response is not None
+        assert "Lucidia's reason" in texts_of(why.response.message)[0]
+        assert good.ephemeral
+        assert [action.verdict for action in await carpool.actions() if action.name == "feedback.given"] == ["good"]
+
+
+async def test_again_answers_anew_in_the_same_thread(tmp_path: Path) -> None:
+    async with running_discord(tmp_path, [answer("One."), answer("Two.")]) as carpool:
+        asked = await carpool.ask("hello")
+        (said,) = ours(carpool.thread_of(asked))
+        await carpool.anna.click(said, label="Again")
+        await carpool.settled()
+        assert [texts_of(message)[0] for message in ours(carpool.thread_of(asked))] == ["One.", "Two."]
+
+
+async def test_again_without_a_question_says_so_to_the_asker_alone(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        result = await carpool.anna.slash(carpool.channel, "again")
+        await carpool.settled()
+        (said,) = result.followups
+        assert said.ephemeral
+        assert "no question here" in texts_of(said.message)[0]
+
+
+async def test_the_models_are_offered_while_a_name_is_typed(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        offered = await carpool.anna.autocomplete(carpool.channel, "model", "name", "scr")
+        assert [choice["value"] for choice in offered] == ["scripted/m"]
+
+
+async def test_a_message_of_somebody_is_asked_about_from_its_menu(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def look(request: ChatRequest) -> ScriptReply:
+        seen.append(request.messages[-1].text)
+        return answer("A bird.")
+
+    async with running_discord(tmp_path, look) as carpool:
+        bob = carpool.guild.add_member(carpool.env.create_user("bob"))
+        said = await bob.send(carpool.channel, "/settings policy best\nwhat a heron!")
+        result = await carpool.anna.context_menu(carpool.channel, ASK_ABOUT, said)
+        await carpool.settled()
+        assert result.response is not None
+        assert texts_of(result.response.message)[0] == "A bird."
+        assert "by bob?\n\n> /settings policy best\n> what a heron!" in seen[0]
+
+
+async def test_settings_are_a_form_for_admins(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        admins = carpool.guild.create_role("admins", permissions=discord.Permissions(manage_guild=True))
+        carol = carpool.guild.add_member(carpool.env.create_user("carol"), roles=[admins])
+        shown = await carol.slash(carpool.channel, "settings", name="edit")
+        assert shown.modal is not None
+        sent = await carol.submit_modal(shown, {"policy": ["best"], "guests": ["refused"]})
+        assert sent.ephemeral
+        changed = [action for action in await carpool.actions() if action.name == "setting.changed"]
+        assert [(action.setting, action.value) for action in changed] == [("policy", "best")]
+
+
+async def test_what_is_wrong_in_a_form_is_said_and_it_can_be_opened_again(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        owner = carpool.guild.add_member(carpool.guild.owner)
+        shown = await owner.slash(carpool.channel, "settings", name="edit")
+        sent = await owner.submit_modal(shown, {"policy": ["best"], "guests": ["refused"], "budget": "much"})
+        assert sent.response is not None
+        assert buttons_of(sent.response.message) == ["Try again"]
+        again = await owner.click(sent.response.message, label="Try again")
+        assert again.modal is not None
+        assert [action for action in await carpool.actions() if action.name == "setting.changed"] == []
+
+
+async def test_a_member_sees_the_settings_and_no_form(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        result = await carpool.anna.slash(carpool.channel, "settings", name="edit")
+        await carpool.settled()
+        assert result.modal is None
+        assert result.response is not None
+
+
+async def test_what_could_not_be_recorded_is_said_to_whoever_waits(tmp_path: Path) -> None:
+    async with running_discord(tmp_path, wrap=full) as carpool:
+        result = await carpool.anna.slash(carpool.channel, ASK, question="hello")
+        assert result.response is not None
+        assert texts_of(result.response.message) == [NOT_RECORDED]

@@ -1,0 +1,284 @@
+"""The unmodified SDK on a gateway and an API of our own: connections that are lost, events that come again, limits, refusals."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from adapters.messages import Finished, TextDelta
+from adapters.scripted import WaitFor, answer
+from bot.platforms.base import Address, PlatformError, Reply
+from bot.platforms.discord import DiscordPlatform
+from bot.platforms.discord_gateway import Refused
+from bot.platforms.discord_wire import DISCORD
+from ledger.pseudonyms import TurnId
+from tests.discord_wired import logged_in, running_wired
+from tests.fakes.discord_program import connect_to
+from tests.fakes.discord_server import (
+    ANNA,
+    CHANNEL,
+    DIRECT,
+    GUILD,
+    HEARTBEAT,
+    INVALID_SESSION,
+    RECONNECT,
+    Bucket,
+    DiscordServer,
+    Fault,
+    running_discord_server,
+)
+
+TURN = TurnId("t-0123456789abcdef")
+TO_CHANNEL = Address(DISCORD, GUILD, CHANNEL, "", ANNA)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DiscordServer]:
+    async with running_discord_server() as server:
+        yield server
+
+
+async def test_a_mention_is_answered_over_the_wire(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        asked = await server.say(server.mention("what is a heron?"))
+        await carpool.answered()
+    assert server.said(asked["id"]) == ["Hello there."]
+    assert server.threads[asked["id"]]["name"] == "what is a heron?"
+    assert server.identified == 1
+
+
+async def test_a_lost_connection_is_resumed_and_what_came_meanwhile_is_answered(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.drop()
+        asked = await server.say(server.mention("hello"))
+        await server.until(lambda: server.resumed == 1)
+        await carpool.answered()
+    assert server.said(asked["id"]) == ["Hello there."]
+    assert server.identified == 1
+
+
+@pytest.mark.parametrize("op", [RECONNECT, INVALID_SESSION])
+async def test_discord_may_ask_for_a_new_connection(server: DiscordServer, tmp_path: Path, op: int) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.send_op(op, op == INVALID_SESSION)
+        await server.until(lambda: server.resumed == 1)
+        asked = await server.say(server.mention("hello"))
+        await carpool.answered()
+    assert server.said(asked["id"]) == ["Hello there."]
+
+
+async def test_a_session_that_is_forgotten_begins_anew_and_what_was_missed_is_read(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.say("nothing for anybody")
+        await server.forget()
+        asked = await server.say(server.mention("hello"))
+        await server.until(lambda: server.identified == 2)
+        await carpool.answered()
+    assert server.said(asked["id"]) == ["Hello there."]
+
+
+async def test_events_that_are_replayed_are_answered_once(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        asked = [await server.say(server.mention(f"number {number}")) for number in range(5)]
+        await carpool.answered(5)
+        for event in [event for event in server.sessions[0].events if event["t"] == "MESSAGE_CREATE"]:
+            await server.tell("MESSAGE_CREATE", event["d"])
+        last = await server.say(server.mention("the last"))
+        await carpool.answered(6)
+        assert len(await carpool.finished()) == 6
+    assert all(server.said(message["id"]) == ["Hello there."] for message in (*asked, last))
+
+
+async def test_a_heart_that_is_not_heard_ends_the_connection_which_is_resumed(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    server.heartbeat_ms = 200
+    async with running_wired(server, tmp_path) as carpool:
+        # It asks for one of its own accord too.
+        await server.send_op(HEARTBEAT)
+        await server.drop(4009)
+        await server.until(lambda: server.resumed == 1)
+        asked = await server.say(server.mention("hello"))
+        await carpool.answered()
+    assert server.said(asked["id"]) == ["Hello there."]
+
+
+async def test_a_connection_that_is_lost_in_the_midst_of_an_answer_costs_nothing_of_it(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    go_on = asyncio.Event()
+    script = [(TextDelta("First words"), WaitFor(go_on), TextDelta(" and the last."), Finished("stop", None))]
+    async with running_wired(server, tmp_path, script) as carpool:
+        asked = await server.say(server.mention("hello"))
+        await server.until(lambda: server.said(asked["id"]) == ["First words"])
+        await server.drop()
+        go_on.set()
+        await carpool.answered()
+    assert server.said(asked["id"]) == ["First words and the last."]
+
+
+async def test_what_came_while_it_was_down_is_answered_at_the_next_start(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        first = await server.say(server.mention("first"))
+        direct = await server.say("hello", DIRECT)
+        await carpool.answered(2)
+    missed = await server.say(server.mention("second"), told=False)
+    in_thread = await server.say(server.mention("third"), first["id"], told=False)
+    in_direct = await server.say("are you there?", DIRECT, told=False)
+    await server.say("nothing for anybody", told=False)
+    async with running_wired(server, tmp_path) as carpool:
+        await carpool.answered(5)
+        assert len(await carpool.finished()) == 5
+    assert server.said(missed["id"]) == ["Hello there."]
+    assert server.said(first["id"]) == ["Hello there.", "Hello there."]
+    assert server.said(DIRECT) == ["Hello there.", "Hello there."]
+    assert direct["id"] < in_direct["id"]
+    assert in_thread["id"] not in server.threads
+
+
+async def test_nothing_is_read_again_where_nothing_came(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.say(server.mention("hello"))
+        await carpool.answered()
+    server.requests.clear()
+    async with running_wired(server, tmp_path):
+        pass
+    assert [request for request in server.requests if "messages" in request] == []
+    assert [request for request in server.requests if request.startswith("PUT")] == []
+
+
+async def test_an_answer_is_edited_no_faster_than_the_headers_allow(server: DiscordServer, tmp_path: Path) -> None:
+    server.buckets["PATCH channels/*/messages/*"] = Bucket(5, 1.0)
+    words = [f"word{number} " for number in range(60)]
+    async with running_wired(server, tmp_path, [answer(*words)]) as carpool:
+        asked = [await server.say(server.mention("hello")) for _ in range(4)]
+        await carpool.answered(4)
+    assert all(server.said(message["id"]) == ["".join(words).strip()] for message in asked)
+    assert server.too_many == 0
+
+
+async def test_a_limit_that_ends_in_time_delays_an_answer_and_loses_nothing(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    server.faults.append(limited(0.05, times=4))
+    async with running_wired(server, tmp_path) as carpool:
+        asked = await server.say(server.mention("hello"))
+        await carpool.answered()
+    assert server.said(asked["id"]) == ["Hello there."]
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(300)
+async def test_a_minute_of_429_loses_no_answer_and_doubles_none(server: DiscordServer, tmp_path: Path) -> None:
+    for method in ("POST", "PATCH"):
+        server.faults.append(limited(1.0, times=1_000_000, method=method))
+    async with running_wired(server, tmp_path) as carpool:
+        asked = [await server.say(server.mention("hello")) for _ in range(5)]
+        await asyncio.sleep(60)  # the limit itself
+        server.faults.clear()
+        await carpool.answered(5)
+        assert [action.outcome for action in await carpool.finished()] == ["answered"] * 5
+    assert all(server.said(message["id"]) == ["Hello there."] for message in asked)
+
+
+def limited(retry_after_s: float, *, times: int = 1, method: str = "POST") -> Fault:
+    body = {"message": "You are being rate limited.", "retry_after": retry_after_s, "global": False}
+    headers = {"Via": "1.1 fake", "Retry-After": str(retry_after_s)}
+    return Fault(method, "/messages", 429, times=times, body=body, headers=headers)
+
+
+async def test_a_long_limit_is_given_back_to_the_turn_instead_of_being_waited_for(server: DiscordServer) -> None:
+    server.faults.append(limited(60.0))
+    async with logged_in(server) as platform:
+        with pytest.raises(PlatformError) as refused:
+            await platform.send(TO_CHANNEL, TURN, 1, Reply("command", "Help."))
+    assert refused.value.retry_after_s == 60.0
+
+
+@pytest.mark.parametrize("status", [0, 500, 502])
+async def test_a_post_whose_acknowledgement_is_lost_stands_there_once(server: DiscordServer, status: int) -> None:
+    server.faults.append(Fault("POST", "/messages", status, done=True))
+    async with logged_in(server) as platform:
+        for _ in range(2):
+            if await platform.find(TO_CHANNEL, TURN, 1) != "there":
+                with suppress(PlatformError):
+                    await platform.send(TO_CHANNEL, TURN, 1, Reply("command", "Help."))
+        assert await platform.find(TO_CHANNEL, TURN, 1) == "there"
+    assert server.said(CHANNEL) == ["Help."]
+
+
+async def test_a_reply_that_is_partly_there_is_completed(server: DiscordServer) -> None:
+    long = "\n\n".join(f"Paragraph {number}. " + "word " * 100 for number in range(30))
+    async with logged_in(server) as platform:
+        await platform.send(TO_CHANNEL, TURN, 1, Reply("command", long))
+        whole = server.said(CHANNEL)
+        assert len(whole) > 3
+        del server.messages[CHANNEL][2:]
+        assert await platform.find(TO_CHANNEL, TURN, 1) == "absent"
+        server._nonces.clear()  # it is minutes later
+        await platform.send(TO_CHANNEL, TURN, 1, Reply("command", long))
+        assert await platform.find(TO_CHANNEL, TURN, 1) == "there"
+    assert server.said(CHANNEL) == whole
+
+
+async def test_a_token_that_discord_does_not_take_is_told_apart_from_a_discord_that_is_away(
+    server: DiscordServer,
+) -> None:
+    connect_to(server.base_url)
+    platform = DiscordPlatform("another.token.altogether")
+    try:
+        with pytest.raises(PlatformError) as refused:
+            await platform.login()
+    finally:
+        await platform.aclose()
+    assert refused.value.retry_after_s is None
+    assert "another" not in str(refused.value)
+
+
+async def test_an_intent_that_is_not_granted_is_named_with_what_to_do(server: DiscordServer, tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        async with running_wired(server, tmp_path, reads_all=True):
+            pass
+    assert "Message Content" in refused.value.remedy
+
+
+async def test_a_reply_in_the_channel_is_found_where_its_thread_could_not_be_made(server: DiscordServer) -> None:
+    async with logged_in(server) as platform:
+        asked = await server.say(server.mention("hello"))
+        await server.say("and more of others")
+        server.faults.append(Fault("POST", "/threads", 403, body={"code": 50013, "message": "Missing Permissions"}))
+        to = Address(DISCORD, GUILD, CHANNEL, asked["id"], ANNA)
+        assert await platform.find(to, TURN, 1) == "absent"
+        await platform.send(to, TURN, 1, Reply("answer", "Here."))
+        assert await platform.find(to, TURN, 1) == "there"
+    assert server.said(CHANNEL) == ["Here."]
+
+
+async def test_a_reply_for_one_person_alone_is_found_in_their_direct_messages(server: DiscordServer) -> None:
+    async with logged_in(server) as platform:
+        asked = await server.say(server.mention("keys"))
+        to = Address(DISCORD, GUILD, CHANNEL, asked["id"], ANNA)
+        await platform.send(to, TURN, 1, Reply("command", "Yours.", private=True))
+        assert await platform.find(to, TURN, 1) == "there"
+    assert server.said(DIRECT) == ["Yours."]
+    assert server.said(CHANNEL) == []
+    assert server.threads == {}
+
+
+async def test_who_takes_no_direct_messages_is_told_so_in_the_channel_and_nothing_private_is(
+    server: DiscordServer,
+) -> None:
+    refuses = Fault("POST", f"{DIRECT}/messages", 403, times=9, body={"code": 50007, "message": "Cannot send"})
+    server.faults.append(refuses)
+    async with logged_in(server) as platform:
+        asked = await server.say(server.mention("keys"))
+        to = Address(DISCORD, GUILD, CHANNEL, asked["id"], ANNA)
+        await platform.send(to, TURN, 1, Reply("command", "Yours.", private=True))
+    (said,) = server.said(asked["id"])
+    assert "for you alone" in said
