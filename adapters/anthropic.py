@@ -14,7 +14,7 @@ from adapters.errors import AdapterError, NotConfigured
 from adapters.http_client import CONNECT_S, not_installed, open_http_client
 from adapters.messages import JsonObject, ProviderName, ReplyEvent
 from adapters.openai_wire import Wire
-from adapters.streaming import events_of, wire_of
+from adapters.streaming import checked, events_of, wire_of
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -59,6 +59,10 @@ class AnthropicAdapter(BaseAdapter):
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def check(self) -> None:
+        client = await self._open()
+        await checked(_AnthropicSdk(), lambda: client.get("/v1/models?limit=1", cast_to=object), self._api_key)
 
     async def aclose(self) -> None:
         client, self._client = self._client, None

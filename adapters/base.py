@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from adapters.errors import BadReply
+from adapters.errors import BadReply, Refused
 from adapters.messages import (
     Finished,
     FinishReason,
@@ -74,6 +74,13 @@ class BaseAdapter(ABC):
         A caller that stops reading closes the iterator (or cancels the task that reads it), and the provider is told to
         stop as soon as it can be. Nothing is tried twice in here. Raises ``AdapterError`` only.
         """
+
+    async def check(self) -> None:
+        """Ask the provider whether it takes the key: a call that costs nothing. Returns where it does.
+
+        Raises ``RefusedKey`` where it does not, another ``AdapterError`` where that could not be found out. It has no time limit.
+        """
+        raise Refused(f"{self.provider} has no call that only checks a key")
 
     async def aclose(self) -> None:
         """Let go of connections, threads and memory. Called once, when nothing is under way."""

@@ -14,7 +14,7 @@ from adapters.google_wire import GeminiDecoder, encode_config, encode_contents
 from adapters.http_client import CONNECT_S, OpenResponses, not_installed, open_http_client
 from adapters.messages import ProviderName, ReplyEvent
 from adapters.openai_wire import Wire
-from adapters.streaming import events_of
+from adapters.streaming import checked, events_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -81,6 +81,10 @@ class GoogleAdapter(BaseAdapter):
                     yield event
         finally:
             await self._responses.abandon(number)
+
+    async def check(self) -> None:
+        client = await self._open()
+        await checked(_GoogleSdk(), lambda: client.models.list(config={"page_size": 1}), self._api_key)
 
     async def aclose(self) -> None:
         opened, self._opened = self._opened, None

@@ -13,7 +13,7 @@ from adapters.http_client import CONNECT_S, not_installed, open_http_client
 from adapters.messages import File, ProviderName, ReplyEvent
 from adapters.openai_errors import as_adapter_error, sdk_errors
 from adapters.openai_wire import ChunkDecoder, Wire, encode_messages, encode_schema, encode_tools
-from adapters.streaming import events_of, wire_of
+from adapters.streaming import checked, events_of, wire_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -62,6 +62,13 @@ class CompatibleAdapter(BaseAdapter):
         async with aclosing(self._events(client, request, deadline)) as events:
             async for event in events:
                 yield event
+
+    async def check(self) -> None:
+        if self._lacks:
+            raise NotConfigured(self._lacks)
+        client = await self._open()
+        # As plain JSON: of what a server calls its models, nothing has to fit the SDK's types.
+        await checked(OpenAISdk(), lambda: client.get("/models", cast_to=object), self._api_key)
 
     async def aclose(self) -> None:
         client, self._client = self._client, None

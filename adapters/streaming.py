@@ -59,6 +59,14 @@ async def events_of(
         yield event
 
 
+async def checked(sdk: Sdk, ask: Callable[[], Awaitable[object]], key: str | None) -> None:
+    """Ask, and care for nothing but whether that was refused. Raises ``AdapterError`` only."""
+    try:
+        await ask()
+    except sdk.errors() as error:
+        raise sdk.as_adapter_error(error) from without_key(error, key)
+
+
 def wire_of(chunk: Any) -> Wire:
     """A chunk that an SDK gives as the plain JSON that came. It checks nothing of it."""
     if not isinstance(chunk, dict):

@@ -298,6 +298,12 @@ async def open_models(settings: Settings) -> AsyncIterator[Models]:
         await asyncio.gather(*(adapter.aclose() for adapter in adapters.values()), return_exceptions=True)
 
 
+def key_builder(settings: Settings) -> Build:
+    """What connects a provider with a key that somebody brought. Raises ``NotConfigured``."""
+    shelf = open_shelf(settings)
+    return lambda provider, key: brought(provider, key, settings, shelf)
+
+
 def _policy(settings: Settings) -> Policy:
     budget = Money(settings.answer_urc_max) if settings.answer_urc_max else None
     return Policy(

@@ -9,9 +9,10 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from adapters.base import BaseAdapter
+from adapters.errors import AdapterError, RefusedKey
 from adapters.messages import ProviderName
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.secret import Secret
@@ -32,6 +33,30 @@ class Connected:
     adapters: Mapping[ProviderName, BaseAdapter]
     catalog: Catalog
     owners: Mapping[ProviderName, str] = field(default_factory=dict)
+
+
+Verdict: TypeAlias = Literal["taken", "refused", "not asked"]
+CHECK_S = 10.0
+"""How long a provider may take to say whether it takes a key."""
+
+
+async def try_key(build: Build, provider: ProviderName, key: Secret) -> Verdict:
+    """Whether the provider takes the key, as far as it can be asked now. The key is kept nowhere by this."""
+    built = build(provider, key)
+    if built is None:
+        return "not asked"
+    adapter = built[0]
+    try:
+        async with asyncio.timeout(CHECK_S):
+            await adapter.check()
+    except RefusedKey:
+        return "refused"
+    except (AdapterError, TimeoutError) as error:
+        log.info("a key could not be checked", extra={"cause": getattr(error, "code", "timed_out")})
+        return "not asked"
+    finally:
+        await adapter.aclose()
+    return "taken"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from adapters.messages import ProviderName
-from bot.app import found_ledger, ledger_exists, open_ledger, open_vault
-from bot.commands.keys import KEY_CHARACTERS_MAX
+from bot.app import found_ledger, key_builder, ledger_exists, open_ledger, open_vault
+from bot.commands.keys import KEY_CHARACTERS_MAX, REFUSED, UNCHECKED
 from bot.config import Settings
+from bot.connections import try_key
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.keys import Keys, begin_vault_rotation, end_vault_rotation
 from bot.readers import secret
@@ -48,9 +49,15 @@ async def add_key(settings: Settings, provider: str, of: Sequence[str], given: s
         vault = await open_vault(settings, store)
         owner, scope = _owner(keys, of)
         asked = await _asked(roadchain, scope, f"add {provider}")
+        verdict = await try_key(key_builder(settings), ProviderName(provider), key)
+        if verdict == "refused":
+            complain(REFUSED.format(provider=provider))
+            return EXIT_WRONG
         await vault.keep(owner, ProviderName(provider), key)
         await roadchain.append(Draft(KeyAdded("provider", "", provider), scope, f"key.added/{asked}"))
     say(f"The key {key.masked} for {provider} is kept, sealed. {_reach(of)}")
+    if verdict == "not asked":
+        say(UNCHECKED.format(provider=provider))
     return EXIT_OK
 
 

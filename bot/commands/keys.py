@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from adapters.messages import ProviderName
 from bot.commands.base import Asking, Command, Desk, Filling, FormOf, Result
+from bot.connections import try_key
 from bot.platforms.base import Button, Choice, Field, Form
 from bot.secret import Secret
 from bot.vault import KeyOwner
@@ -24,6 +25,8 @@ WRITTEN = (
     "If there was a key in that message, revoke it at its provider and make a new one: it has been seen here. What stood behind "
     f"the provider's name was not kept. {HOW}"
 )
+REFUSED = "{provider} refuses this key, so it was not kept."
+UNCHECKED = "{provider} could not be asked just now whether it takes it."
 NOT_YOURS = "Only an admin of this workspace can bring or remove its keys; your own you can."
 _WHOSE = ("everybody here", "this workspace", "you alone")
 
@@ -125,11 +128,16 @@ async def _fill(asking: Asking, desk: Desk, values: Mapping[str, str]) -> Fillin
     if errors:
         return Filling("", errors=errors)
     provider, key = ProviderName(values["provider"]), Secret(given)
+    verdict = await try_key(desk.connections.build, provider, key)
+    if verdict == "refused":
+        return Filling("", errors={"key": REFUSED.format(provider=provider)})
     await vault.keep(_owner(asking, everybody), provider, key)
     whose = "Everybody in this workspace is" if everybody else "You are"
     said = (
         f"The key {key.masked} for {provider} is kept, sealed. {whose} answered with it where no nearer key is there."
     )
+    if verdict == "not asked":
+        said += " " + UNCHECKED.format(provider=provider)
     return Filling(said, (KeyAdded("provider", "", provider),))
 
 

@@ -25,11 +25,22 @@ BOB = replace(ME, person="bob")
 ELSEWHERE = replace(ME, workspace="another")
 
 
+class Checking(ScriptedAdapter):
+    def __init__(self, provider: ProviderName, script: tuple[ScriptReply, ...], refused: bool) -> None:
+        super().__init__(provider, script)
+        self._refuses = refused
+
+    async def check(self) -> None:
+        if self._refuses:
+            raise RefusedKey("x")
+
+
 class Makers:
     """Makes an adapter that says with which key it was made; a few answers of each."""
 
-    def __init__(self, refused: tuple[str, ...] = ()) -> None:
+    def __init__(self, refused: tuple[str, ...] = (), *, checks: bool = False) -> None:
         self.made: list[str] = []
+        self.checks = checks
         self.refused = refused
 
     def build(self, provider: ProviderName, key: Secret) -> Built | None:
@@ -38,7 +49,9 @@ class Makers:
         self.made.append(key.reveal())
         refused = key.reveal() in self.refused
         reply: ScriptReply = (Raise(RefusedKey("x")),) if refused else answer(f"with {key.reveal()}")
-        adapter: BaseAdapter = ScriptedAdapter(provider, (reply,) * 9)
+        adapter: BaseAdapter = (
+            Checking(provider, (reply,) * 9, refused) if self.checks else ScriptedAdapter(provider, (reply,) * 9)
+        )
         cards: tuple[ModelCard, ...] = (card("openai", 99),)
         return adapter, cards
 
@@ -213,3 +226,17 @@ async def test_a_vault_that_another_process_gave_a_new_key_goes_on_with_it(tmp_p
         assert [held.key.reveal() for held in await here.held(me)] == ["first"]
         await here.keep(them, OPENAI, Secret("second"))
         assert [held.key.reveal() for held in await Vault(open_.store, keys).held(them)] == ["second"]
+
+
+async def test_a_key_is_tried_at_once_and_one_that_is_refused_is_not_kept(tmp_path: Path) -> None:
+    async with house(tmp_path, Makers(("sk-bad",), checks=True)) as (open_, vault, _):
+        taken = await open_.door.fill(filled("f1", "member", key="sk-bad"))
+        assert taken.errors == {"key": "openai refuses this key, so it was not kept."}
+        assert await vault.held(owner(ME, person=True)) == ()
+        assert "could not be asked" not in (await open_.door.fill(filled("f2"))).text
+
+
+async def test_a_key_whose_provider_cannot_be_asked_is_kept_and_that_is_said(tmp_path: Path) -> None:
+    async with house(tmp_path, Makers()) as (open_, vault, _):
+        assert "could not be asked just now" in (await open_.door.fill(filled("f1"))).text
+        assert len(await vault.held(owner(ME, person=True))) == 1

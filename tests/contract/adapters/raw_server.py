@@ -53,7 +53,8 @@ async def running_raw_server(reply: bytes, holds: bool = False, keeps: bool = Fa
         _, *lines = head.strip().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         server.heads.append(headers)
-        server.bodies.append(json.loads(await reader.readexactly(int(headers["content-length"]))))
+        if "content-length" in headers:
+            server.bodies.append(json.loads(await reader.readexactly(int(headers["content-length"]))))
         key = headers.get("authorization", "").removeprefix("Bearer ") or headers.get("x-goog-api-key", "")
         writer.write(server.reply.replace(b"{key}", key.encode()))
         await writer.drain()

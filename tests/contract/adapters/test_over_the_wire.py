@@ -374,3 +374,44 @@ async def test_text_that_has_no_utf8_form_is_refused_before_it_is_sent(one: Host
 def test_every_provider_has_its_own_name() -> None:
     names = {hosted(name).build("http://127.0.0.1/v1").provider for name in HOSTED}
     assert names == {ProviderName(name) for name in HOSTED if name != "responses"}
+
+
+ASKABLE: tuple[HostedName, ...] = ("openai", "anthropic", "google", "xai", "blackroad")
+NO_MODELS = {"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None, "models": []}
+
+
+@pytest.mark.parametrize("askable", ASKABLE)
+async def test_a_key_that_the_provider_takes_is_taken(askable: HostedName) -> None:
+    reply = http(200, json.dumps(NO_MODELS).encode())
+    async with running_raw_server(reply) as server:
+        adapter = hosted(askable).build(server.url)
+        try:
+            await adapter.check()
+        finally:
+            await adapter.aclose()
+    assert server.bodies == []
+    assert any(KEY in value for value in server.heads[0].values())
+
+
+@pytest.mark.parametrize("askable", ASKABLE)
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, RefusedKey), (403, RefusedKey), (404, Refused), (429, RateLimited), (500, Unavailable), (503, Unavailable)],
+)
+async def test_a_key_that_is_not_taken_or_cannot_be_checked_says_which(
+    askable: HostedName, status: int, kind: type[AdapterError]
+) -> None:
+    one = hosted(askable)
+    async with running_raw_server(one.dialect.error(status, {}, "Incorrect API key provided: {key}")) as server:
+        adapter = one.build(server.url)
+        try:
+            with pytest.raises(kind) as caught:
+                await adapter.check()
+        finally:
+            await adapter.aclose()
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_hugging_face_has_no_call_that_only_checks_a_key() -> None:
+    with pytest.raises(Refused):
+        await hosted("huggingface").build("http://127.0.0.1:1").check()
