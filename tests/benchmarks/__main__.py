@@ -14,6 +14,7 @@ from tests.benchmarks.lucidia import lucidia
 from tests.benchmarks.payments import payments
 from tests.benchmarks.postgres import postgres
 from tests.benchmarks.slack import slack
+from tests.benchmarks.slack_streams import slack_streams
 from tests.benchmarks.starting import starting
 from tests.benchmarks.store import store
 from tests.benchmarks.turn import turn
@@ -22,6 +23,7 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "turn": turn,
     "slack": slack,
+    "slack_streams": slack_streams,
     "lucidia": lucidia,
     "adapters": adapters,
     "payments": payments,

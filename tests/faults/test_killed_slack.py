@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientError, ClientSession
 
 from tests.fakes.slack_server import IM, SlackServer, running_slack_server
@@ -113,6 +114,7 @@ async def killed_in_stream_at(step: int, folder: Path) -> bool:
         return killed
 
 
+@pytest.mark.timeout(300)  # sixty programs are started, and each answer takes 1.3 s to be made
 async def test_killed_at_each_step_of_a_streamed_answer_it_stands_there_once_whole_or_half_with_its_reason(
     tmp_path: Path,
 ) -> None:
