@@ -141,7 +141,8 @@ def _of_keys(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any
             return console.list_keys(settings)
         case "add":
             # Before the event loop takes interrupts to itself.
-            return console.add_key(settings, arguments.provider, arguments.of, console.ask(arguments.provider))
+            given = console.ask(arguments.provider)
+            return console.add_key(settings, arguments.provider, arguments.of, given, arguments.unchecked)
         case "remove":
             return console.remove_key(settings, arguments.provider, arguments.of)
         case _:
@@ -251,6 +252,7 @@ def _add_keys(keys: argparse.ArgumentParser) -> None:
     of_keys = keys.add_subparsers(dest="keys_command", required=True, metavar="COMMAND")
     of_keys.add_parser("list", help="whose keys there are, and their last characters")
     add = of_keys.add_parser("add", help="add a key, or put it in place of the one before; it is asked for, or read")
+    add.add_argument("--unchecked", action="store_true", help="do not ask the provider whether it takes the key")
     remove = of_keys.add_parser("remove", help="remove a key")
     for command in (add, remove):
         command.add_argument("provider", choices=PROVIDERS)

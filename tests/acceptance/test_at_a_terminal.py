@@ -161,10 +161,28 @@ async def test_tab_completes_a_command_and_the_name_of_a_model(home: Home) -> No
 async def test_tab_completes_the_models_of_keys_that_were_brought_also_while_the_program_runs(home: Home) -> None:
     async with terminal(home) as (screen, _):
         await screen.sees(PROMPT)
-        added = await home.run("keys", "add", "anthropic", given=b"sk-ant-0123456789abcdef\n")
+        added = await home.run("keys", "add", "--unchecked", "anthropic", given=b"sk-ant-0123456789abcdef\n")
         assert added.status == 0
         screen.type(f"/model{ENTER}")
         await screen.sees("anthropic/claude-haiku-5-5")
         await screen.sees(PROMPT)
         screen.type("/model haiku\t")
         await screen.sees("anthropic/claude-haiku-5-5")
+
+
+async def test_a_key_is_asked_for_blind_and_stands_neither_on_the_screen_nor_in_a_file_but_sealed(home: Home) -> None:
+    home.settings = {"CARPOOL_BLACKROAD_BASE_URL": "http://127.0.0.1:1/v1", "CARPOOL_BLACKROAD_MODELS": "m"}
+    async with terminal(home, **home.settings) as (screen, _):
+        await screen.sees(PROMPT)
+        screen.type(f"/keys add blackroad{ENTER}")
+        await screen.sees("Provider (")
+        screen.type(ENTER)
+        await screen.sees("Key>")
+        screen.type(f"sk-crimson-0123456789{ENTER}")
+        await screen.sees("It answers (")
+        screen.type(ENTER)
+        await screen.sees("The key …6789 for blackroad is kept, sealed.")
+        await screen.sees(PROMPT)
+        screen.type(CTRL_D)
+    assert "crimson" not in screen.raw
+    assert not [path for path in home.folder.rglob("*") if path.is_file() and b"crimson" in path.read_bytes()]

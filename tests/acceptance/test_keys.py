@@ -16,7 +16,7 @@ def home(tmp_path: Path) -> Home:
 
 
 async def test_a_key_is_added_listed_sealed_anew_and_removed(home: Home) -> None:
-    added = await home.run("keys", "add", "openai", given=f"{KEY}\n".encode())
+    added = await home.run("keys", "add", "--unchecked", "openai", given=f"{KEY}\n".encode())
     assert (added.status, added.err) == (0, "")
     assert "The key …wxyz for openai is kept, sealed." in added.out
     listed = await home.run("keys", "list")
@@ -36,9 +36,9 @@ async def test_a_key_is_added_listed_sealed_anew_and_removed(home: Home) -> None
 
 async def test_a_key_stands_in_no_file_and_in_no_output(home: Home) -> None:
     outputs = [
-        await home.run("keys", "add", "openai", "--of", "slack", "T1", "U1", given=KEY.encode()),
+        await home.run("keys", "add", "--unchecked", "openai", "--of", "slack", "T1", "U1", given=KEY.encode()),
         await home.run("keys", "list"),
-        await home.run("keys", "add", "openai", given=f"{KEY} and more".encode()),
+        await home.run("keys", "add", "--unchecked", "openai", given=f"{KEY} and more".encode()),
         await home.run("chat", given=b"hello"),
         await home.run("ledger", "entries", "--json"),
     ]
@@ -49,9 +49,17 @@ async def test_a_key_stands_in_no_file_and_in_no_output(home: Home) -> None:
     assert not [path for path in files if b"crimson" in path.read_bytes()]
 
 
+async def test_a_key_whose_provider_does_not_answer_is_kept_and_that_is_said(home: Home) -> None:
+    home.settings = {"CARPOOL_BLACKROAD_BASE_URL": "http://127.0.0.1:1/v1", "CARPOOL_BLACKROAD_MODELS": "m"}
+    added = await home.run("keys", "add", "blackroad", given=KEY.encode())
+    assert added.status == 0
+    assert "blackroad could not be asked just now whether it takes it." in added.out
+    assert (await home.run("keys", "list")).out.split()[1] == "blackroad"
+
+
 async def test_with_the_vaults_key_in_a_setting_there_is_no_file_of_it(home: Home) -> None:
     home.settings = {"CARPOOL_VAULT_KEY": VAULT}
-    assert (await home.run("keys", "add", "openai", given=KEY.encode())).status == 0
+    assert (await home.run("keys", "add", "--unchecked", "openai", given=KEY.encode())).status == 0
     assert not list(home.folder.rglob("vault.key"))
     assert VAULT not in (await home.run("config")).out
     home.settings = {"CARPOOL_VAULT_KEY": "cd" * 32}
@@ -66,10 +74,10 @@ async def test_with_the_vaults_key_in_a_setting_there_is_no_file_of_it(home: Hom
 @pytest.mark.parametrize(
     ("arguments", "given", "status", "sentence"),
     [
-        (("add", "openai"), b"", 2, "A key has from 1 to 4,096 characters."),
-        (("add", "openai"), b"x" * 5_000, 2, "A key has from 1 to 4,096 characters."),
-        (("add", "openai"), b"two words", 2, "it should be one word of plain characters"),
-        (("add", "openai", "--of", "slack"), b"key", 2, "--of takes a platform, a workspace"),
+        (("add", "--unchecked", "openai"), b"", 2, "A key has from 1 to 4,096 characters."),
+        (("add", "--unchecked", "openai"), b"x" * 5_000, 2, "A key has from 1 to 4,096 characters."),
+        (("add", "--unchecked", "openai"), b"two words", 2, "it should be one word of plain characters"),
+        (("add", "--unchecked", "openai", "--of", "slack"), b"key", 2, "--of takes a platform, a workspace"),
         (("add", "nobody"), b"key", 2, "invalid choice"),
         (("remove", "openai"), b"", 1, "There are no keys yet."),
         (("rotate",), b"", 2, "There are no keys yet"),
