@@ -43,7 +43,7 @@ class Talk:
             Policy(),
             PSEUDONYMS,
             lambda: NOW_S * 1_000_000,
-            billing,
+            billing=billing,
         )
 
     async def says(self, arguments: str, role: Role = "owner") -> Result:
