@@ -13,7 +13,7 @@ from adapters.http_client import CONNECT_S, OpenResponses, not_installed, open_h
 from adapters.huggingface_errors import as_adapter_error, sdk_errors
 from adapters.messages import File, ProviderName, ReplyEvent
 from adapters.openai_wire import ChunkDecoder, Wire, encode_messages, encode_schema, encode_tools
-from adapters.streaming import events_of
+from adapters.streaming import checked, events_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,15 +25,23 @@ BEGINS_WITH = "hf_"
 
 class HuggingFaceAdapter(BaseAdapter):
     """``base_url`` None means Hugging Face's router, which picks who runs the model; else a server's address that ends before
-    ``/chat/completions``. Files are ``Refused``: chat completions there take images only.
+    ``/chat/completions``. ``hub_url`` is where a token is checked, None for Hugging Face itself. Files are ``Refused``: chat
+    completions there take images only.
     """
 
     def __init__(
-        self, provider: ProviderName, token: str | None, base_url: str | None = None, *, connect_s: float = CONNECT_S
+        self,
+        provider: ProviderName,
+        token: str | None,
+        base_url: str | None = None,
+        *,
+        hub_url: str | None = None,
+        connect_s: float = CONNECT_S,
     ) -> None:
         self.provider = provider
         self._token = token or None
         self._base_url = base_url.rstrip("/") if base_url else None
+        self._hub_url = hub_url
         self._connect_s = connect_s
         self._opening = asyncio.Lock()
         self._responses = OpenResponses()
@@ -63,6 +71,20 @@ class HuggingFaceAdapter(BaseAdapter):
         finally:
             await self._responses.abandon(number)
             await client.close()
+
+    async def check(self) -> None:
+        """Asks the Hub whose token it is (https://huggingface.co/docs/hub/api, ``/api/whoami-v2``)."""
+        if self._base_url is not None or self._token is None:
+            raise Refused(f"{self.provider} by an address of one's own has no call that only checks a key")
+        http = await self._open()
+        await checked(_HuggingFaceSdk(), lambda: self._who(http), self._token)
+
+    async def _who(self, http: "httpx2.AsyncClient") -> None:
+        # The SDK's own call waits in a thread that nothing can stop, and reads this machine's proxies: its parts do here.
+        hub = importlib.import_module("huggingface_hub")
+        url = self._hub_url or hub.constants.ENDPOINT
+        response = await http.get(f"{url}/api/whoami-v2", headers=hub.utils.build_hf_headers(token=self._token))
+        hub.utils.hf_raise_for_status(response)
 
     async def aclose(self) -> None:
         http, self._http = self._http, None

@@ -40,9 +40,10 @@ def bare_completions(url: str) -> Call:
             stream=True,
             stream_options={"include_usage": True},
         )
-        async for chunk in stream:
-            if chunk.choices and (text := chunk.choices[0].delta.content):
-                yield text
+        async with stream:
+            async for chunk in stream:
+                if chunk.choices and (text := chunk.choices[0].delta.content):
+                    yield text
 
     return call
 
@@ -54,9 +55,10 @@ def bare_responses(url: str) -> Call:
         stream = await client.responses.create(
             model=model, input=QUESTION, max_output_tokens=OUTPUT_TOKENS_MAX, store=False, stream=True
         )
-        async for event in stream:
-            if event.type == "response.output_text.delta":
-                yield event.delta
+        async with stream:
+            async for event in stream:
+                if event.type == "response.output_text.delta":
+                    yield event.delta
 
     return call
 
@@ -71,9 +73,10 @@ def bare_messages(url: str) -> Call:
             max_tokens=OUTPUT_TOKENS_MAX,
             stream=True,
         )
-        async for event in stream:
-            if event.type == "content_block_delta" and event.delta.type == "text_delta":
-                yield event.delta.text
+        async with stream:
+            async for event in stream:
+                if event.type == "content_block_delta" and event.delta.type == "text_delta":
+                    yield event.delta.text
 
     return call
 

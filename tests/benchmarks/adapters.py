@@ -108,9 +108,9 @@ def _times(ours: Round, theirs: Round) -> str:
 def _worker(kind: str, url: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     if kind != "litellm":
         return _process(sys.executable, "-m", "tests.benchmarks.adapter_worker", url)
-    # Without this it would fetch its prices at import.
-    offline = ("env", "LITELLM_LOCAL_MODEL_COST_MAP=True")
-    return _process(*offline, str(LITELLM), "-m", "tests.benchmarks.litellm_streams", url)
+    # Without the first it would fetch its prices at import; without the second the stream after the 500th would wait for ever.
+    settings = ("LITELLM_LOCAL_MODEL_COST_MAP=True", f"AIOHTTP_CONNECTOR_LIMIT_PER_HOST={STREAMS}")
+    return _process("env", *settings, str(LITELLM), "-m", "tests.benchmarks.litellm_streams", url)
 
 
 @asynccontextmanager

@@ -404,10 +404,12 @@ class Gemini:
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A provider as it is tried here. ``build`` is given the address of a server that stands for it."""
+    """A provider as it is tried here. ``build`` is given the address of a server that stands for it, and so is ``build_asking``
+    where a key is checked at another address than the one that answers."""
 
     dialect: Dialect
     build: Callable[[str], BaseAdapter]
+    build_asking: Callable[[str], BaseAdapter] | None = None
     reads_files: bool = False
     seals_reasoning: bool = False
 
@@ -444,7 +446,9 @@ def hosted(name: HostedName, key: str = KEY, connect_s: float = 10.0) -> Hosted:
             return Hosted(XAICompletions(), lambda url: XAIAdapter(provider, key, url, connect_s=connect_s))
         case "huggingface":
             return Hosted(
-                HuggingFaceCompletions(), lambda url: HuggingFaceAdapter(provider, key, url, connect_s=connect_s)
+                HuggingFaceCompletions(),
+                lambda url: HuggingFaceAdapter(provider, key, url, connect_s=connect_s),
+                lambda url: HuggingFaceAdapter(provider, key, hub_url=url, connect_s=connect_s),
             )
         case "blackroad":
             return Hosted(ChatCompletions(), lambda url: BlackRoadAdapter(provider, key, url, connect_s=connect_s))

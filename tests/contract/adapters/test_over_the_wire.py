@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from adapters.base import ChatRequest, Patience, collect
+from adapters.base import BaseAdapter, ChatRequest, Patience, collect
 from adapters.errors import (
     AdapterError,
     BadReply,
@@ -376,7 +376,7 @@ def test_every_provider_has_its_own_name() -> None:
     assert names == {ProviderName(name) for name in HOSTED if name != "responses"}
 
 
-ASKABLE: tuple[HostedName, ...] = ("openai", "anthropic", "google", "xai", "blackroad")
+ASKABLE: tuple[HostedName, ...] = ("openai", "anthropic", "google", "xai", "huggingface", "blackroad")
 NO_MODELS = {"object": "list", "data": [], "has_more": False, "first_id": None, "last_id": None, "models": []}
 
 
@@ -384,7 +384,7 @@ NO_MODELS = {"object": "list", "data": [], "has_more": False, "first_id": None, 
 async def test_a_key_that_the_provider_takes_is_taken(askable: HostedName) -> None:
     reply = http(200, json.dumps(NO_MODELS).encode())
     async with running_raw_server(reply) as server:
-        adapter = hosted(askable).build(server.url)
+        adapter = _asking(hosted(askable), server.url)
         try:
             await adapter.check()
         finally:
@@ -403,7 +403,7 @@ async def test_a_key_that_is_not_taken_or_cannot_be_checked_says_which(
 ) -> None:
     one = hosted(askable)
     async with running_raw_server(one.dialect.error(status, {}, "Incorrect API key provided: {key}")) as server:
-        adapter = one.build(server.url)
+        adapter = _asking(one, server.url)
         try:
             with pytest.raises(kind) as caught:
                 await adapter.check()
@@ -412,6 +412,10 @@ async def test_a_key_that_is_not_taken_or_cannot_be_checked_says_which(
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
-async def test_hugging_face_has_no_call_that_only_checks_a_key() -> None:
+async def test_a_server_of_ones_own_behind_hugging_face_has_no_call_that_only_checks_a_key() -> None:
     with pytest.raises(Refused):
         await hosted("huggingface").build("http://127.0.0.1:1").check()
+
+
+def _asking(one: Hosted, url: str) -> BaseAdapter:
+    return (one.build_asking or one.build)(url)
