@@ -43,9 +43,11 @@ CHECK_S = 10.0
 async def try_key(build: Build, provider: ProviderName, key: Secret) -> Verdict:
     """Whether the provider takes the key, as far as it can be asked now. The key is kept nowhere by this."""
     built = build(provider, key)
-    if built is None:
-        return "not asked"
-    adapter = built[0]
+    return "not asked" if built is None else await try_adapter(built[0])
+
+
+async def try_adapter(adapter: BaseAdapter) -> Verdict:
+    """The same of an adapter that has its key already, which is closed by this."""
     try:
         async with asyncio.timeout(CHECK_S):
             await adapter.check()

@@ -1,14 +1,20 @@
-"""What is on, off and wrong. Of those outside of this machine only Slack is asked, which changes nothing there."""
+"""What is on, off and wrong. Slack and the providers are asked what they think of the keys, which changes nothing there."""
 
+import asyncio
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bot.app import ledger_doubts, ledger_exists, open_ledger, try_local_model
+from adapters.messages import ProviderName
+from bot.app import ledger_doubts, ledger_exists, open_ledger, open_shelf, try_local_model
 from bot.config import Settings
+from bot.connections import Verdict, try_adapter
+from bot.lucidia import cards
 from bot.platforms.slack_needs import BOTH_WAYS, INSTALL_PATH
+from bot.providers import hosted
 from bot.readers import without_password
 from bot.secret import Secret
 from ledger.errors import StoreError, StoreUnusable
@@ -16,6 +22,15 @@ from ledger.errors import StoreError, StoreUnusable
 FREE_BYTES_MIN = 200_000_000
 
 State = Literal["on", "off", "wrong"]
+
+SHOWN: Mapping[ProviderName, str] = {
+    cards.OPENAI: "OpenAI",
+    cards.ANTHROPIC: "Anthropic",
+    cards.GOOGLE: "Google",
+    cards.XAI: "xAI",
+    cards.HUGGINGFACE: "Hugging Face",
+    cards.BLACKROAD: "BlackRoad",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +47,7 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
         _disk(settings.home),
         await _ledger(settings),
         await _local(settings),
-        _openai(settings),
-        *_hosted(settings),
+        *await _providers(settings),
         *await _slack(settings),
         _discord(settings),
         _stripe(settings),
@@ -79,40 +93,64 @@ async def _local(settings: Settings) -> Finding:
     return Finding("on", "Local model", f"{weights.name}, on this machine. It was loaded to see that it can be.")
 
 
-def _openai(settings: Settings) -> Finding:
-    models = ", ".join(settings.openai_models)
-    if settings.openai_base_url:
-        return Finding(
-            "on", "OpenAI", f"A compatible server at {without_password(settings.openai_base_url)}, with {models}."
-        )
-    if settings.openai_api_key:
-        return Finding("on", "OpenAI", f"With {models}. Whether the key is accepted shows in the first answer.")
-    return Finding("off", "OpenAI", "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server.")
-
-
-def _hosted(settings: Settings) -> tuple[Finding, ...]:
+async def _providers(settings: Settings) -> tuple[Finding, ...]:
+    adapters = {adapter.provider: adapter for adapter, _ in hosted(settings, open_shelf(settings))}
+    asked = dict(zip(adapters, await asyncio.gather(*map(try_adapter, adapters.values())), strict=True))
     anthropic, google, xai = settings.anthropic_api_key, settings.google_key, settings.xai_api_key
     token = settings.hf_token
     return (
-        _provider("Anthropic", "ANTHROPIC_API_KEY", anthropic, settings.anthropic_base_url, settings.anthropic_models),
-        _provider("Google", "GEMINI_API_KEY", google, settings.google_base_url, settings.google_models),
-        _provider("xAI", "XAI_API_KEY", xai, settings.xai_base_url, settings.xai_models),
-        _provider("Hugging Face", "HF_TOKEN", token, settings.huggingface_base_url, settings.huggingface_models),
-        _blackroad(settings),
+        _openai(settings, asked),
+        _provider(
+            cards.ANTHROPIC,
+            "ANTHROPIC_API_KEY",
+            anthropic,
+            settings.anthropic_base_url,
+            settings.anthropic_models,
+            asked,
+        ),
+        _provider(cards.GOOGLE, "GEMINI_API_KEY", google, settings.google_base_url, settings.google_models, asked),
+        _provider(cards.XAI, "XAI_API_KEY", xai, settings.xai_base_url, settings.xai_models, asked),
+        _provider(
+            cards.HUGGINGFACE, "HF_TOKEN", token, settings.huggingface_base_url, settings.huggingface_models, asked
+        ),
+        _blackroad(settings, asked),
     )
 
 
-def _provider(subject: str, variable: str, key: Secret, base_url: str, models: tuple[str, ...]) -> Finding:
-    if base_url:
-        return Finding("on", subject, f"Through {without_password(base_url)}, with {', '.join(models)}.")
-    if key:
-        return Finding(
-            "on", subject, f"With {', '.join(models)}. Whether the key is accepted shows in the first answer."
-        )
-    return Finding("off", subject, f"Set {variable}.")
+def _openai(settings: Settings, asked: Mapping[ProviderName, Verdict]) -> Finding:
+    key, url, models = settings.openai_api_key, settings.openai_base_url, settings.openai_models
+    if not (key or url):
+        return Finding("off", "OpenAI", "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a compatible server.")
+    return _provider(cards.OPENAI, "OPENAI_API_KEY", key, url, models, asked)
 
 
-def _blackroad(settings: Settings) -> Finding:
+def _provider(
+    provider: ProviderName,
+    variable: str,
+    key: Secret,
+    base_url: str,
+    models: tuple[str, ...],
+    asked: Mapping[ProviderName, Verdict],
+) -> Finding:
+    subject = SHOWN[provider]
+    if not (key or base_url):
+        return Finding("off", subject, f"Set {variable}.")
+    where = f"Through {without_password(base_url)}, with" if base_url else "With"
+    match asked.get(provider):
+        case "refused":
+            return Finding(
+                "wrong", subject, f"It does not take the key in {variable}: make a new one there, and set that."
+            )
+        case "taken" if key:
+            known = "It takes the key."
+        case "taken":
+            known = "It answers."
+        case _:
+            known = "Whether it answers, and takes the key, could not be found out now: the first answer shows it."
+    return Finding("on", subject, f"{where} {', '.join(models)}. {known}")
+
+
+def _blackroad(settings: Settings, asked: Mapping[ProviderName, Verdict]) -> Finding:
     if settings.blackroad_base_url and not settings.blackroad_api_key:
         return Finding("wrong", "BlackRoad", "CARPOOL_BLACKROAD_API_KEY is missing: without it nothing is answered.")
     if not settings.blackroad_base_url:
@@ -122,7 +160,7 @@ def _blackroad(settings: Settings) -> Finding:
             "Not configured: set CARPOOL_BLACKROAD_BASE_URL, CARPOOL_BLACKROAD_API_KEY and CARPOOL_BLACKROAD_MODELS.",
         )
     key, url, models = settings.blackroad_api_key, settings.blackroad_base_url, settings.blackroad_models
-    return _provider("BlackRoad", "", key, url, models)
+    return _provider(cards.BLACKROAD, "CARPOOL_BLACKROAD_API_KEY", key, url, models, asked)
 
 
 async def _slack(settings: Settings) -> tuple[Finding, ...]:
