@@ -34,7 +34,7 @@ async def use_tools(story: Story, run: Run) -> Story:
         story = await _write(story, run, call)
     waiting = [approval for call in story.tools_open if (approval := story.approval_of(call)) is not None]
     if waiting and not run.signs.stop.is_set():
-        await run.screen.discard()
+        await run.screen.wait()
         numbers = frozenset(approval.asked.number for approval in waiting)
         raise Suspended(min(approval.asked.expires_us for approval in waiting), numbers)
     return await _all_failed(story, run, story.tools_open, "The person stopped this.") if waiting else story

@@ -106,6 +106,9 @@ class RecordingScreen:
     async def begin(self) -> None:
         self.begun += 1
 
+    async def wait(self) -> None:
+        self.discarded = True
+
     async def discard(self) -> None:
         self.discarded = True
 

@@ -275,6 +275,10 @@ class Screen(Protocol):
 
     async def tool(self, step: ToolStep) -> None: ...
 
+    async def wait(self) -> None:
+        """A person has to decide before the turn goes on: take away what was shown of the answer. It is shown anew then."""
+        ...
+
     async def discard(self) -> None:
         """Nobody wants this answer any more (its question was deleted): take away what was shown of it. No ``send`` follows."""
         ...
@@ -321,6 +325,9 @@ class Silent:
         return None
 
     async def tool(self, step: ToolStep) -> None:
+        return None
+
+    async def wait(self) -> None:
         return None
 
     async def discard(self) -> None:

@@ -80,6 +80,9 @@ class DiscordScreen:
         self._steps[step.id] = step
         self._news.set()
 
+    async def wait(self) -> None:
+        await self.discard()
+
     async def discard(self) -> None:
         await self.end()
         if self._place is None:

@@ -277,8 +277,16 @@ class SlackPlatform:
             self._titles[turn] = ""
         self.in_background(self.sessions.at_work(to, title))
 
+    async def wait(self, to: Address, turn: TurnId) -> None:
+        await self._take_away(to, turn)
+        self.in_background(self.sessions.suspended(to))
+
     async def discard(self, to: Address, turn: TurnId) -> None:
-        """Take away what was shown of a turn's answer, as far as Slack lets us."""
+        await self._take_away(to, turn)
+        self.in_background(self.sessions.over(to))
+
+    async def _take_away(self, to: Address, turn: TurnId) -> None:
+        """Delete what was shown of a turn's answer, as far as Slack lets us."""
         live = self._live.pop(turn, None)
         if live is None:
             return
@@ -290,7 +298,6 @@ class SlackPlatform:
             return
         for message in live.written:
             await writer.delete(message.ts)
-        self.in_background(self.sessions.over(to))
 
     async def _writer(self, to: Address, turn: TurnId, part: int) -> Writer:
         return Writer(await self.client_of(to.workspace), to, turn, part)
@@ -337,6 +344,9 @@ class _SlackScreen:
 
     async def tool(self, step: ToolStep) -> None:
         self._platform.live(self._to, self._turn).step(step)
+
+    async def wait(self) -> None:
+        await self._platform.wait(self._to, self._turn)
 
     async def discard(self) -> None:
         await self._platform.discard(self._to, self._turn)

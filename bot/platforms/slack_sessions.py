@@ -4,9 +4,11 @@ All of it is best effort: an answer does not depend on it. Sources: docs.slack.d
 "assistant.threads.setSuggestedPrompts".
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
 
 from bot.platforms.base import Address, PlatformError
 from bot.platforms.slack_errors import answer_of
@@ -39,16 +41,32 @@ class Sessions:
         self._client_of = client_of
         self._clock_s = clock_s
         self._refused_until_s: dict[str, float] = {}
+        # Nobody waits for these calls, and yet the last one of a thread must be the last to arrive.
+        self._in_order: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def at_work(self, to: Address, title: str) -> None:
         """Something is being answered. ``title`` names a conversation that is new."""
-        await self._set(to, "processing", title)
-        if title:
-            # Of a session that Slack began itself, the title above is ignored.
-            await self._rename(to, title)
+        async with self._turn_of(to):
+            await self._set(to, "processing", title)
+            if title:
+                # Of a session that Slack began itself, the title above is ignored.
+                await self._rename(to, title)
+
+    async def suspended(self, to: Address) -> None:
+        """A person has to decide before it goes on."""
+        async with self._turn_of(to):
+            await self._set(to, "suspended", "")
 
     async def over(self, to: Address) -> None:
-        await self._set(to, "active", "")
+        async with self._turn_of(to):
+            await self._set(to, "active", "")
+
+    def _turn_of(self, to: Address) -> asyncio.Lock:
+        place = (to.workspace, to.channel, to.thread)
+        lock = self._in_order.get(place)
+        if lock is None:
+            self._in_order[place] = lock = asyncio.Lock()
+        return lock
 
     async def _rename(self, to: Address, title: str) -> None:
         async def call(client: "AsyncWebClient") -> dict[str, Any]:

@@ -110,6 +110,9 @@ class _Live:
     async def begin(self) -> None:
         self._screen.think()
 
+    async def wait(self) -> None:
+        self._screen.settle()
+
     async def discard(self) -> None:
         self._screen.settle()
 

@@ -10,7 +10,9 @@ import pytest
 from adapters.messages import Finished, TextDelta
 from adapters.scripted import SOME_USAGE, ScriptReply, WaitFor, answer
 from bot.platforms.slack_handlers import NOT_RECORDED
+from integrations.tools.base import Toolbox
 from tests.fakes.slack_server import BOT, SlackServer, running_slack_server
+from tests.house import WANTS_TOOL, RecordingTool
 from tests.slack_app import QUICK, SlackUnderTest, running_slack
 from tests.slack_workspace import FORM, Signed, Workspace, envelope, sign, workspace_at
 
@@ -332,3 +334,26 @@ async def test_a_press_that_could_not_be_recorded_is_said_so(
         assert (await slack.deliver(press(workspace, "why", "2.2", "2.1", server.response_url)))[0] == 200
         await server.until(lambda: bool(server.responses))
     assert server.responses[0]["text"] == NOT_RECORDED
+
+
+async def test_a_session_is_suspended_while_a_person_has_to_decide_and_a_button_carries_it_on(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    tool = RecordingTool("write")
+    script = [WANTS_TOOL, answer("I did it.")]
+    async with running_slack(tmp_path, workspace.api_url, script, toolbox=Toolbox({"look": tool})) as slack:
+        root = await workspace.say("<@U0BOT> look", workspace.channel)
+        await tell(slack, workspace.mention("look", root))
+        await slack.settled()
+        await server.until(lambda: statuses(server)[-1:] == ["suspended"])
+        ts = [each for each in server.messages[workspace.channel] if each.get("thread_ts") == root][-1]["ts"]
+        approve = buttons(server, workspace, root)["Approve"]
+        assert (await slack.deliver(press(workspace, approve, ts, root)))[0] == 200
+        await slack.settled()
+        await server.until(lambda: statuses(server)[-1:] == ["active"])
+    assert tool.calls == 1
+    assert statuses(server) == ["processing", "suspended", "processing", "active"]
+
+
+def statuses(server: SlackServer) -> list[str]:
+    return [each["status"] for each in server.sessions if "status" in each]
