@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 EMULATORS := .emulators
 PYTEST_ARGS ?=
+# The tests of a file stay together: they share servers.
+PYTEST_WORKERS ?= logical
 
 # The comparison of `make bench` needs LiteLLM; it never comes near the program.
 LITELLM := .venv-litellm
@@ -23,7 +25,7 @@ chat: $(VENV)/.ready
 
 # Everything that CI runs: format, lint, types, imports, and all tests.
 test check: lint $(EMULATORS)/.ready postgres fault-tools verifiers
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
