@@ -1,5 +1,6 @@
 """An MCP server made with the official SDK: `python -m tests.mcp_server stdio`, or `... http PORT`."""
 
+import os
 import sys
 
 from mcp.server import MCPServer
@@ -34,8 +35,7 @@ def server() -> MCPServer:
     @made.tool(annotations=ToolAnnotations(read_only_hint=True))
     def die() -> str:
         """Ends the server."""
-        sys.stdout.close()
-        raise SystemExit(3)
+        os._exit(3)
 
     @made.tool(annotations=ToolAnnotations(read_only_hint=True))
     async def hang() -> str:
