@@ -75,6 +75,8 @@ async def show_balances(settings: Settings, *, replay: bool) -> int:
     async with open_ledger(settings) as (store, _):
         rows = await store.balances()
         again = await _added_up(store) if replay else None
+    if not rows:
+        complain("No money has moved yet: there are no accounts.")
     width = max((len(row.account) for row in rows), default=0)
     for row in rows:
         say(f"{row.account:<{width}}  {row.natural:>20,} {'uRC' if row.currency == 'RC' else row.currency}")

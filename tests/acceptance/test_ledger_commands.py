@@ -70,6 +70,7 @@ async def test_balances_are_those_of_the_entries(home: Home) -> None:
     await talk(home)
     shown = await home.run("ledger", "balances", "--replay")
     assert (shown.status, shown.out) == (0, "The same as added up from the entries: 0 accounts.\n")
+    assert shown.err == "No money has moved yet: there are no accounts.\n"
 
 
 @pytest.mark.parametrize(
