@@ -70,7 +70,7 @@ class GoogleAdapter(BaseAdapter):
         async def ask() -> Any:
             return await client.models.generate_content_stream(
                 model=request.model,
-                contents=contents,
+                contents=contents,  # type: ignore[arg-type]  # as below
                 config=config,  # type: ignore[arg-type]  # its keys are those of the SDK's own dictionary
             )
 

@@ -160,8 +160,26 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
             return console.grant(settings, arguments.platform, arguments.workspace, arguments.amount, reason)
         case "invoice":
             return console.ask_by_hand(settings, arguments.platform, arguments.workspace, arguments.amount)
+        case "statement":
+            return _statement(arguments, settings)
         case _:
             return console.paid_by_hand(settings, arguments.reference)
+
+
+def _statement(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+    from bot.statement_console import StatementWanted, print_statement
+
+    wanted = StatementWanted(
+        arguments.platform,
+        arguments.workspace,
+        arguments.person,
+        arguments.month,
+        arguments.form,
+        arguments.sender,
+        arguments.to,
+        arguments.out,
+    )
+    return print_statement(settings, wanted)
 
 
 def _for_verifier(arguments: argparse.Namespace) -> list[str]:
@@ -277,6 +295,17 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
         command.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
         command.add_argument("amount", metavar="DOLLARS")
     grant.add_argument("reason", nargs="+", metavar="REASON")
+    statement = of_billing.add_parser("statement", help="print what a person's answers were charged in a month")
+    statement.add_argument("platform", choices=["slack", "discord", "terminal"])
+    statement.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
+    statement.add_argument("person", metavar="PERSON", help="their id on the platform")
+    statement.add_argument("--month", default="", metavar="YYYY-MM", help="by UTC; without it this month")
+    statement.add_argument("--as", dest="form", choices=["text", "csv", "pdf", "email"], default="text")
+    statement.add_argument("--from", dest="sender", default="", metavar="ADDRESS", help="who sends the e-mail")
+    statement.add_argument("--to", default="", metavar="ADDRESS", help="who gets the e-mail")
+    statement.add_argument(
+        "--out", type=Path, metavar="FILE", help="where to write it, in place of the standard output"
+    )
     paid = of_billing.add_parser("paid", help="say that a bank transfer has come")
     paid.add_argument("reference", metavar="REFERENCE")
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from bot.billing import Billing, Purse, days_before, purse_of
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.commands.statement import statement
 from bot.platforms.base import Button
 from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
 from integrations.payments.cashier import Cashier
@@ -21,6 +22,7 @@ INVOICES_SHOWN = 10
 NOT_YOURS = "Only a billing admin of this workspace can do that: its owner names them with `/settings role PERSON billing_admin`."
 NO_WAY_TO_PAY = "Nobody can pay here: whoever runs this CarPool has connected no payment service. Answers cost nothing."
 _DOLLARS = re.compile(r"\$?([0-9]{1,9})(?:\.([0-9]{1,2}))?(?: ?(?:\$|usd|dollars?))?", re.IGNORECASE)
+_STATEMENT = "`/billing statement` lists what your answers were charged."
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -29,6 +31,8 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     what = _PARTS.get(name.casefold())
     if not name:
         return await _overview(asking, desk)
+    if name.casefold() == "statement":
+        return await statement(asking, desk, rest.strip())
     if what is None:
         return Result(f"`/billing {name[:32]}` is not known. {_how(desk.billing)}")
     if not asking.rules.may(asking.role, "billing"):
@@ -169,9 +173,12 @@ def dollars_text(amount: Amount) -> str:
 
 def _how(billing: Billing) -> str:
     if billing.cashier is None:
-        return NO_WAY_TO_PAY if billing.charges == "none" else "Whoever runs this CarPool grants credit."
+        return NO_WAY_TO_PAY if billing.charges == "none" else f"Whoever runs this CarPool grants credit. {_STATEMENT}"
     subscribe = ", `/billing subscribe` shows the plans" if billing.plans.all else ""
-    return f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid."
+    paying = (
+        f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid."
+    )
+    return f"{paying} {_STATEMENT}"
 
 
 _PARTS: Mapping[str, Callable[[Asking, Billing, Cashier, str], Awaitable[Result]]] = {
@@ -183,7 +190,7 @@ _PARTS: Mapping[str, Callable[[Asking, Billing, Cashier, str], Awaitable[Result]
 
 BILLING = Command(
     "billing",
-    "billing [topup DOLLARS | subscribe [PLAN] | portal | invoices]",
+    "billing [statement [MONTH] | topup DOLLARS | subscribe [PLAN] | portal | invoices]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,

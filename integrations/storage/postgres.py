@@ -98,6 +98,11 @@ _MOVED = """
 SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND EXISTS (SELECT 1 FROM posting WHERE posting.seq = entry.seq AND n = 0)
 ORDER BY seq LIMIT $2
 """
+_CHARGED = """
+SELECT leaf, hash, NULL FROM entry
+WHERE seq > $1 AND action IN ('credit.reserve', 'credit.settle', 'credit.reversal') AND workspace = $2 AND actor = $3
+ORDER BY seq LIMIT $4
+"""
 _SETTINGS = "SELECT name, value, conversation, person, item FROM setting WHERE workspace = $1 ORDER BY 1, 5, 3, 4"
 
 _TOLD = """
@@ -217,6 +222,9 @@ class PostgresStore:
 
     async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return _recorded(await self._read(lambda: self._readers.fetch(_MOVED, after, count_max)))
+
+    async def charged(self, workspace: WorkspaceId, actor: ActorId, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return _recorded(await self._read(lambda: self._readers.fetch(_CHARGED, after, workspace, actor, count_max)))
 
     async def hold(self, hold: HoldId) -> Hold | None:
         row = await self._one(f"{postgres_book.HOLD} WHERE hold = $1", hold)

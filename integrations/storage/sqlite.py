@@ -168,6 +168,10 @@ class SqliteStore:
     async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return await self._without_payloads("seq IN (SELECT seq FROM posting WHERE n = 0)", after, count_max)
 
+    async def charged(self, workspace: WorkspaceId, actor: ActorId, after: int, count_max: int) -> tuple[Recorded, ...]:
+        which = "action IN ('credit.reserve', 'credit.settle', 'credit.reversal') AND workspace = ? AND actor = ?"
+        return await self._without_payloads(which, after, count_max, workspace, actor)
+
     async def hold(self, hold: HoldId) -> Hold | None:
         return await self._read(lambda: sqlite_book.read_hold(self._reader, hold))
 
@@ -348,10 +352,10 @@ class SqliteStore:
 
         return await self._read(read)
 
-    async def _without_payloads(self, which: str, after: int, count_max: int) -> tuple[Recorded, ...]:
+    async def _without_payloads(self, which: str, after: int, count_max: int, *values: str) -> tuple[Recorded, ...]:
         def read() -> tuple[Recorded, ...]:
             query = f"SELECT leaf, hash FROM entry WHERE seq > ? AND {which} ORDER BY seq LIMIT ?"  # noqa: S608  # words of ours
-            rows = self._reader.execute(query, (after, count_max))
+            rows = self._reader.execute(query, (after, *values, count_max))
             return tuple(Recorded(decode_entry(leaf), leaf, digest, None) for leaf, digest in rows)
 
         return await self._read(read)

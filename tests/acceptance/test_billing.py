@@ -73,6 +73,24 @@ async def test_credit_is_granted_and_a_transfer_counts_once(home: Home) -> None:
     assert (refused.status, "Nothing was changed." in refused.err) == (2, True)
 
 
+async def test_a_statement_is_printed_written_or_refused_in_a_sentence(home: Home) -> None:
+    await home.run("billing", "grant", "terminal", "local", "2.50", "for", "testing")
+    whose = ("billing", "statement", "terminal", "local", "owner")
+    printed = await home.run(*whose, "--month", "2026-10")
+    assert printed.out.startswith("CarPool statement, 2026-10\nThe whole month, by UTC.\n")
+    assert "0.000000 RC in all, for 0 charges." in printed.out
+    page = home.folder / "page.pdf"
+    assert (await home.run(*whose, "--as", "pdf", "--out", str(page))).status == 0
+    assert page.read_bytes().startswith(b"%PDF-")
+    for more, status, said in (
+        (("--month", "2026-13"), 2, "2026-13 is no month"),
+        (("--as", "email"), 2, "--from and --to"),
+        (("--as", "csv", "--out", "/dev/null/x"), 1, "/dev/null/x cannot be written: Not a directory."),
+    ):
+        done = await home.run(*whose, *more)
+        assert (done.status, said in done.err, done.out) == (status, True, "")
+
+
 async def test_with_stripe_down_the_chat_answers_all_the_same(home: Home, stripe: StripeServer) -> None:
     stripe.down = True
     assert (await home.run("chat", given=b"hello")).out.startswith("Hello there.")

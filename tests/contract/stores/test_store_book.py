@@ -127,6 +127,25 @@ async def test_entries_that_move_money_are_found(store: Store) -> None:
     assert [found.entry.seq for found in await store.moved(-1, 1)] == [1]
 
 
+async def test_what_a_person_was_charged_is_found_apart_from_what_others_were(store: Store) -> None:
+    async with RoadChain(store) as roadchain:
+        await roadchain.append(money("top", CreditTopup("stripe", 1_000)))
+        await roadchain.append(reserve("h1", 400))
+        (settled,) = await roadchain.append(settle("h1", 150))
+        await roadchain.append(money(f"reversal/{settled.seq}", CreditReversed(settled.seq, "h1")))
+        await roadchain.append(money("other", CreditReserved("h2", 10, 10, "openai", "m"), actor="a2"))
+        await roadchain.append(money("void", CreditVoided("h1", "openai", 0)))
+    a1 = ActorId("a1")
+    assert [(found.entry.seq, found.body) for found in await store.charged(W, a1, -1, 10)] == [
+        (1, None),
+        (2, None),
+        (3, None),
+    ]
+    assert [found.entry.seq for found in await store.charged(W, a1, 1, 1)] == [2]
+    assert [found.entry.seq for found in await store.charged(W, ActorId("a2"), -1, 10)] == [4]
+    assert await store.charged(WorkspaceId("w2"), a1, -1, 10) == ()
+
+
 async def test_the_tree_is_that_of_the_entries_however_they_came_in(store: Store) -> None:
     async with RoadChain(store) as roadchain:
         for first, last in ((0, 1), (1, 300), (300, 301), (301, 600)):

@@ -15,6 +15,7 @@ from bot.lucidia.catalog import Catalog
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.rules import Role, Rules
+from bot.statement import Month
 from integrations.payments.base import Amount, Cents
 from integrations.payments.plans import Plans
 from integrations.storage.sqlite import SqliteStore
@@ -96,6 +97,42 @@ async def test_what_was_spent_is_drawn_day_by_day(tmp_path: Path) -> None:
         own = await talk.says("", "member")
         assert "Spent by you" in own.text
         assert "can be spent" not in own.text
+
+
+async def test_a_member_gets_their_own_month_with_each_line_and_both_files(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        await talk.till.bought(10)
+        for number in range(3):
+            held = CreditReserved(f"h{number}", 5 * URC_PER_RC, 5 * URC_PER_RC, "p", "m")
+            await talk.till.roadchain.append(Draft(held, scope(f"t-{number}"), f"{number}/reserve"))
+            settled = CreditSettled(f"h{number}", URC_PER_RC + number, "p", 0)
+            await talk.till.roadchain.append(Draft(settled, scope(f"t-{number}"), f"{number}/settle"))
+        month = Month.of((await talk.till.store.head()).mono)
+        said = await talk.says(f"statement {month}", "member")
+        assert f"CarPool statement, {month}" in said.text
+        assert "1.000002  p/m  t-2" in said.text
+        assert "3.000003 RC in all, for 3 charges." in said.text
+        assert [(file.name, file.media_type) for file in said.files] == [
+            (f"carpool-{month}.csv", "text/csv"),
+            (f"carpool-{month}.pdf", "application/pdf"),
+        ]
+        assert said.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("rest", "answer"),
+    [
+        ("", "Nothing was charged for your answers in 2026-11."),
+        ("2026-10", "Nothing was charged for your answers in 2026-10."),
+        ("2027-01", "2027-01 has not begun."),
+        ("2026-13", "`/billing statement [MONTH]`: a month such as 2026-11; without one it is this month."),
+        ("../../etc", "`/billing statement [MONTH]`: a month such as 2026-11; without one it is this month."),
+    ],
+)
+async def test_a_month_without_charges_or_that_is_none_is_one_sentence(tmp_path: Path, rest: str, answer: str) -> None:
+    async with talking(tmp_path) as talk:
+        said = await talk.says(f"statement {rest}", "guest")
+        assert (said.text, said.files) == (answer, ())
 
 
 def test_a_bar_is_as_long_as_its_share_and_never_empty_for_what_is_not_nothing() -> None:

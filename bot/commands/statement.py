@@ -1,0 +1,42 @@
+"""``/billing statement``: what the asker's own answers were charged in a month, with what each one's receipt is asked for by."""
+
+import asyncio
+
+from adapters.messages import File
+from bot.commands.base import Asking, Desk, Result
+from bot.statement import Month, Statement, statement_of
+from bot.statement_forms import PDF_LINES_MAX, as_csv, as_pdf, as_text, exact_rc, state_sentence
+
+LINES_SHOWN = 20
+"""More than these stand in the files alone."""
+
+
+async def statement(asking: Asking, desk: Desk, rest: str) -> Result:
+    now_us = desk.clock()
+    month = Month.read(rest) if rest else Month.of(now_us)
+    if month is None:
+        return Result(
+            f"`/billing statement [MONTH]`: a month such as {Month.of(now_us)}; without one it is this month."
+        )
+    if month.first_us > now_us:
+        return Result(f"{month} has not begun.")
+    made = await statement_of(desk.store, asking.scope.workspace, asking.scope.actor, month, now_us)
+    if not made.charges:
+        return Result(f"Nothing was charged for your answers in {month}.")
+    files = await asyncio.to_thread(_files, made)
+    return Result(_shown(made, with_page=len(files) > 1), files=files)
+
+
+def _files(made: Statement) -> tuple[File, ...]:
+    name = f"carpool-{made.month}"
+    table, page = as_csv(made), as_pdf(made)
+    files = (File(f"{name}.csv", "text/csv", table),)
+    return files if page is None else (*files, File(f"{name}.pdf", "application/pdf", page))
+
+
+def _shown(made: Statement, *, with_page: bool) -> str:
+    if len(made.charges) <= LINES_SHOWN:
+        return f"```\n{as_text(made).strip()}\n```"
+    where = "stand in both files" if with_page else f"stand in the table; a page holds {PDF_LINES_MAX:,} at the most"
+    whole = f"**{exact_rc(made.total)} RC** for {len(made.charges):,} charges in {made.month}. {state_sentence(made)}"
+    return f"{whole} The lines {where}, each with the reference that `/receipt` takes."
