@@ -160,6 +160,9 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
             return console.grant(settings, arguments.platform, arguments.workspace, arguments.amount, reason)
         case "invoice":
             return console.ask_by_hand(settings, arguments.platform, arguments.workspace, arguments.amount)
+        case "refund":
+            where, whose = (arguments.platform, arguments.workspace), (arguments.payment, arguments.amount)
+            return console.refund(settings, *where, *whose, " ".join(arguments.reason), arguments.reference)
         case "statement":
             return _statement(arguments, settings)
         case _:
@@ -294,6 +297,13 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
         command.add_argument("platform", choices=["slack", "discord", "terminal"])
         command.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
         command.add_argument("amount", metavar="DOLLARS")
+    refund = of_billing.add_parser("refund", help="give money of a top-up back, from what was not spent of it")
+    refund.add_argument("platform", choices=["slack", "discord", "terminal"])
+    refund.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
+    refund.add_argument("payment", metavar="PAYMENT", help="Stripe's pi_..., or the reference of a bank transfer")
+    refund.add_argument("amount", metavar="DOLLARS")
+    refund.add_argument("reason", nargs="+", metavar="REASON")
+    refund.add_argument("--reference", default="", metavar="REFERENCE", help="goes on with a refund that was begun")
     grant.add_argument("reason", nargs="+", metavar="REASON")
     statement = of_billing.add_parser("statement", help="print what a person's answers were charged in a month")
     statement.add_argument("platform", choices=["slack", "discord", "terminal"])

@@ -11,13 +11,22 @@ from bot.billing import Billing
 from bot.commands.billing import read_dollars
 from bot.config import Settings
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
-from integrations.payments.base import Buyer, Cents, IntentId, ObjectRef, PaymentError, PaymentUnknown, urc
+from integrations.payments.base import (
+    Buyer,
+    Cents,
+    IntentId,
+    ObjectRef,
+    PaymentError,
+    PaymentRefused,
+    PaymentUnknown,
+    urc,
+)
 from integrations.payments.reconcile import Difference, reconcile
 from integrations.payments.roadchain_bridge import asked_key
 from ledger.actions import CommandRun
 from ledger.credit_actions import CreditGranted
 from ledger.entry import Draft, Scope
-from ledger.errors import LedgerError
+from ledger.errors import InsufficientBalance, KeyReused, LedgerError
 from ledger.money import Money, rc_text
 from ledger.payment_actions import PaymentAsked
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
@@ -26,6 +35,7 @@ from ledger.store import Store
 
 DAY_S = 86_400
 OPERATOR = "operator"
+BY_HAND = "inv-"
 NOT_CONNECTED = "No payment service is connected: set STRIPE_API_KEY."
 
 _WHAT = {
@@ -96,7 +106,7 @@ async def ask_by_hand(settings: Settings, platform: str, workspace: str, amount:
         return EXIT_USAGE
     async with _opened(settings) as opened:
         scope = _scope(opened.pseudonyms, platform, workspace)
-        buyer = Buyer(scope.workspace, scope.actor, IntentId(f"inv-{secrets.token_hex(5)}"))
+        buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{BY_HAND}{secrets.token_hex(5)}"))
         await opened.roadchain.append(Draft(_asked(cents), scope, asked_key(buyer)))
     say(buyer.intent)
     return EXIT_OK
@@ -117,6 +127,47 @@ async def paid_by_hand(settings: Settings, reference: str) -> int:
             complain(str(error))
             return EXIT_WRONG
     say("The credit is there." if outcome == "recorded" else "It waits in suspense.")
+    return EXIT_OK
+
+
+async def refund(
+    settings: Settings, platform: str, workspace: str, payment: str, amount: str, reason: str, reference: str
+) -> int:
+    """Money of a top-up goes back the way it came, from what was not spent. ``reference`` goes on with one that was begun."""
+    cents = read_dollars(amount)
+    if cents is None:
+        complain("The amount is in US dollars, from 1 to 1,000, such as 10 or 2.50. Nothing was changed.")
+        return EXIT_USAGE
+    async with _opened(settings) as opened:
+        by_hand = payment.startswith(BY_HAND)
+        cashier = opened.billing.invoiced if by_hand else opened.billing.cashier
+        if cashier is None:
+            complain(NOT_CONNECTED)
+            return EXIT_USAGE
+        scope = _scope(opened.pseudonyms, platform, workspace)
+        intent = IntentId(reference or f"ref-{secrets.token_hex(5)}")
+        said = f"refund {payment} {amount} {reason}".encode()
+        await opened.roadchain.append(Draft(CommandRun("billing"), scope, f"command.run/{secrets.token_hex(8)}", said))
+        try:
+            made = await cashier.refund(scope, payment, cents, intent)
+            if by_hand:  # whoever says so sends it
+                await cashier.look_at(made)
+        except PaymentUnknown:
+            complain(f"{payment} is no top-up of this workspace. Nothing was changed.")
+            return EXIT_USAGE
+        except InsufficientBalance:
+            complain(f"Less than {rc_text(urc(cents))} of what was bought is left. Nothing was changed.")
+            return EXIT_WRONG
+        except PaymentRefused as error:
+            complain(f"The payment service refuses it ({error.code or 'no code'}): no money was sent, no credit taken.")
+            return EXIT_WRONG
+        except KeyReused:
+            complain(f"{intent} is another refund. Nothing was changed.")
+            return EXIT_USAGE
+        except PaymentError as error:
+            complain(f"{error}. The credit is held until it is known: run this again with --reference {intent}.")
+            return EXIT_WRONG
+    say(f"{made.id}: {rc_text(urc(cents))} of credit goes back as money.")
     return EXIT_OK
 
 

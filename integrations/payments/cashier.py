@@ -22,10 +22,12 @@ from integrations.payments.base import (
     InvoicePaid,
     InvoiceShown,
     Link,
+    ObjectKind,
     ObjectRef,
     PaymentError,
     PaymentMethod,
     PaymentRefused,
+    PaymentUnknown,
     RefundAsked,
     RefundState,
     SubscriptionAsked,
@@ -37,7 +39,7 @@ from integrations.payments.base import (
 )
 from integrations.payments.plans import Plan
 from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key
-from ledger.credit_actions import RefundHeld
+from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import LedgerError, StoreFailed
 from ledger.payment_actions import (
@@ -64,6 +66,9 @@ DAY_S = 86_400
 WINDOW_S = 300
 LINK_S = 2400
 """A link opens the same page for all who ask for the same within a window, and closes half an hour after it or a little later."""
+
+PAYMENTS: tuple[ObjectKind, ...] = ("payment_intent", "transfer")
+"""What a top-up can have come as."""
 
 REFUSALS_S = 60
 WAITING_MAX = 1000
@@ -243,18 +248,35 @@ class Cashier:
         return "" if stripe is None else stripe.id
 
     async def refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> ObjectRef:
-        """Give back what was not spent. The credit is held before the money is asked for.
+        """Give back what was not spent of a payment of this workspace. The credit is held before the money is asked for.
 
-        Raises ``InsufficientBalance`` where less is left, ``PaymentError``; after one of these a second call with the same
-        ``intent`` does what is missing.
+        Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``InsufficientBalance`` where less is
+        left, and ``PaymentError``. Where the rail refuses, what was held is there again, and this ``intent`` is spent; after any
+        other error a second call with the same ``intent`` does what is missing.
         """
+        if not await self._was_paid_by(scope.workspace, payment):
+            raise PaymentUnknown("no top-up of this workspace")
         buyer = Buyer(scope.workspace, scope.actor, intent)
         await self._asked(buyer, "refund", urc(cents))
         own = Scope(scope.workspace, scope.actor, scope.conversation, scope.turn)
-        await self.bridge.roadchain.append(Draft(RefundHeld(urc(cents)), own, hold_key(intent)))
-        made = await self.method.refund(RefundAsked(buyer, payment, cents))
+        (held,) = await self.bridge.roadchain.append(Draft(RefundHeld(urc(cents)), own, hold_key(intent)))
+        given_back = Draft(CreditReversed(held.seq), own, f"reversal/{held.seq}")
+        if await self.bridge.journal.find(given_back.idem) is not None:
+            raise PaymentRefused("this was refused before", "refused_before")
+        try:
+            made = await self.method.refund(RefundAsked(buyer, payment, cents))
+        except (PaymentRefused, PaymentUnknown):
+            await self.bridge.roadchain.append(given_back)
+            raise
         await self._opened(buyer, "refund", made)
         return made
+
+    async def _was_paid_by(self, workspace: WorkspaceId, payment: str) -> bool:
+        for kind in PAYMENTS:
+            paid = await self.bridge.stands(ObjectRef(kind, payment), "paid")
+            if paid is not None and isinstance(paid.entry.action, CreditTopup):
+                return paid.entry.workspace == workspace
+        return False
 
     async def _customer(self, scope: Scope) -> str:
         known = await self.customer_of(scope.workspace)

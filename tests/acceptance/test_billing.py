@@ -73,6 +73,33 @@ async def test_credit_is_granted_and_a_transfer_counts_once(home: Home) -> None:
     assert (refused.status, "Nothing was changed." in refused.err) == (2, True)
 
 
+async def test_money_is_given_back_by_the_operator_and_each_refusal_is_a_sentence(
+    home: Home, stripe: StripeServer
+) -> None:
+    await home.run("chat", given=b"/billing topup 10")
+    payment = stripe.account.pay(stripe.account.of("checkout.session")[0]["id"])["payment_intent"]
+    assert (await home.run("billing", "reconcile")).status == 0
+    whose = ("billing", "refund", "terminal", "local")
+    for what, status, said in (
+        (("pi_unknown", "4", "sorry"), 2, "pi_unknown is no top-up of this workspace."),
+        ((payment, "11", "sorry"), 1, "Less than 1100 RC of what was bought is left."),
+        ((payment, "-4", "sorry"), 2, "Nothing was changed."),
+        ((payment, "NaN", "sorry"), 2, "Nothing was changed."),
+    ):
+        done = await home.run(*whose, *what)
+        assert (done.status, said in done.err, done.out) == (status, True, "")
+    done = await home.run(*whose, payment, "4", "sorry", "for", "that")
+    assert (done.status, done.out.endswith(": 400 RC of credit goes back as money.\n")) == (0, True)
+    assert (await home.run("billing", "reconcile")).status == 0
+    assert "**600 RC** of credit can be spent" in (await home.run("chat", given=b"/billing")).out
+    reference = (await home.run("billing", "invoice", "terminal", "local", "10")).out.strip()
+    assert (await home.run("billing", "paid", reference)).status == 0
+    assert (await home.run(*whose, reference, "2", "too much")).status == 0
+    assert "L:ws" in (balances := await home.run("ledger", "balances")).out
+    assert "refund_hold" in balances.out
+    assert " 1,400,000,000 uRC" in balances.out
+
+
 async def test_a_statement_is_printed_written_or_refused_in_a_sentence(home: Home) -> None:
     await home.run("billing", "grant", "terminal", "local", "2.50", "for", "testing")
     whose = ("billing", "statement", "terminal", "local", "owner")
