@@ -10,7 +10,17 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TypeVar
 
-from bot.app import OpenHouse, embedded_is_best, open_explorer, open_house, open_ledger, open_models
+from bot.app import (
+    OpenHouse,
+    embedded_is_best,
+    found_ledger,
+    open_billing,
+    open_explorer,
+    open_house,
+    open_ledger,
+    open_models,
+)
+from bot.billing import Billing
 from bot.commands.past import questions
 from bot.commands.table import completions
 from bot.config import Settings
@@ -118,8 +128,9 @@ def _welcome(settings: Settings, model: str) -> list[str]:
 async def web(settings: Settings, *, socket: bool) -> int:
     """``carpool web``: Slack over HTTP, or over Socket Mode; the health of the process over HTTP in either case."""
     missing = _missing_for_slack(settings, socket)
-    if missing and settings.explorer_enabled and not (settings.slack_bot_token or settings.slack_client_id):
-        return await _explore(settings)
+    slack = bool(settings.slack_bot_token or settings.slack_client_id)
+    if missing and not slack and (settings.explorer_enabled or settings.stripe_api_key):
+        return await _without_slack(settings)
     if missing:
         say_aside(missing)
         return EXIT_USAGE
@@ -155,7 +166,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
             settings.limits.body_bytes_max,
             lambda: not house.intake.failed.is_set(),
             explorer,
-            payments=_payments(house),
+            payments=_payments(house.house.desk.billing),
             installer=many.installer,
         )
         try:
@@ -210,8 +221,8 @@ _REFUSED_BY_DISCORD = (
 _DISCORD_IS_AWAY = "Start again when Discord can be reached."
 
 
-def _payments(house: OpenHouse) -> "PaymentsDoor | None":
-    cashier = house.house.desk.billing.cashier
+def _payments(billing: Billing) -> "PaymentsDoor | None":
+    cashier = billing.cashier
     if cashier is None:
         return None
     from bot.http.payments import PaymentsDoor
@@ -219,14 +230,21 @@ def _payments(house: OpenHouse) -> "PaymentsDoor | None":
     return PaymentsDoor(cashier.receive, cashier.look_at)
 
 
-async def _explore(settings: Settings) -> int:
-    """``carpool web`` without Slack: the ledger to be read. Whatever writes it may run beside."""
+async def _without_slack(settings: Settings) -> int:
+    """``carpool web`` beside another platform's process: payments are taken, and the ledger can be read."""
     from bot.http.ingress import serve, web_app
 
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    async with open_ledger(settings) as (store, _), open_explorer(settings, store) as explorer:
-        app = web_app(None, "", settings.limits.body_bytes_max, lambda: True, explorer)
+    async with AsyncExitStack() as stack:
+        store, keys = await stack.enter_async_context(open_ledger(settings))
+        payments = None
+        if settings.stripe_api_key:
+            roadchain = await stack.enter_async_context(RoadChain(store))
+            await found_ledger(roadchain, store, keys, settings.origin)
+            payments = _payments(await stack.enter_async_context(open_billing(settings, store, roadchain)))
+        explorer = await stack.enter_async_context(open_explorer(settings, store))
+        app = web_app(None, "", settings.limits.body_bytes_max, lambda: True, explorer, payments=payments)
         try:
             await serve(app, settings.host, settings.port, stop, _tell_port)
         except OSError as error:

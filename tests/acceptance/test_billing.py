@@ -1,6 +1,7 @@
 """``carpool billing`` and the payments of ``carpool web``, as processes, against the fake Stripe."""
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.fakes.stripe_account import Account
 from tests.fakes.stripe_server import KEY, SECRET, StripeServer, running_stripe
-from tests.processes import Home
+from tests.processes import Home, running
 
 
 @pytest.fixture
@@ -116,6 +117,21 @@ async def test_a_statement_is_printed_written_or_refused_in_a_sentence(home: Hom
     ):
         done = await home.run(*whose, *more)
         assert (done.status, said in done.err, done.out) == (status, True, "")
+
+
+async def test_payments_are_taken_where_there_is_no_slack(home: Home, stripe: StripeServer) -> None:
+    await home.run("chat", given=b"/billing topup 10")
+    home.settings = {**home.settings, "PORT": "0"}
+    async with running(home, "web") as (process, port):
+        stripe.account.pay(stripe.account.of("checkout.session")[0]["id"])
+        await stripe.deliver(f"http://127.0.0.1:{port}/stripe/webhook")
+        assert set(stripe.statuses) == {200}
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0
+    assert any(entry["action"] == "payment.received" for entry in home.entries())
+    assert (await home.run("billing", "reconcile")).out.endswith(" 0 were missing, 0 differ.\n")
+    assert "**1000 RC**" in (await home.run("chat", given=b"/billing")).out
 
 
 async def test_with_stripe_down_the_chat_answers_all_the_same(home: Home, stripe: StripeServer) -> None:
