@@ -167,7 +167,7 @@ async def _held(story: Story, run: Run, called: ModelCalled, price: Price, held:
 
 async def _purse(story: Story, run: Run) -> Purse:
     desk, scope = run.house.desk, story.scope
-    return purse_of(await desk.store.balances(), scope.workspace, scope.actor, desk.clock())
+    return purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, desk.clock())
 
 
 async def _short(story: Story, run: Run, short: Short, purse: Purse, request: ChatRequest, catalog: Catalog) -> Story:

@@ -115,6 +115,16 @@ def plan(workspace: WorkspaceId) -> Account:
     return Account(f"L:ws:{part(workspace)}:plan")
 
 
+def ranges_of(workspace: WorkspaceId) -> tuple[str, str, str, str]:
+    """Where the names of a workspace's accounts stand among all, in the order of their bytes: from and below, twice.
+
+    >>> ranges_of(WorkspaceId("w1"))
+    ('A:ws:w1:', 'A:ws:w1;', 'L:ws:w1:', 'L:ws:w1;')
+    """
+    name = part(workspace)
+    return f"A:ws:{name}:", f"A:ws:{name};", f"L:ws:{name}:", f"L:ws:{name};"
+
+
 def promo(workspace: WorkspaceId, lot: str) -> Account:
     return Account(f"L:ws:{part(workspace)}:promo:{part(lot)}")
 

@@ -234,6 +234,10 @@ class Store(Protocol):
         """Every account that was ever posted to, by name."""
         ...
 
+    async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]:
+        """The same, of the accounts of one workspace: what it costs does not grow with how many others there are."""
+        ...
+
     async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         """Entries with postings, in order, from the one whose ``seq`` is above ``after``. Without their payloads."""
         ...

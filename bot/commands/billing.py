@@ -50,7 +50,7 @@ async def _overview(asking: Asking, desk: Desk) -> Result:
     billing, scope = desk.billing, asking.scope
     now_us = desk.clock()
     whole = asking.rules.may(asking.role, "billing")
-    purse = purse_of(await desk.store.balances(), scope.workspace, scope.actor, now_us)
+    purse = purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, now_us)
     days = days_before(now_us, DAYS_SHOWN)
     subject = str(scope.workspace if whole else scope.actor)
     spent = [await desk.store.spent(Counter(scope.workspace, subject, day)) for day in days]

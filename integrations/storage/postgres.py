@@ -22,6 +22,7 @@ from integrations.storage import postgres_batch, postgres_book, postgres_changes
 from integrations.storage.hold_rows import decode_hold
 from integrations.storage.postgres_errors import FOREIGN, failed, unusable
 from integrations.storage.postgres_schema import Connection, Patience
+from ledger.accounts import ranges_of
 from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
 from ledger.entry import decode_entry
 from ledger.errors import StoreFailed
@@ -218,6 +219,11 @@ class PostgresStore:
 
     async def balances(self) -> tuple[AccountRow, ...]:
         rows = await self._read(lambda: self._readers.fetch(postgres_book.BALANCES))
+        return tuple(postgres_book.account_row(*row) for row in rows)
+
+    async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]:
+        query, ranges = postgres_book.BALANCES_OF, ranges_of(workspace)
+        rows = await self._read(lambda: self._readers.fetch(query, *ranges))
         return tuple(postgres_book.account_row(*row) for row in rows)
 
     async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:

@@ -12,6 +12,11 @@ from ledger.store import Row
 HOLD = "SELECT hold, workspace, state, drawn, expected, charged, counters FROM hold"
 BALANCES = "SELECT account, currency, balance, expires_us FROM account ORDER BY account, currency"
 
+BALANCES_OF = """
+SELECT account, currency, balance, expires_us FROM account WHERE account >= $1 AND account < $2
+UNION ALL SELECT account, currency, balance, expires_us FROM account WHERE account >= $3 AND account < $4
+ORDER BY 1, 2
+"""
 _ACCOUNTS = """
 SELECT account, currency, balance, expires_us
 FROM unnest($1::text[], $2::text[]) AS pocket (workspace, owner) JOIN account USING (workspace, owner)

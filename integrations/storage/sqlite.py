@@ -165,6 +165,9 @@ class SqliteStore:
     async def balances(self) -> tuple[AccountRow, ...]:
         return await self._read(lambda: sqlite_book.read_balances(self._reader))
 
+    async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]:
+        return await self._read(lambda: sqlite_book.read_balances_of(self._reader, workspace))
+
     async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return await self._without_payloads("seq IN (SELECT seq FROM posting WHERE n = 0)", after, count_max)
 

@@ -5,8 +5,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from integrations.storage.hold_rows import decode_hold, encode_hold
-from ledger.accounts import Account, Currency, Pocket, Posting, pocket_of
+from ledger.accounts import Account, Currency, Pocket, Posting, pocket_of, ranges_of
 from ledger.book import NOTHING_STANDS, AccountRow, BookChange, Counter, Hold, HoldId, Standing, Wanted, pockets_of
+from ledger.pseudonyms import WorkspaceId
 from ledger.store import Row
 
 _HOLD = "SELECT hold, workspace, state, drawn, expected, charged, counters FROM hold"
@@ -80,6 +81,17 @@ def read_counter(database: sqlite3.Connection, counter: Counter) -> int:
 
 def read_balances(database: sqlite3.Connection) -> tuple[AccountRow, ...]:
     rows = database.execute("SELECT account, currency, balance, expires_us FROM account ORDER BY account, currency")
+    return tuple(AccountRow(Account(account), Currency(currency), *rest) for account, currency, *rest in rows)
+
+
+def read_balances_of(database: sqlite3.Connection, workspace: WorkspaceId) -> tuple[AccountRow, ...]:
+    # By the key alone, in which the names stand in order.
+    query = (
+        "SELECT account, currency, balance, expires_us FROM account WHERE account >= ? AND account < ?"
+        " UNION ALL SELECT account, currency, balance, expires_us FROM account WHERE account >= ? AND account < ?"
+        " ORDER BY 1, 2"
+    )
+    rows = database.execute(query, ranges_of(workspace))
     return tuple(AccountRow(Account(account), Currency(currency), *rest) for account, currency, *rest in rows)
 
 

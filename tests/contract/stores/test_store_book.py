@@ -21,6 +21,7 @@ from ledger.credit_actions import (
     CreditTopup,
     CreditVoided,
     Limit,
+    RefundedOutside,
     RefundHeld,
 )
 from ledger.entry import HOUSE, Draft, Scope
@@ -125,6 +126,22 @@ async def test_entries_that_move_money_are_found(store: Store) -> None:
     assert [(found.entry.seq, found.body) for found in await store.moved(-1, 10)] == [(1, None), (3, None)]
     assert [found.entry.seq for found in await store.moved(1, 10)] == [3]
     assert [found.entry.seq for found in await store.moved(-1, 1)] == [1]
+
+
+async def test_the_accounts_of_a_workspace_are_all_of_its_own_and_no_others(store: Store) -> None:
+    async with RoadChain(store) as roadchain:
+        for name in ("w1", "w10", "w", "w1.x", "W1"):
+            await roadchain.append(money(f"top-{name}", CreditTopup("stripe", 1_000), WorkspaceId(name)))
+        await roadchain.append(money("owed", RefundedOutside("stripe", 1_500)))
+        await roadchain.append(money("lot", CreditGranted("lot-1", 70), WorkspaceId("w10")))
+    rows = await store.balances()
+    for name in ("w1", "w10", "w", "w1.x", "W1", "w2"):
+        own = await store.balances_of(WorkspaceId(name))
+        assert own == tuple(row for row in rows if f":ws:{name}:" in row.account)
+    assert [(row.account, row.natural) for row in await store.balances_of(W)] == [
+        ("A:ws:w1:debt", 500),
+        ("L:ws:w1:paid", 0),
+    ]
 
 
 async def test_what_a_person_was_charged_is_found_apart_from_what_others_were(store: Store) -> None:
