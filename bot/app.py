@@ -21,6 +21,7 @@ from bot.commands.base import Desk
 from bot.config import Settings
 from bot.connections import Build, Connected, Connections
 from bot.door import HouseDoor
+from bot.expiry import Expiry
 from bot.intake import Intake
 from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys, read_vault_keys
 from bot.lucidia import cards
@@ -178,7 +179,8 @@ async def open_house(
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.heard)
-        async with checkpoints, Retention(roadchain, store, settings.retention_days, clock_us), intake:
+        retention = Retention(roadchain, store, settings.retention_days, clock_us)
+        async with checkpoints, retention, Expiry(roadchain, store, clock_us), intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
 
 
