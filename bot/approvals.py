@@ -61,8 +61,20 @@ def read_reference(text: str) -> tuple[TurnId, int] | None:
     return None if found is None else (TurnId(found[1]), int(found[2]))
 
 
-def question(call: ToolCall, preview: Preview, approver: Approver, turn: TurnId, number: int, wait_s: int) -> Said:
-    """What is shown before anything is done: each argument, what would change, what it costs, what cannot be undone."""
+def question(
+    call: ToolCall,
+    preview: Preview,
+    approver: Approver,
+    turn: TurnId,
+    number: int,
+    wait_s: int,
+    *,
+    doubtful: bool = False,
+) -> Said:
+    """What is shown before anything is done: each argument, what would change, what it costs, what cannot be undone.
+
+    ``doubtful``: it was allowed before, and is asked all the same.
+    """
     lines = [f"**{_plain(preview.title)}** (`{_plain(call.name)}`)", ""]
     lines += [f"- {_plain(name)}: {_value(value)}" for name, value in preview.fields]
     if preview.diff:
@@ -71,6 +83,11 @@ def question(call: ToolCall, preview: Preview, approver: Approver, turn: TurnId,
         lines += ["", f"It costs {rc_text(preview.cost)}."]
     if preview.irreversible:
         lines += ["", f"This cannot be undone: {_plain(preview.irreversible)}"]
+    if doubtful:
+        lines += [
+            "",
+            "You allowed this before. It is asked all the same, since this answer has read what others wrote.",
+        ]
     about = reference(turn, number)
     lines += [
         "",

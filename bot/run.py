@@ -19,6 +19,7 @@ from ledger.actions import (
     ApprovalGiven,
     ApprovalRefused,
     ApprovalShown,
+    ContextRead,
     ModelAnswered,
     ModelCalled,
     ReplyPrepared,
@@ -30,6 +31,7 @@ from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
 from ledger.pseudonyms import TurnId
 from ledger.roadchain import RoadChain, clock_us
+from ledger.store import Recorded
 
 
 class TakenOver(Exception):
@@ -78,13 +80,21 @@ class Past:
     """What was said in the conversation before, read once for a run."""
 
     def __init__(self) -> None:
-        self._said: tuple[Message, ...] | None = None
+        self._recorded: tuple[Recorded, ...] | None = None
+        self._said: tuple[Message, ...] = ()
 
     async def of(self, story: Story, house: House) -> tuple[Message, ...]:
-        if self._said is None:
+        if self._recorded is None:
             most = house.limits.history_messages_max
-            self._said = recall(await house.desk.store.said_in(story.scope.conversation, story.seq, most))
+            self._recorded = await house.desk.store.said_in(story.scope.conversation, story.seq, most)
+            self._said = recall(self._recorded)
         return self._said
+
+    async def has_others(self, story: Story, house: House) -> bool:
+        """Whether words of others that were read for an earlier turn are among it."""
+        await self.of(story, house)
+        read = (recorded.entry.action for recorded in self._recorded or ())
+        return any(isinstance(action, ContextRead) and (action.messages or action.files) for action in read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,11 @@ class Story:
     reply: Prepared | None = None
     outcome: TurnOutcome | None = None
 
+    def has_read_others(self, own: frozenset[str]) -> bool:
+        """Whether words of others were read for it: of a thread, of files, of a tool that is none of ``own``."""
+        heard = self.context is not None and bool(self.context.parts)
+        return heard or any(use.result is not None and use.called.tool not in own for use in self.tools)
+
     @property
     def question(self) -> Message:
         """What is asked: what was read for it, and what the person wrote."""

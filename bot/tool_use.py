@@ -111,8 +111,13 @@ async def _put_question(story: Story, run: Run, call: ToolCall, tool: Tool) -> S
     asked = ApprovalAsked(
         number, story.attempts[-1].called.attempt, call.id, call.name, digest(call), approver, expires_us
     )
-    said = question(call, preview, approver, turn, number, limits.approval_s)
-    if standing := allowed_before(call, story.scope.actor, approver, rules, run.house.clock()):
+    standing = allowed_before(call, story.scope.actor, approver, rules, run.house.clock())
+    # What others wrote may have made the model ask for this: then no permission of before counts.
+    doubtful = bool(standing) and (
+        story.has_read_others(run.house.toolbox.own) or await run.past.has_others(story, run.house)
+    )
+    said = question(call, preview, approver, turn, number, limits.approval_s, doubtful=doubtful)
+    if standing and not doubtful:
         given = ApprovalGiven(number, asked.arguments, standing)
         return await record(story, run, (asked, encode_said(said)), (given, None))
     return await record(story, run, (asked, encode_said(said)))

@@ -21,6 +21,7 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int]) -> Toolbox:
     from integrations.tools.clock import clock_tool
 
     local: list[Tool] = [clock_tool(clock), calculator_tool()]
+    own = frozenset(tool.spec.name for tool in local)
     if settings.web_hosts:
         from integrations.tools.web_page import web_page_tool
 
@@ -37,7 +38,7 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int]) -> Toolbox:
             # A server must not take the place of a tool that people know.
             tools.setdefault(name, tool)
         secrets += [server.token.reveal(), *(value.reveal() for value in server.environment.values())]
-    return Toolbox(tools, tuple(filter(None, secrets)))
+    return Toolbox(tools, tuple(filter(None, secrets)), own)
 
 
 async def _of_server(server: ServerTable) -> Mapping[str, Tool]:

@@ -204,10 +204,12 @@ def parameters(properties: Mapping[str, JsonObject], required: tuple[str, ...] =
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """``secrets`` are the credentials that the tools hold: none of them stands in what the box gives out."""
+    """``secrets`` are the credentials that the tools hold: none of them stands in what the box gives out. ``own`` names the tools
+    whose results have nobody else's words in them: of a clock, say."""
 
     tools: Mapping[str, Tool]
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    own: frozenset[str] = frozenset()
     _validators: "dict[str, Draft202012Validator]" = field(default_factory=dict, init=False, repr=False, compare=False)
     """Of the tools that were used: checking a schema itself takes a hundred times as long as checking arguments by it."""
 

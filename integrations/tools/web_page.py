@@ -6,6 +6,7 @@ differently the second time gains nothing.
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -192,7 +193,7 @@ def text_of(html: str) -> str:
     page = _Page()
     page.feed(html)
     page.close()
-    lines = (" ".join(line.split()) for line in "".join(page.seen).splitlines())
+    lines = (" ".join(line.split()) for line in _TAGS.sub("", "".join(page.seen)).splitlines())
     return "\n".join(filter(None, lines))
 
 
@@ -256,10 +257,52 @@ class _Page(HTMLParser):
 
 
 def _is_hidden(attributes: dict[str, str | None]) -> bool:
-    style = (attributes.get("style") or "").replace(" ", "").casefold()
-    return (
-        "hidden" in attributes
-        or attributes.get("aria-hidden") == "true"
-        or any(mark in style for mark in ("display:none", "visibility:hidden", "font-size:0", "opacity:0;"))
-        or style.endswith("opacity:0")
-    )
+    """By its own attributes. What a style sheet hides is read: nothing here may depend on that it was not."""
+    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
+        return True
+    style = _style(attributes.get("style") or "")
+    if any(style.get(name) in values for name, values in _HIDES.items()):
+        return True
+    if any(_ZERO.match(style.get(name, "1")) for name in ("opacity", "font-size")):
+        return True
+    if any(
+        _AWAY.match(style.get(name, "")) for name in ("left", "right", "top", "bottom", "text-indent", "margin-left")
+    ):
+        return True
+    if "hidden" in style.get("overflow", "") and any(_ZERO.match(style.get(name, "1")) for name in _SIZES):
+        return True
+    shape = style.get("clip", "") + style.get("clip-path", "") + style.get("transform", "")
+    colour, ground = style.get("color", ""), style.get("background-color") or style.get("background", "")
+    return bool(_NO_SHAPE.search(shape)) or (bool(colour) and _colour(colour) == _colour(ground))
+
+
+_HIDES = {
+    "display": ("none",),
+    "visibility": ("hidden", "collapse"),
+    "color": ("transparent", "rgba(0,0,0,0)"),
+    "content-visibility": ("hidden",),
+}
+_SIZES = ("height", "width", "max-height", "max-width")
+_ZERO = re.compile(r"0*\.?0*(?:[a-z%]*)$")
+_AWAY = re.compile(r"-[0-9.]*[0-9]{3,}(?:\.[0-9]+)?(?:px|pt|em|rem|%|vw|vh)$")
+_NO_SHAPE = re.compile(r"rect\(0(?:px)?,0(?:px)?,0(?:px)?,0(?:px)?\)|inset\((?:50|100)%\)|scale\(0\)|circle\(0")
+_TAGS = re.compile("[\U000e0000-\U000e007f]")
+"""Characters without a shape, in which a whole text can be hidden."""
+
+
+def _style(text: str) -> dict[str, str]:
+    """
+    >>> _style("Left: -9999px; color : RED")
+    {'left': '-9999px', 'color': 'red'}
+    """
+    pairs = (part.partition(":") for part in "".join(text.split()).casefold().split(";"))
+    return {name: value.removesuffix("!important") for name, _, value in pairs}
+
+
+def _colour(text: str) -> str:
+    """
+    >>> _colour("#FFF") == _colour("white") == _colour("#ffffff")
+    True
+    """
+    text = {"white": "#ffffff", "black": "#000000"}.get(text, text).casefold()
+    return "#" + "".join(2 * digit for digit in text[1:]) if re.fullmatch("#[0-9a-f]{3}", text) else text
