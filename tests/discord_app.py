@@ -19,6 +19,7 @@ from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_gateway import DiscordGateway
 from bot.platforms.discord_seen import Seen, snowflake
 from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.pseudonyms import TurnId
 from tests.house import Open, card, running_house
 
@@ -35,6 +36,7 @@ class DiscordUnderTest:
     guild: GuildHandle
     channel: ChannelHandle
     anna: MemberActor
+    bob: MemberActor
 
     @property
     def mention(self) -> str:
@@ -58,7 +60,8 @@ class DiscordUnderTest:
     async def settled(self) -> None:
         """Wait until each message that was accepted has been answered."""
         await self.env.settle()
-        for turn in await self.turns():
+        # The last first: it may be a decision that an earlier one waits for.
+        for turn in reversed(await self.turns()):
             await self.open.intake.ended(turn)
 
     def thread_of(self, asked: discord.Message) -> ChannelHandle:
@@ -104,11 +107,18 @@ async def running_discord(
     limits: Limits = Limits(),
     reads_all: bool = False,
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
+    toolbox: Toolbox = EMPTY_TOOLBOX,
 ) -> AsyncIterator[DiscordUnderTest]:
     platform = DiscordPlatform(TOKEN, reads_all, edit_every_s=0.0, cdn_hosts=(CDN_HOST,))
     adapter = ScriptedAdapter(ProviderName("scripted"), script if callable(script) else tuple(script))
     async with running_house(
-        folder, platform, {"scripted": adapter}, cards=[card("scripted", images=True)], limits=limits, wrap=wrap
+        folder,
+        platform,
+        {"scripted": adapter},
+        cards=[card("scripted", images=True)],
+        limits=limits,
+        wrap=wrap,
+        toolbox=toolbox,
     ) as open_:
         catalog = open_.house.desk.connections.house.catalog
         seen = Seen(folder / "discord.json", snowflake(0))
@@ -117,5 +127,6 @@ async def running_discord(
             guild = env.create_guild()
             channel = guild.create_text_channel("team")
             anna = guild.add_member(env.create_user("anna"))
+            bob = guild.add_member(env.create_user("bob"))
             await gateway.sync_commands()
-            yield DiscordUnderTest(open_, platform, gateway, env, guild, channel, anna)
+            yield DiscordUnderTest(open_, platform, gateway, env, guild, channel, anna, bob)

@@ -1,7 +1,7 @@
 """CarPool with the unmodified SDK, connected to the fake of Discord's wire."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,9 @@ from typing import Any
 
 from adapters.scripted import ScriptReply, answer
 from bot.commands.table import completions
+from bot.limits import Limits
+from bot.lucidia.catalog import ModelCard
+from bot.platforms.base import Door
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_gateway import DiscordGateway
 from bot.platforms.discord_seen import Seen
@@ -16,6 +19,8 @@ from tests.discord_app import TOKEN
 from tests.fakes.discord_program import connect_to
 from tests.fakes.discord_server import DiscordServer
 from tests.house import Open, running_house
+
+GUILDS_WITHIN_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,18 +64,23 @@ async def running_wired(
     edit_every_s: float = 0.0,
     reads_all: bool = False,
     since: int = 0,
+    limits: Limits = Limits(),
+    cards: Sequence[ModelCard] | None = None,
+    around: Callable[[Door], Door] = lambda door: door,
 ) -> AsyncIterator[Wired]:
     """Connected, and caught up. ``since`` is the id from which on it was not heard before."""
     connect_to(server.base_url)
     folder.mkdir(parents=True, exist_ok=True)
     platform = DiscordPlatform(TOKEN, reads_all, edit_every_s, ("127.0.0.1",))
+    # The SDK waits so long for more servers to be named, where it otherwise waits two seconds.
+    platform.client._connection.guild_ready_timeout = GUILDS_WITHIN_S
     stop = asyncio.Event()
     try:
         await platform.login()
-        async with running_house(folder, platform, script) as open_:
+        async with running_house(folder, platform, script, limits=limits, cards=cards) as open_:
             catalog = open_.house.desk.connections.house.catalog
             seen = Seen(folder / "discord.json", since or server.now)
-            gateway = DiscordGateway(platform, open_.door, lambda line: completions(line, catalog), seen)
+            gateway = DiscordGateway(platform, around(open_.door), lambda line: completions(line, catalog), seen)
             running = asyncio.create_task(gateway.run(stop))
             waiting = asyncio.create_task(gateway.caught_up.wait())
             await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -304,8 +304,8 @@ class DiscordPlatform:
         """Where a reply goes that Discord did not take, and in what form; None where there is nothing else to be tried."""
         way = read_way(to.reply_url)
         private = not _is_direct(to) and (reply.private or (bool(way.token) and way.mode != "public"))
-        if way.token and has_expired(error):
-            # Its fifteen minutes are over.
+        if way.token and (has_expired(error) or error.code == UNKNOWN_MESSAGE):
+            # Its fifteen minutes are over, or what waited for an answer is gone.
             direct = await self._direct(to) if private else await self._public_place(to, Way())
             return None if direct is None else (direct, reply)
         if private and error.code == NO_DIRECT_MESSAGES:

@@ -7,6 +7,7 @@ Reference"), about what CarPool uses. Written by hand.
 
 import asyncio
 import json
+import mimetypes
 import time
 import zlib
 from collections import defaultdict
@@ -23,9 +24,11 @@ from tests.discord_app import TOKEN
 GUILD, CHANNEL, DIRECT = "200000000000000001", "200000000000000002", "200000000000000003"
 BOT, ANNA, BOB, OWNER = "100000000000000001", "100000000000000002", "100000000000000003", "100000000000000004"
 APPLICATION = BOT
+DIRECTS = {ANNA: DIRECT, BOB: "200000000000000004", OWNER: "200000000000000005"}
 NAMES = {BOT: "carpool", ANNA: "anna", BOB: "bob", OWNER: "olga"}
 
-EVERYTHING = str((1 << 53) - 1)
+ADMINISTRATOR, MANAGE_GUILD = 1 << 3, 1 << 5
+EVERYDAY = str((1 << 53) - 1 & ~ADMINISTRATOR & ~MANAGE_GUILD)
 GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = 1, 1 << 9, 1 << 12, 1 << 15
 PRIVILEGED = 1 << 1 | 1 << 8 | MESSAGE_CONTENT
 COMPONENTS_V2 = 1 << 15
@@ -87,6 +90,7 @@ class DiscordServer:
         self.threads: dict[str, dict[str, Any]] = {}
         self.commands: list[dict[str, Any]] = []
         self.requests: list[str] = []
+        self.files: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.buckets: dict[str, Bucket] = {}
         self.too_many = 0
@@ -103,13 +107,37 @@ class DiscordServer:
 
     # What people do there.
 
-    async def say(self, text: str, channel: str = CHANNEL, author: str = ANNA, *, told: bool = True) -> dict[str, Any]:
+    async def say(
+        self,
+        text: str,
+        channel: str = CHANNEL,
+        author: str = ANNA,
+        *,
+        told: bool = True,
+        files: Mapping[str, bytes] = {},
+    ) -> dict[str, Any]:
         """``told`` is false for what nobody listened to: then it stands there, and no event tells of it."""
-        message = self._message(channel, author, {"content": text})
+        message = self._message(channel, author, {"content": text, "uploads": files})
         self.messages[channel].append(message)
         if told:
-            await self.tell("MESSAGE_CREATE", self._seen_by_bot(message, live=True))
+            await self.tell_of(message)
         return message
+
+    async def tell_of(self, message: JSON) -> None:
+        await self.tell("MESSAGE_CREATE", self._seen_by_bot(message, live=True))
+
+    async def edit(self, message: dict[str, Any], text: str) -> None:
+        message |= {"content": text, "edited_timestamp": _now()}
+        await self.tell("MESSAGE_UPDATE", self._seen_by_bot(message, live=True))
+
+    async def delete(self, message: dict[str, Any]) -> None:
+        channel = message["channel_id"]
+        self.messages[channel].remove(message)
+        where = {} if channel in DIRECTS.values() else {"guild_id": GUILD}
+        await self.tell("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel, **where})
+
+    async def cdn(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.files[request.match_info["id"]])
 
     def mention(self, text: str) -> str:
         return f"<@{BOT}> {text}"
@@ -320,15 +348,18 @@ class DiscordServer:
                 self.commands = [{**item, "id": str(self._id()), "version": "1"} for item in body]
                 return as_json(self.commands)
             case "POST", ["users", "@me", "channels"]:
-                return as_json(self._direct())
+                return as_json(self._direct(DIRECTS[str(body["recipient_id"])]))
             case "GET", ["guilds", _, "members", person]:
-                return as_json({**self._member(), "user": self._user(person)})
+                return as_json({**self.member(), "user": self._user(person)})
             case "GET", ["channels", channel]:
-                return as_json(self._direct() if channel == DIRECT else self._channel())
+                return as_json(self._direct(channel) if channel in DIRECTS.values() else self._channel())
+            case _, ["webhooks", *_]:
+                # No interaction ever took place here, so every token is one that has run out.
+                return refused(404, 10015, "Unknown Webhook")
             case "POST", ["channels", _, "typing"]:
                 return web.Response(status=204)
             case method, ["channels", channel, "messages", *rest]:
-                if channel not in (CHANNEL, DIRECT, *self.threads):
+                if channel not in (CHANNEL, *DIRECTS.values(), *self.threads):
                     return refused(404, 10003, "Unknown Channel")
                 return await self._messages(method, channel, rest, body, request.query)
         return refused(404, 0, "404: Not Found")
@@ -415,7 +446,7 @@ class DiscordServer:
             "bot": user == BOT,
         }
 
-    def _member(self) -> dict[str, Any]:
+    def member(self) -> dict[str, Any]:
         return {
             "roles": [],
             "joined_at": _now(),
@@ -457,8 +488,16 @@ class DiscordServer:
             "rate_limit_per_user": 0,
         }
 
-    def _direct(self) -> dict[str, Any]:
-        return {"id": DIRECT, "type": 1, "recipients": [self._user(ANNA)], "last_message_id": None, "flags": 0}
+    def _direct(self, channel: str) -> dict[str, Any]:
+        (person,) = [person for person, direct in DIRECTS.items() if direct == channel]
+        return {"id": channel, "type": 1, "recipients": [self._user(person)], "last_message_id": None, "flags": 0}
+
+    def _attachment(self, name: str, data: bytes) -> dict[str, Any]:
+        id_ = str(self._id())
+        self.files[id_] = data
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        url = f"{self.base_url}/cdn/{id_}/{name}"
+        return {"id": id_, "filename": name, "size": len(data), "content_type": kind, "url": url, "proxy_url": url}
 
     def _thread(self, thread: str, name: str) -> dict[str, Any]:
         data = {"archived": False, "auto_archive_duration": 1440, "archive_timestamp": _now(), "locked": False}
@@ -481,7 +520,7 @@ class DiscordServer:
         everyone = {
             "id": GUILD,
             "name": "@everyone",
-            "permissions": EVERYTHING,
+            "permissions": EVERYDAY,
             "position": 0,
             "color": 0,
             "hoist": False,
@@ -504,7 +543,7 @@ class DiscordServer:
             "features": [],
             "channels": [self._channel()],
             "threads": threads,
-            "members": [{**self._member(), "user": self._user(BOT)}],
+            "members": [{**self.member(), "user": self._user(BOT)}],
             "member_count": 3,
             "voice_states": [],
             "presences": [],
@@ -536,7 +575,7 @@ class DiscordServer:
             "mention_everyone": False,
             "mentions": [self._user(user) for user in NAMES if f"<@{user}>" in content],
             "mention_roles": [],
-            "attachments": [],
+            "attachments": [self._attachment(name, data) for name, data in (body.get("uploads") or {}).items()],
             "embeds": [],
             "components": body.get("components") or [],
             "pinned": False,
@@ -547,7 +586,7 @@ class DiscordServer:
 
     def _seen_by_bot(self, message: JSON, *, live: bool) -> JSON:
         """As Discord gives it to this bot: without the Message Content intent most texts are empty."""
-        direct = message["channel_id"] == DIRECT
+        direct = message["channel_id"] in DIRECTS.values()
         mentioned = any(user["id"] == BOT for user in message["mentions"])
         own = message["author"]["id"] == BOT
         all_texts = bool(self.approved_intents & MESSAGE_CONTENT)
@@ -555,7 +594,7 @@ class DiscordServer:
         if not (direct or mentioned or own or all_texts):
             seen |= {"content": "", "attachments": [], "components": [], "embeds": []}
         if live and not direct:
-            seen |= {"guild_id": GUILD, "member": self._member()}
+            seen |= {"guild_id": GUILD, "member": self.member()}
         return seen
 
 
@@ -579,6 +618,9 @@ def refusal(body: JSON) -> str:
     ids = [item["id"] for item in items if item.get("id")]
     if len(ids) != len(set(ids)) or any(not 0 < int(item) < 1 << 31 for item in ids):
         return "components: id: Component ids have to be unique 32-bit integers."
+    uploaded = {f"attachment://{name}" for name in body.get("uploads") or {}}
+    if {item["file"]["url"] for item in items if item["type"] == 13} != uploaded:
+        return "components: file: Each file has to be uploaded, and each upload to be shown."
     custom = [str(item["custom_id"]) for item in items if "custom_id" in item]
     if len(custom) != len(set(custom)) or any(not 0 < len(item) <= CUSTOM_ID_MAX for item in custom):
         return "components: custom_id: Component custom ids have to be unique."
@@ -620,7 +662,12 @@ async def _body(request: web.Request) -> Any:
         return await request.json()
     if request.content_type.startswith("multipart/"):
         form = await request.post()
-        return json.loads(str(form["payload_json"]))
+        body = json.loads(str(form["payload_json"]))
+        files = [form[f"files[{item['id']}]"] for item in body["attachments"]]
+        return {
+            **body,
+            "uploads": {file.filename: file.file.read() for file in files if isinstance(file, web.FileField)},
+        }
     return {}
 
 
@@ -629,6 +676,7 @@ async def running_discord_server() -> AsyncIterator[DiscordServer]:
     server = DiscordServer()
     app = web.Application()
     app.router.add_get("/gateway", server.gateway)
+    app.router.add_get("/cdn/{id}/{name}", server.cdn)
     app.router.add_route("*", "/api/v10/{path:.*}", server.rest)
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()

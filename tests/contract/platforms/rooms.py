@@ -12,10 +12,25 @@ from typing import Any, Protocol
 
 from adapters.scripted import ScriptReply
 from bot.limits import Limits
-from bot.platforms.base import Address, Attached, Incoming, Standing
+from bot.platforms.base import (
+    Accepted,
+    Address,
+    Attached,
+    Door,
+    Filled,
+    Form,
+    Incoming,
+    Section,
+    Standing,
+    Taken,
+)
+from bot.platforms.discord_wire import PIECE_CHARACTERS_MAX
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_handlers import SlackSocket, bolt_app
-from tests.fakes.slack_server import APP_TOKEN, SlackServer, running_slack_server
+from ledger.pseudonyms import ConversationId
+from tests.discord_wired import running_wired
+from tests.fakes import discord_server
+from tests.fakes.slack_server import APP_TOKEN, BOT, SlackServer, running_slack_server
 from tests.house import ME, Open, RecordingPlatform, card, running_house
 from tests.slack_app import QUICK, running_slack
 from tests.slack_workspace import BOT_TOKEN, Workspace, envelope, workspace_at
@@ -56,6 +71,10 @@ class Room(Protocol):
 
     async def whispered(self, who: str = ANNA) -> list[str]:
         """What CarPool said to one person alone."""
+        ...
+
+    async def files(self) -> dict[str, bytes]:
+        """What CarPool's messages in the conversation brought along, by name."""
         ...
 
     @property
@@ -120,6 +139,12 @@ class SlackRoom:
     async def whispered(self, who: str = ANNA) -> list[str]:
         return [message["text"] for message in self.server.ephemeral if message["user"] == SLACK_PEOPLE[who]]
 
+    async def files(self) -> dict[str, bytes]:
+        there = [message for messages in self.server.messages.values() for message in messages]
+        mine = [message for message in there if message.get("thread_ts") == self.thread and message["user"] == BOT]
+        shared = [self.server.files[file["id"]] for message in mine for file in message.get("files", ())]
+        return {file["name"]: file["data"] for file in shared}
+
     def _mention(self, question: Question, **more: object) -> dict[str, Any]:
         where = {} if question.id == self.thread else {"thread_ts": self.thread}
         user = SLACK_PEOPLE[question.who]
@@ -180,6 +205,123 @@ async def slack_over_a_socket(folder: Path, script: Sequence[ScriptReply], limit
         yield SlackRoom(open_, server, workspace, thread, socket=True)
 
 
+DISCORD_PEOPLE = {ANNA: discord_server.ANNA, BERT: discord_server.BOB, GUEST: discord_server.OWNER}
+
+
+@dataclass
+class WatchedDoor:
+    """The house's door, which tells what has come in: Discord is told of nothing. Discord has no guests, so one is made."""
+
+    door: Door
+    done: list[str] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def accept(self, incoming: Incoming) -> Accepted:
+        guest = incoming.address.person == DISCORD_PEOPLE[GUEST]
+        accepted = await self.door.accept(replace(incoming, standing="guest") if guest else incoming)
+        await self._tell(f"accepted {incoming.event_identity}")
+        return accepted
+
+    async def amend(self, incoming: Incoming, edit: str) -> None:
+        await self.door.amend(incoming, edit)
+        await self._tell(f"amended {incoming.event_identity}")
+
+    async def withdraw(self, address: Address, event_identity: str) -> None:
+        await self.door.withdraw(address, event_identity)
+        await self._tell(f"withdrawn {event_identity}")
+
+    async def until(self, what: str, times: int = 1) -> None:
+        async with asyncio.timeout(15), self.changed:
+            await self.changed.wait_for(lambda: self.done.count(what) >= times)
+
+    async def _tell(self, what: str) -> None:
+        async with self.changed:
+            self.done.append(what)
+            self.changed.notify_all()
+
+    def stop(self, conversation: ConversationId) -> int:
+        return self.door.stop(conversation)
+
+    def conversation(self, address: Address) -> ConversationId:
+        return self.door.conversation(address)
+
+    async def knows(self, address: Address) -> bool:
+        return await self.door.knows(address)
+
+    async def form(self, address: Address, standing: Standing, text: str) -> Form | None:
+        return await self.door.form(address, standing, text)
+
+    async def fill(self, filled: Filled) -> Taken:
+        return await self.door.fill(filled)
+
+    async def home(self, address: Address, standing: Standing) -> tuple[Section, ...]:
+        return await self.door.home(address, standing)
+
+
+@dataclass
+class DiscordRoom:
+    """The thread that CarPool makes of the first question, over the wire."""
+
+    open: Open
+    server: discord_server.DiscordServer
+    door: WatchedDoor
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deliveries: int = 1
+    piece_characters_max: int = PIECE_CHARACTERS_MAX
+
+    async def ask(self, text: str, who: str = ANNA, files: Sequence[tuple[str, bytes]] = ()) -> Question:
+        where = discord_server.CHANNEL
+        if self.said:
+            where = next(iter(self.said))
+            await self.server.until(lambda: where in self.server.threads)
+        person = DISCORD_PEOPLE[who]
+        message = await self.server.say(self.server.mention(text), where, person, files=dict(files))
+        self.said[message["id"]] = message
+        await self.door.until(f"accepted {message['id']}")
+        return Question(message["id"], text, who)
+
+    async def redeliver(self, question: Question) -> None:
+        self.deliveries += 1
+        times = self.deliveries
+        await self.server.tell_of(self.said[question.id])
+        await self.door.until(f"accepted {question.id}", times)
+
+    async def edit(self, question: Question, text: str) -> None:
+        await self.server.edit(self.said[question.id], self.server.mention(text))
+        await self.door.until(f"amended {question.id}")
+
+    async def delete(self, question: Question) -> None:
+        await self.server.delete(self.said[question.id])
+        await self.door.until(f"withdrawn {question.id}")
+
+    async def seen(self) -> list[str]:
+        return [text for thread in self.server.threads for text in self.server.said(thread)]
+
+    async def whispered(self, who: str = ANNA) -> list[str]:
+        return self.server.said(discord_server.DIRECTS[DISCORD_PEOPLE[who]])
+
+    async def files(self) -> dict[str, bytes]:
+        there = [message for thread in self.server.threads for message in self.server.messages[thread]]
+        mine = [message for message in there if message["author"]["id"] == discord_server.BOT]
+        shared = [file for message in mine for file in message["attachments"]]
+        return {file["filename"]: self.server.files[file["id"]] for file in shared}
+
+
+@asynccontextmanager
+async def discord_over_the_wire(folder: Path, script: Sequence[ScriptReply], limits: Limits) -> AsyncIterator[Room]:
+    doors: list[WatchedDoor] = []
+
+    def watched(door: Door) -> Door:
+        doors.append(WatchedDoor(door))
+        return doors[0]
+
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(discord_server.running_discord_server())
+        wired = running_wired(server, folder, script, limits=limits, cards=READS_ALL, around=watched)
+        carpool = await stack.enter_async_context(wired)
+        yield DiscordRoom(carpool.open, server, doors[0])
+
+
 @dataclass
 class TestRoom:
     """The platform of the tests, which keeps what it is given."""
@@ -189,7 +331,6 @@ class TestRoom:
     open: Open
     platform: RecordingPlatform
     asked: int = 0
-    files: dict[str, Incoming] = field(default_factory=dict)
     piece_characters_max: int = 0
 
     async def ask(self, text: str, who: str = ANNA, files: Sequence[tuple[str, bytes]] = ()) -> Question:
@@ -220,6 +361,9 @@ class TestRoom:
     async def whispered(self, who: str = ANNA) -> list[str]:
         return [reply.text for _, _, reply in self.platform.sent if reply.private]
 
+    async def files(self) -> dict[str, bytes]:
+        return {file.name: file.data for _, _, reply in self.platform.sent for file in reply.files}
+
     def _incoming(self, question: Question, text: str) -> Incoming:
         standing: Standing = "guest" if question.who == GUEST else "member"
         address = replace(ME, person=question.who)
@@ -242,5 +386,6 @@ class Opens(Protocol):
 ROOMS: dict[str, Opens] = {
     "slack over http": slack_over_http,
     "slack over a socket": slack_over_a_socket,
+    "discord over the wire": discord_over_the_wire,
     "the platform of the tests": recording_platform,
 }

@@ -12,6 +12,8 @@ from adapters.errors import Unavailable
 from adapters.messages import File, Finished, TextDelta
 from adapters.scripted import SOME_USAGE, Raise, ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.limits import Limits
+from ledger.store import Recorded
+from tests import house
 from tests.contract.platforms.rooms import BERT, GUEST, ROOMS, Room, sees, settled
 
 CODE = "\n".join(f"print({number:06})" for number in range(2_500))
@@ -98,6 +100,21 @@ async def test_a_file_that_is_sent_along_reaches_the_model(enter: Enter) -> None
         await room.ask("what is it?", files=[("notes.txt", b"hello")])
         await settled(room)
         assert File("notes.txt", "text/plain", b"hello") in _adapter(room).requests[-1].messages[-1].parts
+
+
+async def test_a_file_that_belongs_to_a_reply_comes_with_it(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receipt(recorded: Recorded) -> bytes:
+        return b"signed"
+
+    monkeypatch.setattr(house, "_no_receipt", receipt)
+    async with enter() as room:
+        await room.ask("hello")
+        await settled(room)
+        await room.ask("/receipt")
+        await settled(room)
+        ((name, data),) = (await room.files()).items()
+        assert name.endswith(".receipt")
+        assert data == b"signed"
 
 
 async def test_a_command_is_answered_by_the_house_and_costs_no_call(enter: Enter) -> None:

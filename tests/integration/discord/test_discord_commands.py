@@ -5,15 +5,18 @@ from pathlib import Path
 import discord
 
 from adapters.base import ChatRequest
+from adapters.messages import TextDelta
 from adapters.scripted import ScriptReply, answer
 from bot.commands.table import COMMANDS
 from bot.platforms.discord_gateway import NOT_RECORDED
 from bot.platforms.discord_wire import ASK, ASK_ABOUT
 from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import Toolbox
 from ledger.book import Wanted
 from ledger.errors import StoreFailed
 from ledger.store import Seal, Sealed
 from tests.discord_app import buttons_of, ours, running_discord, texts_of
+from tests.house import WANTS_TOOL, RecordingTool
 
 
 class Full(SqliteStore):
@@ -66,12 +69,11 @@ async def test_a_question_by_slash_command_is_answered_where_it_was_asked(tmp_pa
 
 async def test_what_is_private_only_the_asker_sees(tmp_path: Path) -> None:
     async with running_discord(tmp_path) as carpool:
-        bob = carpool.guild.add_member(carpool.env.create_user("bob"))
         result = await carpool.anna.slash(carpool.channel, "keys")
         await carpool.settled()
         assert result.ephemeral
         assert len(ours(carpool.channel, carpool.anna)) == 1
-        assert ours(carpool.channel, bob) == []
+        assert ours(carpool.channel, carpool.bob) == []
 
 
 async def test_what_is_private_comes_as_a_direct_message_where_it_was_asked_by_mention(tmp_path: Path) -> None:
@@ -138,8 +140,7 @@ async def test_a_message_of_somebody_is_asked_about_from_its_menu(tmp_path: Path
         return answer("A bird.")
 
     async with running_discord(tmp_path, look) as carpool:
-        bob = carpool.guild.add_member(carpool.env.create_user("bob"))
-        said = await bob.send(carpool.channel, "/settings policy best\nwhat a heron!")
+        said = await carpool.bob.send(carpool.channel, "/settings policy best\nwhat a heron!")
         result = await carpool.anna.context_menu(carpool.channel, ASK_ABOUT, said)
         await carpool.settled()
         assert result.response is not None
@@ -184,3 +185,58 @@ async def test_what_could_not_be_recorded_is_said_to_whoever_waits(tmp_path: Pat
         result = await carpool.anna.slash(carpool.channel, ASK, question="hello")
         assert result.response is not None
         assert texts_of(result.response.message) == [NOT_RECORDED]
+
+
+async def test_what_changes_something_is_asked_for_and_done_once_it_is_approved(tmp_path: Path) -> None:
+    tool = RecordingTool("write")
+    script = [(TextDelta("I look."), *WANTS_TOOL), answer("I have looked.")]
+    async with running_discord(tmp_path, script, toolbox=Toolbox({"look": tool})) as carpool:
+        asked = await carpool.ask("look there")
+        (question,) = ours(carpool.thread_of(asked))
+        assert "Stop" not in buttons_of(question)
+        assert tool.calls == 0
+        pressed = await carpool.anna.click(question, label=buttons_of(question)[0])
+        await carpool.settled()
+        assert tool.calls == 1
+        assert pressed.ephemeral
+        first, last = ours(carpool.thread_of(asked))
+        assert first.id == question.id
+        assert texts_of(last)[0].endswith("I have looked.")
+
+
+async def test_what_a_slash_command_comes_to_may_be_asked_for_too(tmp_path: Path) -> None:
+    tool = RecordingTool("write")
+    script = [(TextDelta("I look."), *WANTS_TOOL), answer("I have looked.")]
+    async with running_discord(tmp_path, script, toolbox=Toolbox({"look": tool})) as carpool:
+        await carpool.anna.slash(carpool.channel, ASK, question="look there")
+        await carpool.settled()
+        (question,) = [said for said in ours(carpool.channel) if len(buttons_of(said)) == 3]
+        await carpool.anna.click(question, label=buttons_of(question)[0])
+        await carpool.settled()
+        assert tool.calls == 1
+        said = [texts_of(message)[0] for message in ours(carpool.channel, carpool.bob)]
+        assert [text for text in said if text.endswith("I have looked.")] == said[-1:]
+
+
+async def test_where_an_admin_turned_it_off_the_refusal_is_for_the_asker_alone(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        owner = carpool.guild.add_member(carpool.guild.owner)
+        await owner.slash(carpool.channel, "settings", name="here off")
+        await carpool.settled()
+        await carpool.ask("hello")
+        assert carpool.channel.threads == []
+        (said,) = ours(carpool.anna.user.dm_channel)
+        assert "turned CarPool off in this channel" in texts_of(said)[0]
+        await carpool.anna.slash(carpool.channel, ASK, question="hello")
+        await carpool.settled()
+        assert len(ours(carpool.anna.user.dm_channel)) == 2
+        assert ours(carpool.channel, carpool.bob) == []
+
+
+async def test_a_member_may_not_set_what_admins_set(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        result = await carpool.anna.slash(carpool.channel, "settings", name="policy best")
+        await carpool.settled()
+        assert result.response is not None
+        assert "Only an admin" in texts_of(result.response.message)[0]
+        assert [action for action in await carpool.actions() if action.name == "setting.changed"] == []

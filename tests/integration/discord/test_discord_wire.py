@@ -1,18 +1,20 @@
 """The unmodified SDK on a gateway and an API of our own: connections that are lost, events that come again, limits, refusals."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from adapters.messages import Finished, TextDelta
+from adapters.messages import File, Finished, TextDelta
 from adapters.scripted import WaitFor, answer
 from bot.platforms.base import Address, PlatformError, Reply
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_gateway import Refused
-from bot.platforms.discord_wire import DISCORD
+from bot.platforms.discord_wire import DISCORD, Way
 from ledger.pseudonyms import TurnId
 from tests.discord_wired import logged_in, running_wired
 from tests.fakes.discord_program import connect_to
@@ -282,3 +284,56 @@ async def test_who_takes_no_direct_messages_is_told_so_in_the_channel_and_nothin
         await platform.send(to, TURN, 1, Reply("command", "Yours.", private=True))
     (said,) = server.said(asked["id"])
     assert "for you alone" in said
+
+
+async def test_files_go_out_with_the_last_message(server: DiscordServer) -> None:
+    files = (File("../a receipt.txt", "text/plain", b"one"), File("a.txt", "text/plain", b"other"))
+    async with logged_in(server) as platform:
+        await platform.send(TO_CHANNEL, TURN, 1, Reply("command", "word " * 1_000, files=files))
+    *before, last = server.messages[CHANNEL]
+    assert before
+    assert all(message["attachments"] == [] for message in before)
+    assert [(item["filename"], item["size"]) for item in last["attachments"]] == [("a_receipt.txt", 3), ("1-a.txt", 5)]
+
+
+@pytest.mark.parametrize(("mode", "where"), [("public", CHANNEL), ("private", DIRECT)])
+async def test_behind_an_interaction_that_has_expired_the_answer_comes_by_another_way(
+    server: DiscordServer, mode: Literal["public", "private"], where: str
+) -> None:
+    way = Way(application="1", token="expired", mode=mode)
+    to = Address(DISCORD, GUILD, CHANNEL, "", ANNA, str(way))
+    async with logged_in(server) as platform:
+        assert await platform.find(to, TURN, 1) == ("absent" if mode == "public" else "unknown")
+        await platform.send(to, TURN, 1, Reply("answer", "Late, but here."))
+    said = {channel: server.said(channel) for channel in (CHANNEL, DIRECT)}
+    assert said == {CHANNEL: [], DIRECT: [], where: ["Late, but here."]}
+
+
+async def test_a_long_answer_is_shown_in_messages_that_stay_and_goes_on_in_the_last(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    go_on = asyncio.Event()
+    begun = "\n\n".join(f"Paragraph {number}. " + "word " * 60 for number in range(28))
+    script = [(TextDelta(begun), WaitFor(go_on), TextDelta("The end."), Finished("stop", None))]
+    async with running_wired(server, tmp_path, script) as carpool:
+        asked = await server.say(server.mention("hello"))
+        await server.until(lambda: len(server.said(asked["id"])) == 3)
+        shown = [message["id"] for message in server.messages[asked["id"]]]
+        before = server.said(asked["id"])
+        go_on.set()
+        await carpool.answered()
+    assert [message["id"] for message in server.messages[asked["id"]]] == shown
+    assert server.said(asked["id"])[:2] == before[:2]
+    assert "".join(server.said(asked["id"])) == f"{begun}The end."
+
+
+async def test_events_in_any_order_and_again_are_answered_once_each(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        asked = [await server.say(server.mention(f"number {number}"), told=False) for number in range(60)]
+        events = asked * 3
+        random.Random(5).shuffle(events)
+        for message in events:
+            await server.tell_of(message)
+        await carpool.answered(60)
+        assert len(await carpool.finished()) == 60
+    assert all(server.said(message["id"]) == ["Hello there."] for message in asked)
