@@ -1,14 +1,14 @@
 """Places to talk with CarPool in, each over another platform, for the contract of conversations.
 
-To add one: a ``Room`` here, and its name in ``ROOMS``.
+To add one: a ``Room`` here, its name in ``ROOMS``, and in ``LACKS`` what it cannot have.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from adapters.scripted import ScriptReply
 from bot.limits import Limits
@@ -28,74 +28,14 @@ from bot.platforms.discord_wire import PIECE_CHARACTERS_MAX
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_handlers import SlackSocket, bolt_app
 from ledger.pseudonyms import ConversationId
+from tests.contract.platforms.room import ANNA, BERT, GUEST, READS_ALL, Opens, Question, Room
+from tests.contract.platforms.terminal_room import at_a_terminal
 from tests.discord_wired import running_wired
 from tests.fakes import discord_server
 from tests.fakes.slack_server import APP_TOKEN, BOT, SlackServer, running_slack_server
-from tests.house import ME, Open, RecordingPlatform, card, running_house
+from tests.house import ME, Open, RecordingPlatform, running_house
 from tests.slack_app import QUICK, running_slack
 from tests.slack_workspace import BOT_TOKEN, Workspace, envelope, workspace_at
-
-ANNA, BERT, GUEST = "anna", "bert", "guest"
-READS_ALL = (replace(card("scripted", images=True), reads_files=True),)
-LOOKED_EVERY_S = 0.01
-
-
-@dataclass(frozen=True)
-class Question:
-    """A message as it was said, so that it can be said again, changed or taken back."""
-
-    id: str
-    text: str
-    who: str
-
-
-class Room(Protocol):
-    """One conversation with several people in it. ``open`` is the house."""
-
-    @property
-    def open(self) -> Open: ...
-
-    async def ask(self, text: str, who: str = ANNA, files: Sequence[tuple[str, bytes]] = ()) -> Question:
-        """On return CarPool has told the platform that it has taken the message."""
-        ...
-
-    async def redeliver(self, question: Question) -> None: ...
-
-    async def edit(self, question: Question, text: str) -> None: ...
-
-    async def delete(self, question: Question) -> None: ...
-
-    async def seen(self) -> list[str]:
-        """What CarPool's messages in the conversation say, for all to see; long ones in their pieces."""
-        ...
-
-    async def whispered(self, who: str = ANNA) -> list[str]:
-        """What CarPool said to one person alone."""
-        ...
-
-    async def files(self) -> dict[str, bytes]:
-        """What CarPool's messages in the conversation brought along, by name."""
-        ...
-
-    @property
-    def piece_characters_max(self) -> int:
-        """How long one message may be; 0 where there is no such limit."""
-        ...
-
-
-async def sees(room: Room, *texts: str) -> None:
-    """Wait until the conversation shows these. The platforms have no common way to tell of a change."""
-    async with asyncio.timeout(15):
-        while await room.seen() != list(texts):
-            await asyncio.sleep(LOOKED_EVERY_S)
-
-
-async def settled(room: Room) -> None:
-    """Wait until each message that was accepted has been answered."""
-    for recorded in await room.open.all():
-        if recorded.entry.action.name == "message.received":
-            await room.open.intake.ended(recorded.entry.turn)
-
 
 SLACK_PEOPLE = {ANNA: "U0ANNA", BERT: "U0BERT", GUEST: "U0GUEST"}
 
@@ -120,6 +60,13 @@ class SlackRoom:
         question = Question(ts, text, who)
         await self._deliver(self._mention(question, files=told, **({"subtype": "file_share"} if told else {})))
         return question
+
+    async def taken(self) -> None:
+        return None  # as soon as it is asked
+
+    async def stop(self) -> str:
+        await self.ask("stop")
+        return "Stopped."
 
     async def redeliver(self, question: Question) -> None:
         await self._deliver(self._mention(question))
@@ -280,6 +227,13 @@ class DiscordRoom:
         await self.door.until(f"accepted {message['id']}")
         return Question(message["id"], text, who)
 
+    async def taken(self) -> None:
+        return None  # as soon as it is asked
+
+    async def stop(self) -> str:
+        await self.ask("stop")
+        return "Stopped."
+
     async def redeliver(self, question: Question) -> None:
         self.deliveries += 1
         times = self.deliveries
@@ -341,6 +295,13 @@ class TestRoom:
         await self.open.door.accept(replace(self._incoming(question, text), attached=attached))
         return question
 
+    async def taken(self) -> None:
+        return None  # as soon as it is asked
+
+    async def stop(self) -> str:
+        await self.ask("stop")
+        return "Stopped."
+
     async def redeliver(self, question: Question) -> None:
         await self.open.door.accept(self._incoming(question, question.text))
 
@@ -377,15 +338,27 @@ async def recording_platform(folder: Path, script: Sequence[ScriptReply], limits
         yield TestRoom(open_, platform)
 
 
-class Opens(Protocol):
-    def __call__(
-        self, folder: Path, script: Sequence[ScriptReply], limits: Limits
-    ) -> AbstractAsyncContextManager[Room]: ...
-
-
 ROOMS: dict[str, Opens] = {
     "slack over http": slack_over_http,
     "slack over a socket": slack_over_a_socket,
     "discord over the wire": discord_over_the_wire,
     "the platform of the tests": recording_platform,
+    "a terminal": at_a_terminal,
 }
+
+LACKS: Mapping[str, Mapping[str, str]] = {
+    "a terminal": {
+        "redelivery": "a line is read once: nothing brings it a second time",
+        "editing": "a line that was sent is gone from the person's hands",
+        "deletion": "the same",
+        "several people": "one person sits there, whoever they are",
+        "people without rights": "and that person owns what runs there",
+        "files in": "a terminal has nothing to attach a file with",
+        "files out": "nor anywhere to put one: the text of the reply says where it is",
+    }
+}
+"""What there cannot be in a room, and why."""
+
+
+def rooms_with(notion: str) -> tuple[str, ...]:
+    return tuple(name for name in ROOMS if notion not in LACKS.get(name, {}))
