@@ -23,6 +23,10 @@ from tests.house import Open, running_house
 GUILDS_WITHIN_S = 0.1
 
 
+async def _at_once(shard_id: int, *, initial: bool) -> None:
+    """The SDK waits five seconds between two sessions, as Discord wants it."""
+
+
 @dataclass(frozen=True)
 class Wired:
     server: DiscordServer
@@ -74,13 +78,16 @@ async def running_wired(
     platform = DiscordPlatform(TOKEN, reads_all, edit_every_s, ("127.0.0.1",))
     # The SDK waits so long for more servers to be named, where it otherwise waits two seconds.
     platform.client._connection.guild_ready_timeout = GUILDS_WITHIN_S
+    setattr(platform.client, "before_identify_hook", _at_once)  # noqa: B010  # mypy takes no assignment to a method
     stop = asyncio.Event()
     try:
         await platform.login()
         async with running_house(folder, platform, script, limits=limits, cards=cards) as open_:
             catalog = open_.house.desk.connections.house.catalog
             seen = Seen(folder / "discord.json", since or server.now)
-            gateway = DiscordGateway(platform, around(open_.door), lambda line: completions(line, catalog), seen)
+            gateway = DiscordGateway(
+                platform, around(open_.door), lambda line: completions(line, catalog), seen, again_s=0.02
+            )
             running = asyncio.create_task(gateway.run(stop))
             waiting = asyncio.create_task(gateway.caught_up.wait())
             await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)

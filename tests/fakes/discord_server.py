@@ -100,6 +100,7 @@ class DiscordServer:
         self.approved_intents = 0
         self.heartbeat_ms = 41_250
         self.acknowledges_heartbeats = True
+        self.guild_is_away = False
         self.closed_with: list[int] = []
         self.changed = asyncio.Condition()
         self._ids = 0
@@ -176,6 +177,15 @@ class DiscordServer:
         await self.drop()
         self.sessions.clear()
 
+    async def lose_guild(self) -> None:
+        """An outage of the server: what is said there meanwhile no event tells of."""
+        self.guild_is_away = True
+        await self.tell("GUILD_DELETE", {"id": GUILD, "unavailable": True})
+
+    async def bring_guild(self) -> None:
+        self.guild_is_away = False
+        await self.tell("GUILD_CREATE", self._guild())
+
     async def send_op(self, op: int, data: object = None) -> None:
         for session in self.sessions:
             await self._send(session, {"op": op, "d": data, "s": None, "t": None})
@@ -242,7 +252,8 @@ class DiscordServer:
             "private_channels": [],
         }
         await self._dispatch(session, "READY", ready)
-        await self._dispatch(session, "GUILD_CREATE", self._guild())
+        if not self.guild_is_away:
+            await self._dispatch(session, "GUILD_CREATE", self._guild())
         return session
 
     async def _resume(self, connection: Session, said: JSON) -> Session:

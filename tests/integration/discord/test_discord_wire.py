@@ -11,10 +11,12 @@ import pytest
 
 from adapters.messages import File, Finished, TextDelta
 from adapters.scripted import WaitFor, answer
-from bot.platforms.base import Address, PlatformError, Reply
+from bot.door import HouseDoor
+from bot.platforms.base import Accepted, Address, Door, Incoming, PlatformError, Reply
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_gateway import Refused
 from bot.platforms.discord_wire import DISCORD, Way
+from ledger.errors import StoreFailed
 from ledger.pseudonyms import TurnId
 from tests.discord_wired import logged_in, running_wired
 from tests.fakes.discord_program import connect_to
@@ -142,6 +144,104 @@ async def test_what_came_while_it_was_down_is_answered_at_the_next_start(server:
     assert server.said(DIRECT) == ["Hello there.", "Hello there."]
     assert direct["id"] < in_direct["id"]
     assert in_thread["id"] not in server.threads
+
+
+async def test_what_comes_right_after_a_gap_does_not_hide_what_came_in_it(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.say("nothing for anybody")
+        await server.forget()
+        missed = await server.say(server.mention("in the gap"), told=False)
+        await server.until(lambda: server.identified == 2)
+        live = await server.say(server.mention("after it"))
+        await carpool.answered(2)
+        assert len(await carpool.finished()) == 2
+    assert server.said(missed["id"]) == server.said(live["id"]) == ["Hello there."]
+
+
+async def test_what_discord_does_not_show_at_first_is_read_later(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.say(server.mention("before"), DIRECT)
+        await carpool.answered()
+        server.faults.append(Fault("GET", "/messages", 0, times=5))
+        await server.forget()
+        asked = await server.say(server.mention("hello"), told=False)
+        direct = await server.say("are you there?", DIRECT, told=False)
+        await server.until(lambda: server.identified == 2)
+        await carpool.answered(3)
+        assert len(await carpool.finished()) == 3
+    assert server.faults == []
+    assert server.said(asked["id"]) == ["Hello there."]
+    assert server.said(DIRECT)[1:] == ["Hello there."]
+    assert direct["id"] not in server.threads
+
+
+async def test_more_than_one_page_of_what_was_missed_is_read(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.say(server.mention("before"))
+        await carpool.answered()
+    for number in range(230):
+        await server.say(f"talk of others {number}", told=False)
+    asked = await server.say(server.mention("hello"), told=False)
+    async with running_wired(server, tmp_path) as carpool:
+        await carpool.answered(2)
+    assert server.said(asked["id"]) == ["Hello there."]
+
+
+async def test_what_could_not_be_recorded_is_taken_as_soon_as_it_can_be(server: DiscordServer, tmp_path: Path) -> None:
+    doors: list[FullDoor] = []
+
+    def full(door: Door) -> Door:
+        doors.append(FullDoor(door))
+        return doors[0]
+
+    async with running_wired(server, tmp_path, around=full) as carpool:
+        (door,) = doors
+        door.left = 3
+        asked = await server.say(server.mention("hello"))
+        direct = await server.say("hello", DIRECT)
+        other = await server.say(server.mention("and hello"))
+        await carpool.answered(3)
+        assert len(await carpool.finished()) == 3
+    assert door.left == 0
+    assert [server.said(channel) for channel in (asked["id"], DIRECT, other["id"])] == [["Hello there."]] * 3
+    assert direct["channel_id"] == DIRECT
+
+
+async def test_what_is_said_while_a_server_is_away_is_answered_when_it_is_back(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.lose_guild()
+        first = await server.say(server.mention("first"), told=False)
+        await server.say("a direct one", DIRECT)
+        await carpool.answered()
+        await server.bring_guild()
+        await carpool.answered(2)
+        await server.lose_guild()
+        await server.forget()
+        await server.until(lambda: server.identified == 2)
+        second = await server.say(server.mention("second"), told=False)
+        await server.bring_guild()
+        await carpool.answered(3)
+        assert len(await carpool.finished()) == 3
+    assert server.said(first["id"]) == server.said(second["id"]) == server.said(DIRECT) == ["Hello there."]
+
+
+class FullDoor(HouseDoor):
+    """The house's door, whose ledger takes nothing for some messages."""
+
+    def __init__(self, door: Door) -> None:
+        assert isinstance(door, HouseDoor)
+        super().__init__(door._intake, door._house)
+        self.left = 0
+
+    async def accept(self, incoming: Incoming) -> Accepted:
+        if self.left > 0:
+            self.left -= 1
+            raise StoreFailed("SQLite: database or disk is full", "disk_full")
+        return await super().accept(incoming)
 
 
 async def test_nothing_is_read_again_where_nothing_came(server: DiscordServer, tmp_path: Path) -> None:
