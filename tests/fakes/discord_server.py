@@ -7,6 +7,7 @@ Reference"), about what CarPool uses. Written by hand.
 
 import asyncio
 import json
+import math
 import mimetypes
 import time
 import zlib
@@ -41,7 +42,10 @@ JSON = Mapping[str, Any]
 
 @dataclass
 class Fault:
-    """What happens to the next requests of a kind. ``done``: the work is done, and only the acknowledgement is lost."""
+    """What happens to the next requests of a kind. ``done``: the work is done, and only the acknowledgement is lost.
+
+    ``until_s`` is when it is over all the same, by the clock that only goes forward.
+    """
 
     method: str
     part: str
@@ -50,6 +54,7 @@ class Fault:
     done: bool = False
     body: JSON = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    until_s: float = math.inf
 
 
 @dataclass
@@ -101,6 +106,8 @@ class DiscordServer:
         self.heartbeat_ms = 41_250
         self.acknowledges_heartbeats = True
         self.guild_is_away = False
+        self.is_down = False
+        self.turned_away = 0
         self.closed_with: list[int] = []
         self.changed = asyncio.Condition()
         self._ids = 0
@@ -194,7 +201,24 @@ class DiscordServer:
     def connected(self) -> bool:
         return any(session.socket is not None for session in self.sessions)
 
-    async def gateway(self, request: web.Request) -> web.WebSocketResponse:
+    async def go_down(self) -> None:
+        """Nobody is let in any more, and no session outlives it. ``turned_away`` counts those who try."""
+        self.is_down = True
+        await self.forget()
+
+    def come_up(self) -> None:
+        self.is_down = False
+
+    async def _turn_away(self, request: web.Request) -> web.Response:
+        self.turned_away += 1
+        await self._notify()
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response(status=503)
+
+    async def gateway(self, request: web.Request) -> web.StreamResponse:
+        if self.is_down:
+            return await self._turn_away(request)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         session = Session("", 0, socket=socket)
@@ -299,6 +323,8 @@ class DiscordServer:
 
     async def rest(self, request: web.Request) -> web.Response:
         path = "/" + request.match_info["path"]
+        if self.is_down:
+            return await self._turn_away(request)
         self.requests.append(f"{request.method} {path}")
         try:
             answer = await self._limited(request, path)
@@ -307,6 +333,7 @@ class DiscordServer:
         return answer
 
     async def _limited(self, request: web.Request, path: str) -> web.Response:
+        self.faults = [item for item in self.faults if item.until_s > time.monotonic()]
         fault = next((item for item in self.faults if item.method == request.method and item.part in path), None)
         if fault is not None:
             fault.times -= 1

@@ -1,19 +1,25 @@
 """The unmodified SDK on a gateway and an API of our own: connections that are lost, events that come again, limits, refusals."""
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from discord.backoff import ExponentialBackoff
 
 from adapters.messages import File, Finished, TextDelta
 from adapters.scripted import WaitFor, answer
 from bot.door import HouseDoor
+from bot.intake import BACKOFF_S_MAX
+from bot.platforms import discord_errors
 from bot.platforms.base import Accepted, Address, Door, Incoming, PlatformError, Reply
 from bot.platforms.discord import DiscordPlatform
+from bot.platforms.discord_errors import RATE_LIMITED_RETRY_S, RETRY_S
 from bot.platforms.discord_gateway import Refused
 from bot.platforms.discord_wire import DISCORD, Way
 from ledger.errors import StoreFailed
@@ -275,24 +281,57 @@ async def test_a_limit_that_ends_in_time_delays_an_answer_and_loses_nothing(
     assert server.said(asked["id"]) == ["Hello there."]
 
 
-@pytest.mark.nightly
-@pytest.mark.timeout(300)
+FASTER = 600
+"""So many times faster runs the time of the two tests that follow: nobody waits for a minute."""
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discord_errors, "RETRY_S", RETRY_S / FASTER)
+    monkeypatch.setattr(discord_errors, "RATE_LIMITED_RETRY_S", RATE_LIMITED_RETRY_S / FASTER)
+    monkeypatch.setattr("bot.intake.BACKOFF_S_MAX", BACKOFF_S_MAX / FASTER)
+    monkeypatch.setattr(ExponentialBackoff, "delay", lambda self: 1 / FASTER)
+
+
+@pytest.mark.usefixtures("fast")
 async def test_a_minute_of_429_loses_no_answer_and_doubles_none(server: DiscordServer, tmp_path: Path) -> None:
+    over_s = time.monotonic() + 60 / FASTER
     for method in ("POST", "PATCH"):
-        server.faults.append(limited(1.0, times=1_000_000, method=method))
+        server.faults.append(limited(1 / FASTER, times=1_000_000, method=method, until_s=over_s))
     async with running_wired(server, tmp_path) as carpool:
-        asked = [await server.say(server.mention("hello")) for _ in range(5)]
-        await asyncio.sleep(60)  # the limit itself
-        server.faults.clear()
-        await carpool.answered(5)
-        assert [action.outcome for action in await carpool.finished()] == ["answered"] * 5
+        asked = [await server.say(server.mention("hello")) for _ in range(20)]
+        await carpool.answered(20)
+        assert [action.outcome for action in await carpool.finished()] == ["answered"] * 20
+    assert time.monotonic() > over_s
     assert all(server.said(message["id"]) == ["Hello there."] for message in asked)
 
 
-def limited(retry_after_s: float, *, times: int = 1, method: str = "POST") -> Fault:
+@pytest.mark.usefixtures("fast")
+async def test_discord_that_is_down_for_ten_minutes_costs_no_answer_and_doubles_none(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    go_on = asyncio.Event()
+    begun = (TextDelta("First words"), WaitFor(go_on), TextDelta(" and the last."), Finished("stop", None))
+    async with running_wired(server, tmp_path, [begun, answer("Hello there.")]) as carpool:
+        asked = await server.say(server.mention("hello"))
+        await server.until(lambda: server.said(asked["id"]) == ["First words"])
+        await server.go_down()
+        go_on.set()
+        missed = await server.say(server.mention("and meanwhile"), told=False)
+        in_thread = await server.say(server.mention("and here"), asked["id"], told=False)
+        asyncio.get_running_loop().call_later(600 / FASTER, server.come_up)
+        await carpool.answered(3)
+        assert [action.outcome for action in await carpool.finished()] == ["answered"] * 3
+    assert server.turned_away > 5
+    assert server.said(asked["id"]) == ["First words and the last.", "Hello there."]
+    assert server.said(missed["id"]) == ["Hello there."]
+    assert in_thread["id"] not in server.threads
+
+
+def limited(retry_after_s: float, *, times: int = 1, method: str = "POST", until_s: float = math.inf) -> Fault:
     body = {"message": "You are being rate limited.", "retry_after": retry_after_s, "global": False}
     headers = {"Via": "1.1 fake", "Retry-After": str(retry_after_s)}
-    return Fault(method, "/messages", 429, times=times, body=body, headers=headers)
+    return Fault(method, "/messages", 429, times=times, body=body, headers=headers, until_s=until_s)
 
 
 async def test_a_long_limit_is_given_back_to_the_turn_instead_of_being_waited_for(server: DiscordServer) -> None:
@@ -427,13 +466,15 @@ async def test_a_long_answer_is_shown_in_messages_that_stay_and_goes_on_in_the_l
     assert "".join(server.said(asked["id"])) == f"{begun}The end."
 
 
-async def test_events_in_any_order_and_again_are_answered_once_each(server: DiscordServer, tmp_path: Path) -> None:
+async def test_a_thousand_events_in_any_order_are_answered_once_for_each_message(
+    server: DiscordServer, tmp_path: Path
+) -> None:
     async with running_wired(server, tmp_path) as carpool:
-        asked = [await server.say(server.mention(f"number {number}"), told=False) for number in range(60)]
-        events = asked * 3
+        asked = [await server.say(server.mention(f"number {number}"), told=False) for number in range(250)]
+        events = asked * 4
         random.Random(5).shuffle(events)
         for message in events:
             await server.tell_of(message)
-        await carpool.answered(60)
-        assert len(await carpool.finished()) == 60
+        await carpool.answered(250)
+        assert len(await carpool.finished()) == 250
     assert all(server.said(message["id"]) == ["Hello there."] for message in asked)
