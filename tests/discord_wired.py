@@ -20,8 +20,6 @@ from tests.fakes.discord_program import connect_to
 from tests.fakes.discord_server import DiscordServer
 from tests.house import Open, running_house
 
-GUILDS_WITHIN_S = 0.1
-
 
 async def _at_once(shard_id: int, *, initial: bool) -> None:
     """The SDK waits five seconds between two sessions, as Discord wants it."""
@@ -76,8 +74,6 @@ async def running_wired(
     connect_to(server.base_url)
     folder.mkdir(parents=True, exist_ok=True)
     platform = DiscordPlatform(TOKEN, reads_all, edit_every_s, ("127.0.0.1",))
-    # The SDK waits so long for more servers to be named, where it otherwise waits two seconds.
-    platform.client._connection.guild_ready_timeout = GUILDS_WITHIN_S
     setattr(platform.client, "before_identify_hook", _at_once)  # noqa: B010  # mypy takes no assignment to a method
     stop = asyncio.Event()
     try:

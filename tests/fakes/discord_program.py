@@ -13,13 +13,20 @@ from tests.faults.killed import run_until
 warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)  # discord.py imports it, for voice
 
 
+GUILDS_WITHIN_S = 0.1
+
+
 def connect_to(url: str) -> None:
     import yarl
     from discord.gateway import DiscordWebSocket
     from discord.http import Route
+    from discord.state import AutoShardedConnectionState
 
     Route.BASE = f"{url}/api/v10"
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(f"{url.replace('http', 'ws')}/gateway")
+    # The SDK waits two seconds for more servers to be named.
+    waits = property(lambda state: GUILDS_WITHIN_S, lambda state, value: None)
+    setattr(AutoShardedConnectionState, "guild_ready_timeout", waits)  # noqa: B010  # mypy knows it as a number
 
 
 if __name__ == "__main__":
