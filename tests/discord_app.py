@@ -13,7 +13,7 @@ from simcord.builders import ChannelHandle, GuildHandle
 
 from adapters.messages import ProviderName
 from adapters.scripted import Script, ScriptedAdapter, ScriptReply, answer
-from bot.commands.table import completions
+from bot.commands.table import completing
 from bot.limits import Limits
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_gateway import DiscordGateway
@@ -21,7 +21,7 @@ from bot.platforms.discord_seen import Seen, snowflake
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.pseudonyms import TurnId
-from tests.house import Open, card, running_house
+from tests.house import Brought, Open, card, running_house
 
 CDN_HOST = "cdn.simcord.invalid"
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.discord.bot-token"
@@ -108,6 +108,7 @@ async def running_discord(
     reads_all: bool = False,
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
     toolbox: Toolbox = EMPTY_TOOLBOX,
+    brought: Brought = lambda store: (),
 ) -> AsyncIterator[DiscordUnderTest]:
     platform = DiscordPlatform(TOKEN, reads_all, edit_every_s=0.0, cdn_hosts=(CDN_HOST,))
     adapter = ScriptedAdapter(ProviderName("scripted"), script if callable(script) else tuple(script))
@@ -119,10 +120,11 @@ async def running_discord(
         limits=limits,
         wrap=wrap,
         toolbox=toolbox,
+        brought=brought,
     ) as open_:
-        catalog = open_.house.desk.connections.house.catalog
+        desk = open_.house.desk
         seen = Seen(folder / "discord.json", snowflake(0))
-        gateway = DiscordGateway(platform, open_.door, lambda line: completions(line, catalog), seen)
+        gateway = DiscordGateway(platform, open_.door, lambda address: completing(desk, address), seen)
         async with simulated(platform) as env:
             guild = env.create_guild()
             channel = guild.create_text_channel("team")

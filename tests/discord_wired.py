@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.scripted import ScriptReply, answer
-from bot.commands.table import completions
+from bot.commands.table import completing
 from bot.limits import Limits
 from bot.lucidia.catalog import ModelCard
 from bot.platforms.base import Door
@@ -79,10 +79,10 @@ async def running_wired(
     try:
         await platform.login()
         async with running_house(folder, platform, script, limits=limits, cards=cards) as open_:
-            catalog = open_.house.desk.connections.house.catalog
+            desk = open_.house.desk
             seen = Seen(folder / "discord.json", since or server.now)
             gateway = DiscordGateway(
-                platform, around(open_.door), lambda line: completions(line, catalog), seen, again_s=0.02
+                platform, around(open_.door), lambda address: completing(desk, address), seen, again_s=0.02
             )
             running = asyncio.create_task(gateway.run(stop))
             waiting = asyncio.create_task(gateway.caught_up.wait())

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("carpool.discord")
 
 FORM_WAIT_S = 2.0
-"""A form has to be shown within three seconds."""
+"""A form, and what completes a command, have to be shown within three seconds."""
 
 SAVE_EVERY_S = 5.0
 NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not taken. Try again in a few minutes."
@@ -81,19 +81,20 @@ class Refused(Exception):
 
 
 class DiscordGateway:
-    """The handlers of the platform's client. ``complete`` gives the whole lines that a begun one may be meant to be."""
+    """The handlers of the platform's client. ``completing`` gives what completes a begun line for whoever is there: the whole
+    lines that it may be meant to be."""
 
     def __init__(
         self,
         platform: DiscordPlatform,
         door: Door,
-        complete: Callable[[str], Sequence[str]],
+        completing: Callable[[Address], Awaitable[Callable[[str], Sequence[str]]]],
         seen: Seen,
         again_s: float = AGAIN_S,
     ) -> None:
         self._platform = platform
         self._door = door
-        self._complete = complete
+        self._completing = completing
         self._seen = seen
         self._missed = CatchUp(platform, seen, self._accept, again_s)
         client = platform.client
@@ -273,7 +274,14 @@ class DiscordGateway:
         data: Mapping[str, Any] = interaction.data or {}
         begun = next((str(item.get("value") or "") for item in data.get("options") or () if item.get("focused")), "")
         line = f"/{data.get('name')} "
-        offered = [whole.removeprefix(line) for whole in self._complete(f"{line}{begun}")]
+        try:
+            async with asyncio.timeout(FORM_WAIT_S):
+                complete = await self._completing(address_of(interaction, "private"))
+        except (StoreFailed, TimeoutError) as error:
+            # What is meant can be written out all the same.
+            log.warning("nothing could be offered to complete a command", extra={"cause": type(error).__name__})
+            return
+        offered = [whole.removeprefix(line) for whole in complete(f"{line}{begun}")]
         choices = [app_commands.Choice(name=item[:100], value=item[:100]) for item in offered[:CHOICES_MAX]]
         await self._guarded(interaction.response.autocomplete(choices))
 

@@ -1,22 +1,28 @@
 """Commands in a simulated Discord: slash, menu and buttons from the one table; private ones for the asker alone; forms."""
 
 from pathlib import Path
+from typing import Any
 
 import discord
+import pytest
+import simcord.interactions
 
 from adapters.base import ChatRequest
-from adapters.messages import TextDelta
-from adapters.scripted import ScriptReply, answer
+from adapters.messages import ProviderName, TextDelta
+from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.table import COMMANDS
+from bot.connections import Build, Built
 from bot.platforms.discord_gateway import NOT_RECORDED
-from bot.platforms.discord_wire import ASK, ASK_ABOUT
+from bot.platforms.discord_wire import ASK, ASK_ABOUT, DISCORD
+from bot.secret import Secret
+from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import Toolbox
 from ledger.book import Wanted
 from ledger.errors import StoreFailed
 from ledger.store import Seal, Sealed
 from tests.discord_app import buttons_of, ours, running_discord, texts_of
-from tests.house import WANTS_TOOL, RecordingTool
+from tests.house import PSEUDONYMS, WANTS_TOOL, RecordingTool, card
 
 
 class Full(SqliteStore):
@@ -130,6 +136,47 @@ async def test_the_models_are_offered_while_a_name_is_typed(tmp_path: Path) -> N
     async with running_discord(tmp_path) as carpool:
         offered = await carpool.anna.autocomplete(carpool.channel, "model", "name", "scr")
         assert [choice["value"] for choice in offered] == ["scripted/m"]
+
+
+async def test_the_models_of_a_key_that_was_brought_are_offered_to_whoever_brought_it(tmp_path: Path) -> None:
+    vaults: list[Vault] = []
+
+    def build(provider: ProviderName, key: Secret) -> Built:
+        return ScriptedAdapter(provider, (answer("Hello."),)), (card("openai"),)
+
+    def brought(store: SqliteStore) -> tuple[Vault, Build]:
+        vaults.append(Vault(store, [b"v" * 32]))
+        return vaults[0], build
+
+    async with running_discord(tmp_path, brought=brought) as carpool:
+        place = (DISCORD, str(carpool.guild.id))
+        anna = PSEUDONYMS.actor(*place, str(carpool.anna.id))
+        await vaults[0].keep(KeyOwner(PSEUDONYMS.workspace(*place), anna), ProviderName("openai"), Secret("k"))
+        hers = await carpool.anna.autocomplete(carpool.channel, "model", "name", "open")
+        his = await carpool.bob.autocomplete(carpool.channel, "model", "name", "open")
+        assert [choice["value"] for choice in hers] == ["openai/m"]
+        assert his == []
+
+
+async def test_who_has_installed_it_for_themselves_is_the_owner_of_what_is_theirs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = simcord.interactions.base_payload
+
+    def theirs(*arguments: Any, **named: Any) -> Any:
+        record, payload = made(*arguments, **named)
+        return record, {**payload, "authorizing_integration_owners": {"1": str(named["user_id"])}}
+
+    async with running_discord(tmp_path) as carpool:
+        monkeypatch.setattr(simcord.interactions, made.__name__, theirs)
+        await carpool.bob.slash(carpool.channel, ASK, question="hello")
+        await carpool.bob.slash(carpool.channel, "settings", name="policy best")
+        await carpool.settled()
+        received = [action for action in await carpool.actions() if action.name == "setting.changed"]
+        assert len(received) == 1
+        bob = PSEUDONYMS.workspace(DISCORD, f"user:{carpool.bob.id}")
+        entries = [recorded.entry for recorded in await carpool.open.all()]
+        assert {entry.workspace for entry in entries if entry.action.name == "message.received"} == {bob}
 
 
 async def test_a_message_of_somebody_is_asked_about_from_its_menu(tmp_path: Path) -> None:
