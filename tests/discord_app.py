@@ -1,5 +1,6 @@
 """CarPool in Discord, as `carpool discord` builds it, in a simulated guild; a script in place of a model."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from bot.commands.table import completing
 from bot.limits import Limits
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_gateway import DiscordGateway
+from bot.platforms.discord_pace import Rates
 from bot.platforms.discord_seen import Seen, snowflake
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
@@ -25,6 +27,9 @@ from tests.house import Brought, Open, card, running_house
 
 CDN_HOST = "cdn.simcord.invalid"
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.discord.bot-token"
+
+
+UNPACED = Rates(math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ async def running_discord(
     toolbox: Toolbox = EMPTY_TOOLBOX,
     brought: Brought = lambda store: (),
 ) -> AsyncIterator[DiscordUnderTest]:
-    platform = DiscordPlatform(TOKEN, reads_all, edit_every_s=0.0, cdn_hosts=(CDN_HOST,))
+    platform = DiscordPlatform(TOKEN, reads_all, edit_every_s=0.0, cdn_hosts=(CDN_HOST,), rates=UNPACED)
     adapter = ScriptedAdapter(ProviderName("scripted"), script if callable(script) else tuple(script))
     async with running_house(
         folder,

@@ -14,9 +14,10 @@ from bot.lucidia.catalog import ModelCard
 from bot.platforms.base import Door
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_gateway import DiscordGateway
+from bot.platforms.discord_pace import Rates
 from bot.platforms.discord_seen import Seen
-from tests.discord_app import TOKEN
-from tests.fakes.discord_program import connect_to
+from tests.discord_app import TOKEN, UNPACED
+from tests.fakes.discord_program import GUILDS_WITHIN_S, connect_to
 from tests.fakes.discord_server import DiscordServer
 from tests.house import Open, running_house
 
@@ -69,11 +70,13 @@ async def running_wired(
     limits: Limits = Limits(),
     cards: Sequence[ModelCard] | None = None,
     around: Callable[[Door], Door] = lambda door: door,
+    rates: Rates = UNPACED,
 ) -> AsyncIterator[Wired]:
     """Connected, and caught up. ``since`` is the id from which on it was not heard before."""
     connect_to(server.base_url)
     folder.mkdir(parents=True, exist_ok=True)
-    platform = DiscordPlatform(TOKEN, reads_all, edit_every_s, ("127.0.0.1",))
+    platform = DiscordPlatform(TOKEN, reads_all, edit_every_s, ("127.0.0.1",), rates)
+    platform.client._connection.guild_ready_timeout = GUILDS_WITHIN_S
     setattr(platform.client, "before_identify_hook", _at_once)  # noqa: B010  # mypy takes no assignment to a method
     stop = asyncio.Event()
     try:
@@ -103,7 +106,7 @@ async def running_wired(
 async def logged_in(server: DiscordServer) -> AsyncIterator[DiscordPlatform]:
     """The platform alone, with its API and without a gateway."""
     connect_to(server.base_url)
-    platform = DiscordPlatform(TOKEN, edit_every_s=0.0)
+    platform = DiscordPlatform(TOKEN, edit_every_s=0.0, rates=UNPACED)
     try:
         await platform.login()
         yield platform

@@ -20,15 +20,20 @@ def connect_to(url: str) -> None:
     import yarl
     from discord.gateway import DiscordWebSocket
     from discord.http import Route
-    from discord.state import AutoShardedConnectionState
 
     Route.BASE = f"{url}/api/v10"
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(f"{url.replace('http', 'ws')}/gateway")
-    # The SDK waits two seconds for more servers to be named.
+
+
+def hurry() -> None:
+    """The SDK waits two seconds for more servers to be named. For a process of its own: it changes the SDK for good."""
+    from discord.state import AutoShardedConnectionState
+
     waits = property(lambda state: GUILDS_WITHIN_S, lambda state, value: None)
     setattr(AutoShardedConnectionState, "guild_ready_timeout", waits)  # noqa: B010  # mypy knows it as a number
 
 
 if __name__ == "__main__":
     connect_to(sys.argv[1])
+    hurry()
     sys.exit(run_until(int(sys.argv[2]), sys.argv[3:]))

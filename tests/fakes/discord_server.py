@@ -59,7 +59,7 @@ class Fault:
 
 @dataclass
 class Bucket:
-    """So many requests in so many seconds, as the headers tell."""
+    """So many requests in so many seconds, as the headers tell; of the limit over all they do not."""
 
     limit: int
     per_s: float
@@ -98,6 +98,9 @@ class DiscordServer:
         self.files: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.buckets: dict[str, Bucket] = {}
+        self.buckets_of_channels: dict[str, tuple[int, float]] = {}
+        """Such a bucket has each channel for itself."""
+        self.all_together: Bucket | None = None
         self.too_many = 0
         self.sessions: list[Session] = []
         self.identified = 0
@@ -346,17 +349,26 @@ class DiscordServer:
                 request.transport.abort()
                 return web.Response(status=500)
             return as_json(fault.body, status=fault.status, headers=fault.headers)
-        headers: dict[str, str] = {}
-        for part, bucket in self.buckets.items():
-            if part != f"{request.method} {_kind(path)}":
-                continue
+        if self.all_together is not None and not path.startswith(("/webhooks", "/interactions")):
+            free, _, reset_s = self.all_together.take(time.monotonic())
+            if not free:
+                self.too_many += 1
+                body = {"message": "You are being rate limited.", "retry_after": reset_s, "global": True}
+                told = {"Via": "1.1 fake", "X-RateLimit-Global": "true", "Retry-After": f"{reset_s:.3f}"}
+                return as_json(body, status=429, headers=told)
+        kind, headers = f"{request.method} {_kind(path)}", dict[str, str]()
+        bucket = self.buckets.get(kind)
+        if kind in self.buckets_of_channels:
+            one = f"{kind} {path.split('/')[2]}"
+            bucket = self.buckets.setdefault(one, Bucket(*self.buckets_of_channels[kind]))
+        if bucket is not None:
             free, left, reset_s = bucket.take(time.monotonic())
             headers = {
                 "X-RateLimit-Limit": str(bucket.limit),
                 "X-RateLimit-Remaining": str(left),
                 "X-RateLimit-Reset": f"{time.time() + reset_s:.3f}",
                 "X-RateLimit-Reset-After": f"{reset_s:.3f}",
-                "X-RateLimit-Bucket": part.replace(" ", "-"),
+                "X-RateLimit-Bucket": kind.replace(" ", "-"),
                 "Via": "1.1 fake",
             }
             if not free:

@@ -21,6 +21,7 @@ from bot.platforms.base import Accepted, Address, Door, Incoming, PlatformError,
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_errors import RATE_LIMITED_RETRY_S, RETRY_S
 from bot.platforms.discord_gateway import Refused
+from bot.platforms.discord_pace import Rates
 from bot.platforms.discord_wire import DISCORD, Way
 from ledger.errors import StoreFailed
 from ledger.pseudonyms import TurnId
@@ -267,6 +268,18 @@ async def test_an_answer_is_edited_no_faster_than_the_headers_allow(server: Disc
     async with running_wired(server, tmp_path, [answer(*words)]) as carpool:
         asked = [await server.say(server.mention("hello")) for _ in range(4)]
         await carpool.answered(4)
+    assert all(server.said(message["id"]) == ["".join(words).strip()] for message in asked)
+    assert server.too_many == 0
+
+
+async def test_many_answers_at_once_stay_below_what_discord_takes_of_one_bot(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    server.all_together = Bucket(50, 1.0)
+    words = [f"word{number} " for number in range(60)]
+    async with running_wired(server, tmp_path, [answer(*words)], rates=Rates()) as carpool:
+        asked = [await server.say(server.mention("hello")) for _ in range(25)]
+        await carpool.answered(25)
     assert all(server.said(message["id"]) == ["".join(words).strip()] for message in asked)
     assert server.too_many == 0
 
