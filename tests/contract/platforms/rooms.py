@@ -11,23 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from adapters.scripted import ScriptReply
+from bot.door import HouseDoor
 from bot.limits import Limits
 from bot.platforms.base import (
     Accepted,
     Address,
     Attached,
     Door,
-    Filled,
-    Form,
     Incoming,
-    Section,
     Standing,
-    Taken,
 )
 from bot.platforms.discord_wire import PIECE_CHARACTERS_MAX
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_handlers import SlackSocket, bolt_app
-from ledger.pseudonyms import ConversationId
 from tests.contract.platforms.room import ANNA, BERT, GUEST, READS_ALL, Opens, Question, Room
 from tests.contract.platforms.terminal_room import at_a_terminal
 from tests.discord_wired import running_wired
@@ -155,26 +151,27 @@ async def slack_over_a_socket(folder: Path, script: Sequence[ScriptReply], limit
 DISCORD_PEOPLE = {ANNA: discord_server.ANNA, BERT: discord_server.BOB, GUEST: discord_server.OWNER}
 
 
-@dataclass
-class WatchedDoor:
+class WatchedDoor(HouseDoor):
     """The house's door, which tells what has come in: Discord is told of nothing. Discord has no guests, so one is made."""
 
-    door: Door
-    done: list[str] = field(default_factory=list)
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    def __init__(self, door: Door) -> None:
+        assert isinstance(door, HouseDoor)
+        super().__init__(door._intake, door._house)
+        self.done: list[str] = []
+        self.changed = asyncio.Condition()
 
     async def accept(self, incoming: Incoming) -> Accepted:
         guest = incoming.address.person == DISCORD_PEOPLE[GUEST]
-        accepted = await self.door.accept(replace(incoming, standing="guest") if guest else incoming)
+        accepted = await super().accept(replace(incoming, standing="guest") if guest else incoming)
         await self._tell(f"accepted {incoming.event_identity}")
         return accepted
 
     async def amend(self, incoming: Incoming, edit: str) -> None:
-        await self.door.amend(incoming, edit)
+        await super().amend(incoming, edit)
         await self._tell(f"amended {incoming.event_identity}")
 
     async def withdraw(self, address: Address, event_identity: str) -> None:
-        await self.door.withdraw(address, event_identity)
+        await super().withdraw(address, event_identity)
         await self._tell(f"withdrawn {event_identity}")
 
     async def until(self, what: str, times: int = 1) -> None:
@@ -185,24 +182,6 @@ class WatchedDoor:
         async with self.changed:
             self.done.append(what)
             self.changed.notify_all()
-
-    def stop(self, conversation: ConversationId) -> int:
-        return self.door.stop(conversation)
-
-    def conversation(self, address: Address) -> ConversationId:
-        return self.door.conversation(address)
-
-    async def knows(self, address: Address) -> bool:
-        return await self.door.knows(address)
-
-    async def form(self, address: Address, standing: Standing, text: str) -> Form | None:
-        return await self.door.form(address, standing, text)
-
-    async def fill(self, filled: Filled) -> Taken:
-        return await self.door.fill(filled)
-
-    async def home(self, address: Address, standing: Standing) -> tuple[Section, ...]:
-        return await self.door.home(address, standing)
 
 
 @dataclass
