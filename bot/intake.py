@@ -40,6 +40,8 @@ POLL_S = 2.0
 """How often open turns are looked for without being told: what another process accepted, or left behind when it died."""
 
 BACKOFF_S_MAX = 60.0
+FAULTS_MAX = 5
+"""How often a turn is tried that fails by a fault of ours: that seldom goes away by itself, as a platform's does."""
 
 Ending: TypeAlias = TurnOutcome | Literal["suspended"]
 
@@ -324,14 +326,15 @@ class Intake:
             return None
         except PlatformError as error:
             log.warning("the reply could not be posted", extra={"turn": claimed.turn, "cause": str(error)})
-            return await self._put_off(claimed, error.retry_after_s)
+            return await self._put_off(claimed, error.retry_after_s, fault=False)
         except Exception:  # a fault of ours must reach the person too, as a sentence and not as silence
             log.exception("a turn failed", extra={"turn": claimed.turn})
             return await self._apologise(claimed, running)
 
-    async def _put_off(self, claimed: OpenTurn, retry_after_s: float | None) -> TurnOutcome | None:
-        """Give the turn back for a later try; close it where another try is of no use."""
-        if retry_after_s is None or claimed.attempts >= self._house.limits.reply_attempts_max:
+    async def _put_off(self, claimed: OpenTurn, retry_after_s: float | None, *, fault: bool) -> TurnOutcome | None:
+        """Give the turn back for a later try; close it where another try is of no use. ``fault``: it was ours."""
+        attempts_max = FAULTS_MAX if fault else self._house.limits.reply_attempts_max
+        if retry_after_s is None or claimed.attempts >= attempts_max:
             await give_up(claimed, self._house, "undelivered")
             return "undelivered"
         wait_s = max(retry_after_s, min(BACKOFF_S_MAX, 2.0 ** (claimed.attempts - 1)))
@@ -375,12 +378,12 @@ class Intake:
         except StoreFailed:
             raise
         except (KeyReused, TakenOver):
-            return await self._put_off(claimed, 0.0)
+            return await self._put_off(claimed, 0.0, fault=True)
         except PlatformError as error:
-            return await self._put_off(claimed, error.retry_after_s)
+            return await self._put_off(claimed, error.retry_after_s, fault=False)
         except Exception:  # as above: the turn is tried again a few times, then closed as undelivered
             log.exception("a turn failed again", extra={"turn": claimed.turn})
-            return await self._put_off(claimed, 0.0)
+            return await self._put_off(claimed, 0.0, fault=True)
 
     def _fail(self, error: StoreFailed) -> None:
         if not self.failed.is_set():

@@ -18,7 +18,7 @@ class Limits:
     history_messages_max: int = 40
     concurrent_turns_max: int = 100
     queue_length_max: int = 1000
-    reply_attempts_max: int = 5
+    reply_attempts_max: int = 20
     shutdown_s: int = 10
     page_entries_max: int = 256
     attachment_bytes_max: int = 10_000_000

@@ -22,7 +22,7 @@ from bot.app import (
 )
 from bot.billing import Billing
 from bot.commands.past import questions
-from bot.commands.table import completions
+from bot.commands.table import completing
 from bot.config import Settings
 from bot.installs import Installs
 from bot.platforms.base import PlatformError
@@ -31,7 +31,6 @@ from bot.platforms.terminal import (
     EXIT_ANSWERED,
     EXIT_NOT_ANSWERED,
     EXIT_USAGE,
-    Complete,
     Session,
     TerminalPlatform,
     answer_pipe,
@@ -40,7 +39,6 @@ from bot.platforms.terminal import (
 )
 from bot.platforms.terminal_screen import TerminalScreen, say_aside
 from bot.vault import Vault
-from ledger.entry import HOUSE, Scope
 from ledger.errors import StoreFailed
 from ledger.pseudonyms import Pseudonyms
 from ledger.roadchain import RoadChain
@@ -100,22 +98,14 @@ async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
         warming = asyncio.create_task(models.warm_up())
         try:
             before = await _asked_before(house, session)
+            desk = house.house.desk
             talking = converse(
-                house.intake, platform, screen, session, before, lambda: _completing(house, session), house.door
+                house.intake, platform, screen, session, before, lambda: completing(desk, session.address), house.door
             )
             return await _unless_failed(house, talking)
         finally:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
-
-
-async def _completing(house: OpenHouse, session: Session) -> Complete:
-    """What Tab offers: among the models are those of keys that were brought, also since the program was started."""
-    address = session.address
-    workspace = house.pseudonyms.workspace(address.platform, address.workspace)
-    actor = house.pseudonyms.actor(address.platform, address.workspace, address.person)
-    connected = await house.house.desk.connections.of(Scope(workspace, actor, HOUSE.conversation, HOUSE.turn))
-    return lambda line: completions(line, connected.catalog)
 
 
 def _welcome(settings: Settings, model: str) -> list[str]:
@@ -205,7 +195,8 @@ async def discord(settings: Settings) -> int:
             return EXIT_NOT_ANSWERED
         house = await stack.enter_async_context(open_house(settings, models, [platform]))
         seen = Seen(settings.home / SEEN_OF_DISCORD, snowflake(time.time()))
-        gateway = DiscordGateway(platform, house.door, lambda line: completions(line, models.catalog), seen)
+        desk = house.house.desk
+        gateway = DiscordGateway(platform, house.door, lambda address: completing(desk, address), seen)
         _stop_on_signals(stop)
         try:
             await _unless_failed(house, gateway.run(stop))

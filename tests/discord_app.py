@@ -1,5 +1,6 @@
 """CarPool in Discord, as `carpool discord` builds it, in a simulated guild; a script in place of a model."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,17 +14,22 @@ from simcord.builders import ChannelHandle, GuildHandle
 
 from adapters.messages import ProviderName
 from adapters.scripted import Script, ScriptedAdapter, ScriptReply, answer
-from bot.commands.table import completions
+from bot.commands.table import completing
 from bot.limits import Limits
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_gateway import DiscordGateway
+from bot.platforms.discord_pace import Rates
 from bot.platforms.discord_seen import Seen, snowflake
 from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.pseudonyms import TurnId
-from tests.house import Open, card, running_house
+from tests.house import Brought, Open, card, running_house
 
 CDN_HOST = "cdn.simcord.invalid"
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.discord.bot-token"
+
+
+UNPACED = Rates(math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class DiscordUnderTest:
     guild: GuildHandle
     channel: ChannelHandle
     anna: MemberActor
+    bob: MemberActor
 
     @property
     def mention(self) -> str:
@@ -58,7 +65,8 @@ class DiscordUnderTest:
     async def settled(self) -> None:
         """Wait until each message that was accepted has been answered."""
         await self.env.settle()
-        for turn in await self.turns():
+        # The last first: it may be a decision that an earlier one waits for.
+        for turn in reversed(await self.turns()):
             await self.open.intake.ended(turn)
 
     def thread_of(self, asked: discord.Message) -> ChannelHandle:
@@ -104,18 +112,28 @@ async def running_discord(
     limits: Limits = Limits(),
     reads_all: bool = False,
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
+    toolbox: Toolbox = EMPTY_TOOLBOX,
+    brought: Brought = lambda store: (),
 ) -> AsyncIterator[DiscordUnderTest]:
-    platform = DiscordPlatform(TOKEN, reads_all, edit_every_s=0.0, cdn_hosts=(CDN_HOST,))
+    platform = DiscordPlatform(TOKEN, reads_all, edit_every_s=0.0, cdn_hosts=(CDN_HOST,), rates=UNPACED)
     adapter = ScriptedAdapter(ProviderName("scripted"), script if callable(script) else tuple(script))
     async with running_house(
-        folder, platform, {"scripted": adapter}, cards=[card("scripted", images=True)], limits=limits, wrap=wrap
+        folder,
+        platform,
+        {"scripted": adapter},
+        cards=[card("scripted", images=True)],
+        limits=limits,
+        wrap=wrap,
+        toolbox=toolbox,
+        brought=brought,
     ) as open_:
-        catalog = open_.house.desk.connections.house.catalog
+        desk = open_.house.desk
         seen = Seen(folder / "discord.json", snowflake(0))
-        gateway = DiscordGateway(platform, open_.door, lambda line: completions(line, catalog), seen)
+        gateway = DiscordGateway(platform, open_.door, lambda address: completing(desk, address), seen)
         async with simulated(platform) as env:
             guild = env.create_guild()
             channel = guild.create_text_channel("team")
             anna = guild.add_member(env.create_user("anna"))
+            bob = guild.add_member(env.create_user("bob"))
             await gateway.sync_commands()
-            yield DiscordUnderTest(open_, platform, gateway, env, guild, channel, anna)
+            yield DiscordUnderTest(open_, platform, gateway, env, guild, channel, anna, bob)

@@ -1,6 +1,7 @@
 """The table of commands, and how one is recognised in a message."""
 
 import re
+from collections.abc import Callable
 
 from bot.commands.approving import ALLOW, APPROVE, REFUSE
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
@@ -11,6 +12,8 @@ from bot.commands.past import HISTORY
 from bot.commands.settings import SETTINGS
 from bot.commands.steering import AUTOMATIC, MODEL, STOP
 from bot.lucidia.catalog import Catalog
+from bot.platforms.base import Address
+from ledger.entry import HOUSE, Scope
 
 PREFIXES = ("/", "!")
 ONLY_THERE = {"terminal": ("- `/quit` leaves, and what was said stays",)}
@@ -83,6 +86,14 @@ def completions(text: str, catalog: Catalog) -> tuple[str, ...]:
         return ()
     names = (AUTOMATIC, *(card.label for card in catalog.cards))
     return tuple(f"{name} {item}" for item in names if begun.casefold() in item.casefold())
+
+
+async def completing(desk: Desk, address: Address) -> Callable[[str], tuple[str, ...]]:
+    """The completions for whoever is there: among the models are those of keys that were brought. Raises ``StoreFailed``."""
+    workspace = desk.pseudonyms.workspace(address.platform, address.workspace)
+    actor = desk.pseudonyms.actor(address.platform, address.workspace, address.person)
+    connected = await desk.connections.of(Scope(workspace, actor, HOUSE.conversation, HOUSE.turn))
+    return lambda line: completions(line, connected.catalog)
 
 
 async def run_command(name: str, asking: Asking, desk: Desk) -> Result:

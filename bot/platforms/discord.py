@@ -34,6 +34,7 @@ from bot.platforms.discord_errors import (
     of_connection,
     of_rate_limit,
 )
+from bot.platforms.discord_pace import Pace, Rates
 from bot.platforms.discord_places import Channel, Interaction, Place, has_expired
 from bot.platforms.discord_screen import EDIT_EVERY_S, DiscordScreen, Shown
 from bot.platforms.discord_wire import (
@@ -82,11 +83,13 @@ class DiscordPlatform:
         message_content: bool = False,
         edit_every_s: float = EDIT_EVERY_S,
         cdn_hosts: Sequence[str] = CDN_HOSTS,
+        rates: Rates = Rates(),
     ) -> None:
         self._bot_token = bot_token
         self._message_content = message_content
         self._edit_every_s = edit_every_s
         self._cdn_hosts = cdn_hosts
+        self._pace, self._live_pace = Pace(rates.all), Pace(rates.live)
         self._client: AutoShardedClient | None = None
         # Each is kept by the run of its turn.
         self._screens: WeakValueDictionary[TurnId, DiscordScreen] = WeakValueDictionary()
@@ -143,7 +146,7 @@ class DiscordPlatform:
     def screen(self, to: Address, turn: TurnId) -> Screen:
         if (before := self._screens.pop(turn, None)) is not None:
             before.abandon()  # of a run that failed: what it showed is looked for by `send`
-        screen = DiscordScreen(lambda: self._place(to), turn, self._edit_every_s)
+        screen = DiscordScreen(lambda: self._place(to), turn, self._edit_every_s, self._live_pace)
         self._screens[turn] = screen
         return screen
 
@@ -304,8 +307,8 @@ class DiscordPlatform:
         """Where a reply goes that Discord did not take, and in what form; None where there is nothing else to be tried."""
         way = read_way(to.reply_url)
         private = not _is_direct(to) and (reply.private or (bool(way.token) and way.mode != "public"))
-        if way.token and has_expired(error):
-            # Its fifteen minutes are over.
+        if way.token and (has_expired(error) or error.code == UNKNOWN_MESSAGE):
+            # Its fifteen minutes are over, or what waited for an answer is gone.
             direct = await self._direct(to) if private else await self._public_place(to, Way())
             return None if direct is None else (direct, reply)
         if private and error.code == NO_DIRECT_MESSAGES:
@@ -363,6 +366,9 @@ class DiscordPlatform:
         import discord
         from discord.http import Route
 
+        # The answers to interactions are not counted.
+        if "webhook_id" not in ids:
+            await asyncio.sleep(self._pace.take())
         route = Route(method, path, **ids)
         http = self.client.http
         if not files and query is not None:

@@ -7,13 +7,13 @@ three seconds; what could not be recorded then is said to whoever waits.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bot.commands.explaining import AGAIN
 from bot.commands.table import COMMANDS, is_private
 from bot.platforms.base import Address, Button, Door, Filled, Form, Incoming, PlatformError, Taken
 from bot.platforms.discord import DiscordPlatform
+from bot.platforms.discord_catch_up import AGAIN_S, CatchUp
 from bot.platforms.discord_errors import ALREADY_ACKNOWLEDGED, DiscordRefused
 from bot.platforms.discord_places import Interaction as Answering
 from bot.platforms.discord_reading import (
@@ -23,7 +23,6 @@ from bot.platforms.discord_reading import (
     read_message,
     read_press,
     standing_of_interaction,
-    standing_of_member,
 )
 from bot.platforms.discord_seen import Seen
 from bot.platforms.discord_wire import (
@@ -53,17 +52,13 @@ if TYPE_CHECKING:
         RawBulkMessageDeleteEvent,
         RawMessageDeleteEvent,
         RawMessageUpdateEvent,
-        TextChannel,
-        Thread,
     )
 
 log = logging.getLogger("carpool.discord")
 
 FORM_WAIT_S = 2.0
-"""A form has to be shown within three seconds."""
+"""A form, and what completes a command, have to be shown within three seconds."""
 
-CATCH_UP_MESSAGES_MAX = 500
-CATCH_UP_DAYS_MAX = 1
 SAVE_EVERY_S = 5.0
 NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not taken. Try again in a few minutes."
 AGAIN_IS_ASKED = "I ask your last question again: the answer comes where it was asked."
@@ -86,17 +81,22 @@ class Refused(Exception):
 
 
 class DiscordGateway:
-    """The handlers of the platform's client. ``complete`` gives the whole lines that a begun one may be meant to be."""
+    """The handlers of the platform's client. ``completing`` gives what completes a begun line for whoever is there: the whole
+    lines that it may be meant to be."""
 
     def __init__(
-        self, platform: DiscordPlatform, door: Door, complete: Callable[[str], Sequence[str]], seen: Seen
+        self,
+        platform: DiscordPlatform,
+        door: Door,
+        completing: Callable[[Address], Awaitable[Callable[[str], Sequence[str]]]],
+        seen: Seen,
+        again_s: float = AGAIN_S,
     ) -> None:
         self._platform = platform
         self._door = door
-        self._complete = complete
+        self._completing = completing
         self._seen = seen
-        self.caught_up = asyncio.Event()
-        """Set once the first shard that came up has read what it missed."""
+        self._missed = CatchUp(platform, seen, self._accept, again_s)
         client = platform.client
         for handler in (
             self.on_message,
@@ -104,10 +104,18 @@ class DiscordGateway:
             self.on_raw_message_delete,
             self.on_raw_bulk_message_delete,
             self.on_interaction,
+            self.on_shard_connect,
             self.on_shard_ready,
+            self.on_guild_unavailable,
+            self.on_guild_available,
             self.on_error,
         ):
             setattr(client, handler.__name__, handler)
+
+    @property
+    def caught_up(self) -> asyncio.Event:
+        """Set once the first shard that came up has read what it missed."""
+        return self._missed.once
 
     @property
     def _client(self) -> "AutoShardedClient":
@@ -122,9 +130,13 @@ class DiscordGateway:
         incoming = read_message(message, self._me, self._platform.reads_all)
         direct = str(message.channel.id) if message.guild is None else ""
         shard = 0 if message.guild is None else message.guild.shard_id
-        with self._seen.handling(shard, message.id, direct if incoming is not None else ""):
-            if incoming is not None:
-                await self._accept(incoming)
+        try:
+            with self._seen.handling(shard, message.id, direct if incoming is not None else ""):
+                if incoming is not None:
+                    await self._accept(incoming)
+        except StoreFailed as error:
+            log.warning("a message could not be recorded: it is read again", extra={"cause": str(error)})
+            self._missed.begin(shard)
 
     async def on_raw_message_edit(self, payload: "RawMessageUpdateEvent") -> None:
         # Discord edits messages itself, where it has looked at a link: these have no time of an edit.
@@ -160,11 +172,17 @@ class DiscordGateway:
             # Whoever asked sees that from Discord.
             log.warning("an interaction could not be answered", extra={"cause": str(error)})
 
+    async def on_shard_connect(self, shard_id: int) -> None:
+        self._missed.await_session(shard_id)
+
     async def on_shard_ready(self, shard_id: int) -> None:
-        try:
-            await self._catch_up(shard_id)
-        finally:
-            self.caught_up.set()
+        self._missed.begin(shard_id)
+
+    async def on_guild_unavailable(self, guild: "Guild") -> None:
+        self._missed.begin(guild.shard_id)
+
+    async def on_guild_available(self, guild: "Guild") -> None:
+        self._missed.look_again()
 
     async def on_error(self, event: str, *arguments: object) -> None:
         log.exception("an event of Discord was not handled", extra={"cause": event})
@@ -188,6 +206,7 @@ class DiscordGateway:
             for task in (keeping, connecting, stopping):
                 task.cancel()
             await asyncio.gather(keeping, connecting, stopping, return_exceptions=True)
+            await self._missed.aclose()
 
     async def _connect(self) -> None:
         try:
@@ -255,7 +274,14 @@ class DiscordGateway:
         data: Mapping[str, Any] = interaction.data or {}
         begun = next((str(item.get("value") or "") for item in data.get("options") or () if item.get("focused")), "")
         line = f"/{data.get('name')} "
-        offered = [whole.removeprefix(line) for whole in self._complete(f"{line}{begun}")]
+        try:
+            async with asyncio.timeout(FORM_WAIT_S):
+                complete = await self._completing(address_of(interaction, "private"))
+        except (StoreFailed, TimeoutError) as error:
+            # What is meant can be written out all the same.
+            log.warning("nothing could be offered to complete a command", extra={"cause": type(error).__name__})
+            return
+        offered = [whole.removeprefix(line) for whole in complete(f"{line}{begun}")]
         choices = [app_commands.Choice(name=item[:100], value=item[:100]) for item in offered[:CHOICES_MAX]]
         await self._guarded(interaction.response.autocomplete(choices))
 
@@ -364,68 +390,8 @@ class DiscordGateway:
         place = Answering(self._platform.call, read_way(address.reply_url))
         await place.post(private_message(text, buttons), (), True, "")
 
-    async def _catch_up(self, shard: int) -> None:
-        """Read what came while nobody listened: in every channel and thread with something newer than what was seen, and in
-        the direct conversations that were used last. What was accepted already is accepted once all the same."""
-        after = self._seen.upto(shard)
-        for guild in self._client.guilds:
-            if guild.shard_id == shard:
-                channels: list[TextChannel | Thread] = [*guild.text_channels, *guild.threads]
-                for channel in channels:
-                    if (channel.last_message_id or 0) > after:
-                        await self._read_on(guild, channel, after)
-        if shard == 0:
-            for direct in self._seen.directs:
-                await self._read_direct(direct, after)
-        self._seen.save()
-
-    async def _read_on(self, guild: "Guild", channel: "TextChannel | Thread", after: int) -> None:
-        from discord import Object
-
-        if not channel.permissions_for(guild.me).read_message_history:
-            return
-        try:
-            messages = await self._guarded(
-                _list(channel.history(limit=CATCH_UP_MESSAGES_MAX, after=Object(after), oldest_first=True))
-            )
-        except PlatformError as error:
-            log.warning("what was missed in a channel could not be read", extra={"cause": str(error)})
-            return
-        for message in messages:
-            await self._accept_missed(message)
-
-    async def _read_direct(self, direct: str, after: int) -> None:
-        from discord import DMChannel, Object
-
-        try:
-            channel = self._client.get_channel(int(direct)) or await self._guarded(
-                self._client.fetch_channel(int(direct))
-            )
-            if isinstance(channel, DMChannel):
-                history = channel.history(limit=CATCH_UP_MESSAGES_MAX, after=Object(after), oldest_first=True)
-                for message in await self._guarded(_list(history)):
-                    await self._accept_missed(message)
-        except PlatformError as error:
-            log.warning("what was missed in a direct conversation could not be read", extra={"cause": str(error)})
-
-    async def _accept_missed(self, message: "Message") -> None:
-        incoming = read_message(message, self._me, self._platform.reads_all)
-        if incoming is None:
-            return
-        if message.guild is not None and incoming.standing == "member":
-            try:
-                member = await self._guarded(message.guild.fetch_member(message.author.id))
-                incoming = replace(incoming, standing=standing_of_member(member))
-            except PlatformError:
-                log.info("how somebody stands who asked meanwhile could not be asked")
-        await self._accept(incoming)
-
     async def _guarded(self, calling: Awaitable[Any]) -> Any:
         return await self._platform.guarded(calling)
-
-
-async def _list(history: Any) -> "list[Message]":
-    return [message async for message in history]
 
 
 def _modal(form: Form, invocation: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.platforms.base import PlatformError, ToolStep
+from bot.platforms.discord_pace import Pace
 from bot.platforms.discord_places import Place
 from bot.platforms.discord_wire import PIECE_CHARACTERS_MAX, Payload, Piece, clean, live_message_of, message_of, nonce
 from bot.platforms.markdown import split
@@ -37,13 +38,15 @@ class Shown:
 class DiscordScreen:
     """Fits ``bot.platforms.base.Screen``. What is shown goes out in a task of its own: the answer never waits for it.
 
-    An edit begins when the one before it has come through, so the SDK's own waiting at a rate limit slows it down.
+    An edit begins when the one before it has come through, so the SDK's own waiting at a rate limit slows it down. All
+    screens share one ``pace``: where many answers are made at once, each is shown less often.
     """
 
-    def __init__(self, place: Callable[[], Awaitable[Place]], turn: TurnId, edit_every_s: float = EDIT_EVERY_S) -> None:
+    def __init__(self, place: Callable[[], Awaitable[Place]], turn: TurnId, edit_every_s: float, pace: Pace) -> None:
         self._find_place = place
         self._turn = turn
         self._edit_every_s = edit_every_s
+        self._pace = pace
         self._text: list[str] = []
         self._steps: dict[str, ToolStep] = {}
         self._news = asyncio.Event()
@@ -125,15 +128,21 @@ class DiscordScreen:
             await self._pause()
 
     async def _pause(self) -> None:
-        """At least until the next edit may be, and then until there is something new or typing has to be shown again."""
-        for wait_s, event in ((self._edit_every_s, self._ended), (TYPING_EVERY_S, self._news)):
-            # News of the end may have been taken for those that were shown last.
-            if self._ended.is_set():
-                return
-            try:
-                await asyncio.wait_for(event.wait(), wait_s)
-            except TimeoutError:
-                pass
+        """At least until the next edit may be, and then until there is something new or typing has to be shown again; and
+        then until it is this screen's place among all."""
+        await self._wait(self._ended, self._edit_every_s)
+        await self._wait(self._news, TYPING_EVERY_S)
+        if not self._ended.is_set() and (wait_s := self._pace.take()):
+            await self._wait(self._ended, wait_s)
+
+    async def _wait(self, event: asyncio.Event, wait_s: float) -> None:
+        # News of the end may have been taken for those that were shown last.
+        if self._ended.is_set():
+            return
+        try:
+            await asyncio.wait_for(event.wait(), wait_s)
+        except TimeoutError:
+            pass
 
     async def _update(self) -> None:
         if self._place is None:

@@ -25,11 +25,17 @@ def snowflake(unix_s: float) -> int:
 
 
 class Seen:
-    """``floor`` is what this start reads on from. A shard's mark is the last id before which nothing of it is unaccepted."""
+    """``floor`` is what this start reads on from. A shard's mark is the last id before which nothing of it is unaccepted.
+
+    While a shard is held its mark stays: there may be something behind it that was not heard, however much is heard since.
+    """
 
     def __init__(self, path: Path, now: int) -> None:
         self._path = path
         self._upto: dict[int, int] = {}
+        self._heard: dict[int, int] = {}
+        self._holds: dict[int, int] = {}
+        self._held: set[int] = set()
         self._under_way: dict[int, set[int]] = {}
         self._directs: dict[str, None] = {}
         self.floor = now
@@ -43,19 +49,49 @@ class Seen:
     def directs(self) -> tuple[str, ...]:
         return tuple(self._directs)
 
+    def hold(self, shard: int) -> int:
+        """Something of this shard may have been missed. Gives what ``release`` wants to know again."""
+        self._held.add(shard)
+        self._holds[shard] = self.holds(shard) + 1
+        return self._holds[shard]
+
+    def holds(self, shard: int) -> int:
+        """How often it was held until now."""
+        return self._holds.get(shard, 0)
+
+    def release(self, shard: int, hold: int) -> bool:
+        """What was missed up to this hold is accepted. False where it was held once more since: then the mark stays."""
+        if self.holds(shard) != hold:
+            return False
+        self._held.discard(shard)
+        self._move(shard)
+        return True
+
     @contextmanager
     def handling(self, shard: int, message: int, direct: str = "") -> Iterator[None]:
-        """Around the accepting of a message. Where it fails, the mark stays before it, and a new start reads it again."""
+        """Around the accepting of a message. Where that fails, the shard is held, and the message has to be read again."""
         under_way = self._under_way.setdefault(shard, set())
         under_way.add(message)
-        yield
-        under_way.discard(message)
         if direct:
             self._directs.pop(direct, None)
             self._directs[direct] = None
             while len(self._directs) > DIRECTS_MAX:
                 self._directs.pop(next(iter(self._directs)))
-        mark = min(under_way) - 1 if under_way else message
+        try:
+            yield
+        except BaseException:
+            self.hold(shard)
+            raise
+        finally:
+            under_way.discard(message)
+        self._heard[shard] = max(self._heard.get(shard, 0), message)
+        self._move(shard)
+
+    def _move(self, shard: int) -> None:
+        if shard in self._held:
+            return
+        under_way = self._under_way.get(shard)
+        mark = min(under_way) - 1 if under_way else self._heard.get(shard, 0)
         self._upto[shard] = max(self.upto(shard), mark)
 
     def save(self) -> None:

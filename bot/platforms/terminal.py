@@ -292,7 +292,7 @@ async def converse(
         elif text.strip():
             screen.think()
             try:
-                await _ask(talk, platform, session, text, approves)
+                await _ask(talk, platform, session, text, approves, bare=True)
             finally:
                 screen.settle()
             complete = await completing()
@@ -316,9 +316,15 @@ async def _nobody_there() -> bool:
 
 
 async def _ask(
-    talk: Talk, platform: TerminalPlatform, session: Session, text: str, approves: Callable[[], Awaitable[bool]]
+    talk: Talk,
+    platform: TerminalPlatform,
+    session: Session,
+    text: str,
+    approves: Callable[[], Awaitable[bool]],
+    *,
+    bare: bool = False,
 ) -> Ending:
-    accepted = await talk.accept(_said(session, text))
+    accepted = await talk.accept(_said(session, text, bare=bare))
     platform.expect(accepted.turn)
     while True:
         with silent_keys(), _interrupts(lambda: talk.stop(accepted.conversation)):
@@ -332,9 +338,9 @@ async def _ask(
         await talk.ended(decided.turn)
 
 
-def _said(session: Session, text: str) -> Incoming:
-    """Whoever sits at the terminal owns what runs there."""
-    return Incoming(session.address, f"{session.id}/{secrets.token_hex(8)}", text, standing="owner")
+def _said(session: Session, text: str, *, bare: bool = False) -> Incoming:
+    """Whoever sits at the terminal owns what runs there. Who talks needs no slash for a command; a pipe does."""
+    return Incoming(session.address, f"{session.id}/{secrets.token_hex(8)}", text, bare_commands=bare, standing="owner")
 
 
 @contextmanager

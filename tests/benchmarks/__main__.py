@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks.adapters import adapters
+from tests.benchmarks.discord_streams import discord_streams
 from tests.benchmarks.figures import Figure, machine
 from tests.benchmarks.ledger import ledger
 from tests.benchmarks.lucidia import lucidia
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "turn": turn,
     "slack": slack,
     "slack_streams": slack_streams,
+    "discord_streams": discord_streams,
     "lucidia": lucidia,
     "adapters": adapters,
     "payments": payments,

@@ -7,6 +7,8 @@ Reference"), about what CarPool uses. Written by hand.
 
 import asyncio
 import json
+import math
+import mimetypes
 import time
 import zlib
 from collections import defaultdict
@@ -23,9 +25,11 @@ from tests.discord_app import TOKEN
 GUILD, CHANNEL, DIRECT = "200000000000000001", "200000000000000002", "200000000000000003"
 BOT, ANNA, BOB, OWNER = "100000000000000001", "100000000000000002", "100000000000000003", "100000000000000004"
 APPLICATION = BOT
+DIRECTS = {ANNA: DIRECT, BOB: "200000000000000004", OWNER: "200000000000000005"}
 NAMES = {BOT: "carpool", ANNA: "anna", BOB: "bob", OWNER: "olga"}
 
-EVERYTHING = str((1 << 53) - 1)
+ADMINISTRATOR, MANAGE_GUILD = 1 << 3, 1 << 5
+EVERYDAY = str((1 << 53) - 1 & ~ADMINISTRATOR & ~MANAGE_GUILD)
 GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = 1, 1 << 9, 1 << 12, 1 << 15
 PRIVILEGED = 1 << 1 | 1 << 8 | MESSAGE_CONTENT
 COMPONENTS_V2 = 1 << 15
@@ -38,7 +42,10 @@ JSON = Mapping[str, Any]
 
 @dataclass
 class Fault:
-    """What happens to the next requests of a kind. ``done``: the work is done, and only the acknowledgement is lost."""
+    """What happens to the next requests of a kind. ``done``: the work is done, and only the acknowledgement is lost.
+
+    ``until_s`` is when it is over all the same, by the clock that only goes forward.
+    """
 
     method: str
     part: str
@@ -47,11 +54,12 @@ class Fault:
     done: bool = False
     body: JSON = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    until_s: float = math.inf
 
 
 @dataclass
 class Bucket:
-    """So many requests in so many seconds, as the headers tell."""
+    """So many requests in so many seconds, as the headers tell; of the limit over all they do not."""
 
     limit: int
     per_s: float
@@ -87,8 +95,12 @@ class DiscordServer:
         self.threads: dict[str, dict[str, Any]] = {}
         self.commands: list[dict[str, Any]] = []
         self.requests: list[str] = []
+        self.files: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.buckets: dict[str, Bucket] = {}
+        self.buckets_of_channels: dict[str, tuple[int, float]] = {}
+        """Such a bucket has each channel for itself."""
+        self.all_together: Bucket | None = None
         self.too_many = 0
         self.sessions: list[Session] = []
         self.identified = 0
@@ -96,6 +108,9 @@ class DiscordServer:
         self.approved_intents = 0
         self.heartbeat_ms = 41_250
         self.acknowledges_heartbeats = True
+        self.guild_is_away = False
+        self.is_down = False
+        self.turned_away = 0
         self.closed_with: list[int] = []
         self.changed = asyncio.Condition()
         self._ids = 0
@@ -103,13 +118,37 @@ class DiscordServer:
 
     # What people do there.
 
-    async def say(self, text: str, channel: str = CHANNEL, author: str = ANNA, *, told: bool = True) -> dict[str, Any]:
+    async def say(
+        self,
+        text: str,
+        channel: str = CHANNEL,
+        author: str = ANNA,
+        *,
+        told: bool = True,
+        files: Mapping[str, bytes] = {},
+    ) -> dict[str, Any]:
         """``told`` is false for what nobody listened to: then it stands there, and no event tells of it."""
-        message = self._message(channel, author, {"content": text})
+        message = self._message(channel, author, {"content": text, "uploads": files})
         self.messages[channel].append(message)
         if told:
-            await self.tell("MESSAGE_CREATE", self._seen_by_bot(message, live=True))
+            await self.tell_of(message)
         return message
+
+    async def tell_of(self, message: JSON) -> None:
+        await self.tell("MESSAGE_CREATE", self._seen_by_bot(message, live=True))
+
+    async def edit(self, message: dict[str, Any], text: str) -> None:
+        message |= {"content": text, "edited_timestamp": _now()}
+        await self.tell("MESSAGE_UPDATE", self._seen_by_bot(message, live=True))
+
+    async def delete(self, message: dict[str, Any]) -> None:
+        channel = message["channel_id"]
+        self.messages[channel].remove(message)
+        where = {} if channel in DIRECTS.values() else {"guild_id": GUILD}
+        await self.tell("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel, **where})
+
+    async def cdn(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.files[request.match_info["id"]])
 
     def mention(self, text: str) -> str:
         return f"<@{BOT}> {text}"
@@ -148,6 +187,15 @@ class DiscordServer:
         await self.drop()
         self.sessions.clear()
 
+    async def lose_guild(self) -> None:
+        """An outage of the server: what is said there meanwhile no event tells of."""
+        self.guild_is_away = True
+        await self.tell("GUILD_DELETE", {"id": GUILD, "unavailable": True})
+
+    async def bring_guild(self) -> None:
+        self.guild_is_away = False
+        await self.tell("GUILD_CREATE", self._guild())
+
     async def send_op(self, op: int, data: object = None) -> None:
         for session in self.sessions:
             await self._send(session, {"op": op, "d": data, "s": None, "t": None})
@@ -156,7 +204,24 @@ class DiscordServer:
     def connected(self) -> bool:
         return any(session.socket is not None for session in self.sessions)
 
-    async def gateway(self, request: web.Request) -> web.WebSocketResponse:
+    async def go_down(self) -> None:
+        """Nobody is let in any more, and no session outlives it. ``turned_away`` counts those who try."""
+        self.is_down = True
+        await self.forget()
+
+    def come_up(self) -> None:
+        self.is_down = False
+
+    async def _turn_away(self, request: web.Request) -> web.Response:
+        self.turned_away += 1
+        await self._notify()
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response(status=503)
+
+    async def gateway(self, request: web.Request) -> web.StreamResponse:
+        if self.is_down:
+            return await self._turn_away(request)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         session = Session("", 0, socket=socket)
@@ -214,7 +279,8 @@ class DiscordServer:
             "private_channels": [],
         }
         await self._dispatch(session, "READY", ready)
-        await self._dispatch(session, "GUILD_CREATE", self._guild())
+        if not self.guild_is_away:
+            await self._dispatch(session, "GUILD_CREATE", self._guild())
         return session
 
     async def _resume(self, connection: Session, said: JSON) -> Session:
@@ -260,6 +326,8 @@ class DiscordServer:
 
     async def rest(self, request: web.Request) -> web.Response:
         path = "/" + request.match_info["path"]
+        if self.is_down:
+            return await self._turn_away(request)
         self.requests.append(f"{request.method} {path}")
         try:
             answer = await self._limited(request, path)
@@ -268,6 +336,7 @@ class DiscordServer:
         return answer
 
     async def _limited(self, request: web.Request, path: str) -> web.Response:
+        self.faults = [item for item in self.faults if item.until_s > time.monotonic()]
         fault = next((item for item in self.faults if item.method == request.method and item.part in path), None)
         if fault is not None:
             fault.times -= 1
@@ -280,17 +349,26 @@ class DiscordServer:
                 request.transport.abort()
                 return web.Response(status=500)
             return as_json(fault.body, status=fault.status, headers=fault.headers)
-        headers: dict[str, str] = {}
-        for part, bucket in self.buckets.items():
-            if part != f"{request.method} {_kind(path)}":
-                continue
+        if self.all_together is not None and not path.startswith(("/webhooks", "/interactions")):
+            free, _, reset_s = self.all_together.take(time.monotonic())
+            if not free:
+                self.too_many += 1
+                body = {"message": "You are being rate limited.", "retry_after": reset_s, "global": True}
+                told = {"Via": "1.1 fake", "X-RateLimit-Global": "true", "Retry-After": f"{reset_s:.3f}"}
+                return as_json(body, status=429, headers=told)
+        kind, headers = f"{request.method} {_kind(path)}", dict[str, str]()
+        bucket = self.buckets.get(kind)
+        if kind in self.buckets_of_channels:
+            one = f"{kind} {path.split('/')[2]}"
+            bucket = self.buckets.setdefault(one, Bucket(*self.buckets_of_channels[kind]))
+        if bucket is not None:
             free, left, reset_s = bucket.take(time.monotonic())
             headers = {
                 "X-RateLimit-Limit": str(bucket.limit),
                 "X-RateLimit-Remaining": str(left),
                 "X-RateLimit-Reset": f"{time.time() + reset_s:.3f}",
                 "X-RateLimit-Reset-After": f"{reset_s:.3f}",
-                "X-RateLimit-Bucket": part.replace(" ", "-"),
+                "X-RateLimit-Bucket": kind.replace(" ", "-"),
                 "Via": "1.1 fake",
             }
             if not free:
@@ -320,15 +398,18 @@ class DiscordServer:
                 self.commands = [{**item, "id": str(self._id()), "version": "1"} for item in body]
                 return as_json(self.commands)
             case "POST", ["users", "@me", "channels"]:
-                return as_json(self._direct())
+                return as_json(self._direct(DIRECTS[str(body["recipient_id"])]))
             case "GET", ["guilds", _, "members", person]:
-                return as_json({**self._member(), "user": self._user(person)})
+                return as_json({**self.member(), "user": self._user(person)})
             case "GET", ["channels", channel]:
-                return as_json(self._direct() if channel == DIRECT else self._channel())
+                return as_json(self._direct(channel) if channel in DIRECTS.values() else self._channel())
+            case _, ["webhooks", *_]:
+                # No interaction ever took place here, so every token is one that has run out.
+                return refused(404, 10015, "Unknown Webhook")
             case "POST", ["channels", _, "typing"]:
                 return web.Response(status=204)
             case method, ["channels", channel, "messages", *rest]:
-                if channel not in (CHANNEL, DIRECT, *self.threads):
+                if channel not in (CHANNEL, *DIRECTS.values(), *self.threads):
                     return refused(404, 10003, "Unknown Channel")
                 return await self._messages(method, channel, rest, body, request.query)
         return refused(404, 0, "404: Not Found")
@@ -415,7 +496,7 @@ class DiscordServer:
             "bot": user == BOT,
         }
 
-    def _member(self) -> dict[str, Any]:
+    def member(self) -> dict[str, Any]:
         return {
             "roles": [],
             "joined_at": _now(),
@@ -457,8 +538,16 @@ class DiscordServer:
             "rate_limit_per_user": 0,
         }
 
-    def _direct(self) -> dict[str, Any]:
-        return {"id": DIRECT, "type": 1, "recipients": [self._user(ANNA)], "last_message_id": None, "flags": 0}
+    def _direct(self, channel: str) -> dict[str, Any]:
+        (person,) = [person for person, direct in DIRECTS.items() if direct == channel]
+        return {"id": channel, "type": 1, "recipients": [self._user(person)], "last_message_id": None, "flags": 0}
+
+    def _attachment(self, name: str, data: bytes) -> dict[str, Any]:
+        id_ = str(self._id())
+        self.files[id_] = data
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        url = f"{self.base_url}/cdn/{id_}/{name}"
+        return {"id": id_, "filename": name, "size": len(data), "content_type": kind, "url": url, "proxy_url": url}
 
     def _thread(self, thread: str, name: str) -> dict[str, Any]:
         data = {"archived": False, "auto_archive_duration": 1440, "archive_timestamp": _now(), "locked": False}
@@ -481,7 +570,7 @@ class DiscordServer:
         everyone = {
             "id": GUILD,
             "name": "@everyone",
-            "permissions": EVERYTHING,
+            "permissions": EVERYDAY,
             "position": 0,
             "color": 0,
             "hoist": False,
@@ -504,7 +593,7 @@ class DiscordServer:
             "features": [],
             "channels": [self._channel()],
             "threads": threads,
-            "members": [{**self._member(), "user": self._user(BOT)}],
+            "members": [{**self.member(), "user": self._user(BOT)}],
             "member_count": 3,
             "voice_states": [],
             "presences": [],
@@ -536,7 +625,7 @@ class DiscordServer:
             "mention_everyone": False,
             "mentions": [self._user(user) for user in NAMES if f"<@{user}>" in content],
             "mention_roles": [],
-            "attachments": [],
+            "attachments": [self._attachment(name, data) for name, data in (body.get("uploads") or {}).items()],
             "embeds": [],
             "components": body.get("components") or [],
             "pinned": False,
@@ -547,7 +636,7 @@ class DiscordServer:
 
     def _seen_by_bot(self, message: JSON, *, live: bool) -> JSON:
         """As Discord gives it to this bot: without the Message Content intent most texts are empty."""
-        direct = message["channel_id"] == DIRECT
+        direct = message["channel_id"] in DIRECTS.values()
         mentioned = any(user["id"] == BOT for user in message["mentions"])
         own = message["author"]["id"] == BOT
         all_texts = bool(self.approved_intents & MESSAGE_CONTENT)
@@ -555,7 +644,7 @@ class DiscordServer:
         if not (direct or mentioned or own or all_texts):
             seen |= {"content": "", "attachments": [], "components": [], "embeds": []}
         if live and not direct:
-            seen |= {"guild_id": GUILD, "member": self._member()}
+            seen |= {"guild_id": GUILD, "member": self.member()}
         return seen
 
 
@@ -579,6 +668,9 @@ def refusal(body: JSON) -> str:
     ids = [item["id"] for item in items if item.get("id")]
     if len(ids) != len(set(ids)) or any(not 0 < int(item) < 1 << 31 for item in ids):
         return "components: id: Component ids have to be unique 32-bit integers."
+    uploaded = {f"attachment://{name}" for name in body.get("uploads") or {}}
+    if {item["file"]["url"] for item in items if item["type"] == 13} != uploaded:
+        return "components: file: Each file has to be uploaded, and each upload to be shown."
     custom = [str(item["custom_id"]) for item in items if "custom_id" in item]
     if len(custom) != len(set(custom)) or any(not 0 < len(item) <= CUSTOM_ID_MAX for item in custom):
         return "components: custom_id: Component custom ids have to be unique."
@@ -620,7 +712,12 @@ async def _body(request: web.Request) -> Any:
         return await request.json()
     if request.content_type.startswith("multipart/"):
         form = await request.post()
-        return json.loads(str(form["payload_json"]))
+        body = json.loads(str(form["payload_json"]))
+        files = [form[f"files[{item['id']}]"] for item in body["attachments"]]
+        return {
+            **body,
+            "uploads": {file.filename: file.file.read() for file in files if isinstance(file, web.FileField)},
+        }
     return {}
 
 
@@ -629,6 +726,7 @@ async def running_discord_server() -> AsyncIterator[DiscordServer]:
     server = DiscordServer()
     app = web.Application()
     app.router.add_get("/gateway", server.gateway)
+    app.router.add_get("/cdn/{id}/{name}", server.cdn)
     app.router.add_route("*", "/api/v10/{path:.*}", server.rest)
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()

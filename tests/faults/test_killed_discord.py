@@ -14,7 +14,9 @@ from tests.discord_app import TOKEN
 from tests.fakes.discord_server import DiscordServer, running_discord_server
 from tests.processes import TIME_MAX_S, Home, steps_survived
 
-ANSWER = "Hello there."
+ANSWER = "\n\n".join(f"Paragraph {number}. " + "word " * 100 for number in range(10)).strip()
+"""Two messages long."""
+
 POLL_S = 0.02
 
 
@@ -46,7 +48,7 @@ async def wait(process: Process, done: Callable[[], bool]) -> None:
 async def killed_at(step: int, folder: Path) -> bool:
     """Whether the program was killed. What must be true after it is asserted here."""
     async with running_discord_server() as server:
-        home = Home(folder, settings={"DISCORD_BOT_TOKEN": TOKEN})
+        home = Home(folder, script=[[{"text": ANSWER}, {"finish": "stop"}]], settings={"DISCORD_BOT_TOKEN": TOKEN})
         asked = None
         async with connected(server, home, step) as process:
             if process.returncode is None:
@@ -58,8 +60,8 @@ async def killed_at(step: int, folder: Path) -> bool:
                 asked = await server.say(server.mention("hello"))
             await wait(process, home.finished)
             assert process.returncode is None
-        (text,) = server.said(asked["id"])
-        assert text == ANSWER or "and the answer is lost" in text
+        said = server.said(asked["id"])
+        assert "".join(said) == ANSWER or (len(said) == 1 and "and the answer is lost" in said[0])
         assert [button for button in buttons(server, asked["id"]) if button == "Stop"] == []
         names = [entry["action"] for entry in home.entries()]
         assert names.count("message.received") == 1

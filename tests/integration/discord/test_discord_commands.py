@@ -1,19 +1,28 @@
 """Commands in a simulated Discord: slash, menu and buttons from the one table; private ones for the asker alone; forms."""
 
 from pathlib import Path
+from typing import Any
 
 import discord
+import pytest
+import simcord.interactions
 
 from adapters.base import ChatRequest
-from adapters.scripted import ScriptReply, answer
+from adapters.messages import ProviderName, TextDelta
+from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.table import COMMANDS
+from bot.connections import Build, Built
 from bot.platforms.discord_gateway import NOT_RECORDED
-from bot.platforms.discord_wire import ASK, ASK_ABOUT
+from bot.platforms.discord_wire import ASK, ASK_ABOUT, DISCORD
+from bot.secret import Secret
+from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import Toolbox
 from ledger.book import Wanted
 from ledger.errors import StoreFailed
 from ledger.store import Seal, Sealed
 from tests.discord_app import buttons_of, ours, running_discord, texts_of
+from tests.house import PSEUDONYMS, WANTS_TOOL, RecordingTool, card
 
 
 class Full(SqliteStore):
@@ -66,12 +75,11 @@ async def test_a_question_by_slash_command_is_answered_where_it_was_asked(tmp_pa
 
 async def test_what_is_private_only_the_asker_sees(tmp_path: Path) -> None:
     async with running_discord(tmp_path) as carpool:
-        bob = carpool.guild.add_member(carpool.env.create_user("bob"))
         result = await carpool.anna.slash(carpool.channel, "keys")
         await carpool.settled()
         assert result.ephemeral
         assert len(ours(carpool.channel, carpool.anna)) == 1
-        assert ours(carpool.channel, bob) == []
+        assert ours(carpool.channel, carpool.bob) == []
 
 
 async def test_what_is_private_comes_as_a_direct_message_where_it_was_asked_by_mention(tmp_path: Path) -> None:
@@ -130,6 +138,47 @@ async def test_the_models_are_offered_while_a_name_is_typed(tmp_path: Path) -> N
         assert [choice["value"] for choice in offered] == ["scripted/m"]
 
 
+async def test_the_models_of_a_key_that_was_brought_are_offered_to_whoever_brought_it(tmp_path: Path) -> None:
+    vaults: list[Vault] = []
+
+    def build(provider: ProviderName, key: Secret) -> Built:
+        return ScriptedAdapter(provider, (answer("Hello."),)), (card("openai"),)
+
+    def brought(store: SqliteStore) -> tuple[Vault, Build]:
+        vaults.append(Vault(store, [b"v" * 32]))
+        return vaults[0], build
+
+    async with running_discord(tmp_path, brought=brought) as carpool:
+        place = (DISCORD, str(carpool.guild.id))
+        anna = PSEUDONYMS.actor(*place, str(carpool.anna.id))
+        await vaults[0].keep(KeyOwner(PSEUDONYMS.workspace(*place), anna), ProviderName("openai"), Secret("k"))
+        hers = await carpool.anna.autocomplete(carpool.channel, "model", "name", "open")
+        his = await carpool.bob.autocomplete(carpool.channel, "model", "name", "open")
+        assert [choice["value"] for choice in hers] == ["openai/m"]
+        assert his == []
+
+
+async def test_who_has_installed_it_for_themselves_is_the_owner_of_what_is_theirs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = simcord.interactions.base_payload
+
+    def theirs(*arguments: Any, **named: Any) -> Any:
+        record, payload = made(*arguments, **named)
+        return record, {**payload, "authorizing_integration_owners": {"1": str(named["user_id"])}}
+
+    async with running_discord(tmp_path) as carpool:
+        monkeypatch.setattr(simcord.interactions, made.__name__, theirs)
+        await carpool.bob.slash(carpool.channel, ASK, question="hello")
+        await carpool.bob.slash(carpool.channel, "settings", name="policy best")
+        await carpool.settled()
+        received = [action for action in await carpool.actions() if action.name == "setting.changed"]
+        assert len(received) == 1
+        bob = PSEUDONYMS.workspace(DISCORD, f"user:{carpool.bob.id}")
+        entries = [recorded.entry for recorded in await carpool.open.all()]
+        assert {entry.workspace for entry in entries if entry.action.name == "message.received"} == {bob}
+
+
 async def test_a_message_of_somebody_is_asked_about_from_its_menu(tmp_path: Path) -> None:
     seen: list[str] = []
 
@@ -138,8 +187,7 @@ async def test_a_message_of_somebody_is_asked_about_from_its_menu(tmp_path: Path
         return answer("A bird.")
 
     async with running_discord(tmp_path, look) as carpool:
-        bob = carpool.guild.add_member(carpool.env.create_user("bob"))
-        said = await bob.send(carpool.channel, "/settings policy best\nwhat a heron!")
+        said = await carpool.bob.send(carpool.channel, "/settings policy best\nwhat a heron!")
         result = await carpool.anna.context_menu(carpool.channel, ASK_ABOUT, said)
         await carpool.settled()
         assert result.response is not None
@@ -184,3 +232,58 @@ async def test_what_could_not_be_recorded_is_said_to_whoever_waits(tmp_path: Pat
         result = await carpool.anna.slash(carpool.channel, ASK, question="hello")
         assert result.response is not None
         assert texts_of(result.response.message) == [NOT_RECORDED]
+
+
+async def test_what_changes_something_is_asked_for_and_done_once_it_is_approved(tmp_path: Path) -> None:
+    tool = RecordingTool("write")
+    script = [(TextDelta("I look."), *WANTS_TOOL), answer("I have looked.")]
+    async with running_discord(tmp_path, script, toolbox=Toolbox({"look": tool})) as carpool:
+        asked = await carpool.ask("look there")
+        (question,) = ours(carpool.thread_of(asked))
+        assert "Stop" not in buttons_of(question)
+        assert tool.calls == 0
+        pressed = await carpool.anna.click(question, label=buttons_of(question)[0])
+        await carpool.settled()
+        assert tool.calls == 1
+        assert pressed.ephemeral
+        first, last = ours(carpool.thread_of(asked))
+        assert first.id == question.id
+        assert texts_of(last)[0].endswith("I have looked.")
+
+
+async def test_what_a_slash_command_comes_to_may_be_asked_for_too(tmp_path: Path) -> None:
+    tool = RecordingTool("write")
+    script = [(TextDelta("I look."), *WANTS_TOOL), answer("I have looked.")]
+    async with running_discord(tmp_path, script, toolbox=Toolbox({"look": tool})) as carpool:
+        await carpool.anna.slash(carpool.channel, ASK, question="look there")
+        await carpool.settled()
+        (question,) = [said for said in ours(carpool.channel) if len(buttons_of(said)) == 3]
+        await carpool.anna.click(question, label=buttons_of(question)[0])
+        await carpool.settled()
+        assert tool.calls == 1
+        said = [texts_of(message)[0] for message in ours(carpool.channel, carpool.bob)]
+        assert [text for text in said if text.endswith("I have looked.")] == said[-1:]
+
+
+async def test_where_an_admin_turned_it_off_the_refusal_is_for_the_asker_alone(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        owner = carpool.guild.add_member(carpool.guild.owner)
+        await owner.slash(carpool.channel, "settings", name="here off")
+        await carpool.settled()
+        await carpool.ask("hello")
+        assert carpool.channel.threads == []
+        (said,) = ours(carpool.anna.user.dm_channel)
+        assert "turned CarPool off in this channel" in texts_of(said)[0]
+        await carpool.anna.slash(carpool.channel, ASK, question="hello")
+        await carpool.settled()
+        assert len(ours(carpool.anna.user.dm_channel)) == 2
+        assert ours(carpool.channel, carpool.bob) == []
+
+
+async def test_a_member_may_not_set_what_admins_set(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        result = await carpool.anna.slash(carpool.channel, "settings", name="policy best")
+        await carpool.settled()
+        assert result.response is not None
+        assert "Only an admin" in texts_of(result.response.message)[0]
+        assert [action for action in await carpool.actions() if action.name == "setting.changed"] == []

@@ -204,9 +204,26 @@ async def test_what_a_question_replies_to_is_read_with_it(tmp_path: Path) -> Non
         return answer("I see.")
 
     async with running_discord(tmp_path, look, reads_all=True) as carpool:
-        bob = carpool.guild.add_member(carpool.env.create_user("bob"))
-        said = await bob.send(carpool.channel, "I saw a heron at the pond.")
+        said = await carpool.bob.send(carpool.channel, "I saw a heron at the pond.")
         await carpool.anna.send(carpool.channel, f"{carpool.mention} what did bob see?", reply_to=said)
         await carpool.settled()
         assert "> bob: I saw a heron at the pond." in seen[0]
         assert seen[0].endswith("what did bob see?")
+
+
+async def test_a_thread_of_its_own_is_followed_without_a_mention_where_it_may_read_all(tmp_path: Path) -> None:
+    async with running_discord(tmp_path, [answer("One."), answer("Two.")], reads_all=True) as carpool:
+        asked = await carpool.ask("first")
+        await carpool.anna.send(carpool.thread_of(asked), "and the second?")
+        await carpool.anna.send(carpool.channel, "not for anybody")
+        await carpool.settled()
+        assert [texts_of(said)[0] for said in ours(carpool.thread_of(asked))] == ["One.", "Two."]
+
+
+async def test_a_fault_of_discord_while_it_is_shown_costs_nothing_of_the_answer(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        carpool.env.inject_error("POST", "/channels/*/typing", status=500)
+        carpool.env.inject_error("POST", "/channels/*/messages", status=500)
+        asked = await carpool.ask("hello")
+        await carpool.settled()
+        assert [texts_of(said)[0] for said in ours(carpool.thread_of(asked))] == ["Hello from CarPool."]

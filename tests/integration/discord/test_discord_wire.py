@@ -1,18 +1,29 @@
 """The unmodified SDK on a gateway and an API of our own: connections that are lost, events that come again, limits, refusals."""
 
 import asyncio
+import math
+import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from discord.backoff import ExponentialBackoff
 
-from adapters.messages import Finished, TextDelta
+from adapters.messages import File, Finished, TextDelta
 from adapters.scripted import WaitFor, answer
-from bot.platforms.base import Address, PlatformError, Reply
+from bot.door import HouseDoor
+from bot.intake import BACKOFF_S_MAX
+from bot.platforms import discord_errors
+from bot.platforms.base import Accepted, Address, Door, Incoming, PlatformError, Reply
 from bot.platforms.discord import DiscordPlatform
+from bot.platforms.discord_errors import RATE_LIMITED_RETRY_S, RETRY_S
 from bot.platforms.discord_gateway import Refused
-from bot.platforms.discord_wire import DISCORD
+from bot.platforms.discord_pace import Rates
+from bot.platforms.discord_wire import DISCORD, Way
+from ledger.errors import StoreFailed
 from ledger.pseudonyms import TurnId
 from tests.discord_wired import logged_in, running_wired
 from tests.fakes.discord_program import connect_to
@@ -142,6 +153,104 @@ async def test_what_came_while_it_was_down_is_answered_at_the_next_start(server:
     assert in_thread["id"] not in server.threads
 
 
+async def test_what_comes_right_after_a_gap_does_not_hide_what_came_in_it(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.say("nothing for anybody")
+        await server.forget()
+        missed = await server.say(server.mention("in the gap"), told=False)
+        await server.until(lambda: server.identified == 2)
+        live = await server.say(server.mention("after it"))
+        await carpool.answered(2)
+        assert len(await carpool.finished()) == 2
+    assert server.said(missed["id"]) == server.said(live["id"]) == ["Hello there."]
+
+
+async def test_what_discord_does_not_show_at_first_is_read_later(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.say(server.mention("before"), DIRECT)
+        await carpool.answered()
+        server.faults.append(Fault("GET", "/messages", 0, times=5))
+        await server.forget()
+        asked = await server.say(server.mention("hello"), told=False)
+        direct = await server.say("are you there?", DIRECT, told=False)
+        await server.until(lambda: server.identified == 2)
+        await carpool.answered(3)
+        assert len(await carpool.finished()) == 3
+    assert server.faults == []
+    assert server.said(asked["id"]) == ["Hello there."]
+    assert server.said(DIRECT)[1:] == ["Hello there."]
+    assert direct["id"] not in server.threads
+
+
+async def test_more_than_one_page_of_what_was_missed_is_read(server: DiscordServer, tmp_path: Path) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.say(server.mention("before"))
+        await carpool.answered()
+    for number in range(230):
+        await server.say(f"talk of others {number}", told=False)
+    asked = await server.say(server.mention("hello"), told=False)
+    async with running_wired(server, tmp_path) as carpool:
+        await carpool.answered(2)
+    assert server.said(asked["id"]) == ["Hello there."]
+
+
+async def test_what_could_not_be_recorded_is_taken_as_soon_as_it_can_be(server: DiscordServer, tmp_path: Path) -> None:
+    doors: list[FullDoor] = []
+
+    def full(door: Door) -> Door:
+        doors.append(FullDoor(door))
+        return doors[0]
+
+    async with running_wired(server, tmp_path, around=full) as carpool:
+        (door,) = doors
+        door.left = 3
+        asked = await server.say(server.mention("hello"))
+        direct = await server.say("hello", DIRECT)
+        other = await server.say(server.mention("and hello"))
+        await carpool.answered(3)
+        assert len(await carpool.finished()) == 3
+    assert door.left == 0
+    assert [server.said(channel) for channel in (asked["id"], DIRECT, other["id"])] == [["Hello there."]] * 3
+    assert direct["channel_id"] == DIRECT
+
+
+async def test_what_is_said_while_a_server_is_away_is_answered_when_it_is_back(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        await server.lose_guild()
+        first = await server.say(server.mention("first"), told=False)
+        await server.say("a direct one", DIRECT)
+        await carpool.answered()
+        await server.bring_guild()
+        await carpool.answered(2)
+        await server.lose_guild()
+        await server.forget()
+        await server.until(lambda: server.identified == 2)
+        second = await server.say(server.mention("second"), told=False)
+        await server.bring_guild()
+        await carpool.answered(3)
+        assert len(await carpool.finished()) == 3
+    assert server.said(first["id"]) == server.said(second["id"]) == server.said(DIRECT) == ["Hello there."]
+
+
+class FullDoor(HouseDoor):
+    """The house's door, whose ledger takes nothing for some messages."""
+
+    def __init__(self, door: Door) -> None:
+        assert isinstance(door, HouseDoor)
+        super().__init__(door._intake, door._house)
+        self.left = 0
+
+    async def accept(self, incoming: Incoming) -> Accepted:
+        if self.left > 0:
+            self.left -= 1
+            raise StoreFailed("SQLite: database or disk is full", "disk_full")
+        return await super().accept(incoming)
+
+
 async def test_nothing_is_read_again_where_nothing_came(server: DiscordServer, tmp_path: Path) -> None:
     async with running_wired(server, tmp_path) as carpool:
         await server.say(server.mention("hello"))
@@ -163,6 +272,20 @@ async def test_an_answer_is_edited_no_faster_than_the_headers_allow(server: Disc
     assert server.too_many == 0
 
 
+async def test_many_answers_at_once_stay_below_what_discord_takes_of_one_bot(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    server.all_together = Bucket(50, 1.0)
+    # Far enough below it that a machine that stands still for a moment makes no difference.
+    rates = Rates(all=30.0, live=25.0)
+    words = [f"word{number} " for number in range(60)]
+    async with running_wired(server, tmp_path, [answer(*words)], rates=rates) as carpool:
+        asked = [await server.say(server.mention("hello")) for _ in range(30)]
+        await carpool.answered(30)
+    assert all(server.said(message["id"]) == ["".join(words).strip()] for message in asked)
+    assert server.too_many == 0
+
+
 async def test_a_limit_that_ends_in_time_delays_an_answer_and_loses_nothing(
     server: DiscordServer, tmp_path: Path
 ) -> None:
@@ -173,24 +296,57 @@ async def test_a_limit_that_ends_in_time_delays_an_answer_and_loses_nothing(
     assert server.said(asked["id"]) == ["Hello there."]
 
 
-@pytest.mark.nightly
-@pytest.mark.timeout(300)
+FASTER = 600
+"""So many times faster runs the time of the two tests that follow: nobody waits for a minute."""
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discord_errors, "RETRY_S", RETRY_S / FASTER)
+    monkeypatch.setattr(discord_errors, "RATE_LIMITED_RETRY_S", RATE_LIMITED_RETRY_S / FASTER)
+    monkeypatch.setattr("bot.intake.BACKOFF_S_MAX", BACKOFF_S_MAX / FASTER)
+    monkeypatch.setattr(ExponentialBackoff, "delay", lambda self: 1 / FASTER)
+
+
+@pytest.mark.usefixtures("fast")
 async def test_a_minute_of_429_loses_no_answer_and_doubles_none(server: DiscordServer, tmp_path: Path) -> None:
+    over_s = time.monotonic() + 60 / FASTER
     for method in ("POST", "PATCH"):
-        server.faults.append(limited(1.0, times=1_000_000, method=method))
+        server.faults.append(limited(1 / FASTER, times=1_000_000, method=method, until_s=over_s))
     async with running_wired(server, tmp_path) as carpool:
-        asked = [await server.say(server.mention("hello")) for _ in range(5)]
-        await asyncio.sleep(60)  # the limit itself
-        server.faults.clear()
-        await carpool.answered(5)
-        assert [action.outcome for action in await carpool.finished()] == ["answered"] * 5
+        asked = [await server.say(server.mention("hello")) for _ in range(30)]
+        await carpool.answered(30)
+        assert [action.outcome for action in await carpool.finished()] == ["answered"] * 20
+    assert time.monotonic() > over_s
     assert all(server.said(message["id"]) == ["Hello there."] for message in asked)
 
 
-def limited(retry_after_s: float, *, times: int = 1, method: str = "POST") -> Fault:
+@pytest.mark.usefixtures("fast")
+async def test_discord_that_is_down_for_ten_minutes_costs_no_answer_and_doubles_none(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    go_on = asyncio.Event()
+    begun = (TextDelta("First words"), WaitFor(go_on), TextDelta(" and the last."), Finished("stop", None))
+    async with running_wired(server, tmp_path, [begun, answer("Hello there.")]) as carpool:
+        asked = await server.say(server.mention("hello"))
+        await server.until(lambda: server.said(asked["id"]) == ["First words"])
+        await server.go_down()
+        go_on.set()
+        missed = await server.say(server.mention("and meanwhile"), told=False)
+        in_thread = await server.say(server.mention("and here"), asked["id"], told=False)
+        asyncio.get_running_loop().call_later(600 / FASTER, server.come_up)
+        await carpool.answered(3)
+        assert [action.outcome for action in await carpool.finished()] == ["answered"] * 3
+    assert server.turned_away > 5
+    assert server.said(asked["id"]) == ["First words and the last.", "Hello there."]
+    assert server.said(missed["id"]) == ["Hello there."]
+    assert in_thread["id"] not in server.threads
+
+
+def limited(retry_after_s: float, *, times: int = 1, method: str = "POST", until_s: float = math.inf) -> Fault:
     body = {"message": "You are being rate limited.", "retry_after": retry_after_s, "global": False}
     headers = {"Via": "1.1 fake", "Retry-After": str(retry_after_s)}
-    return Fault(method, "/messages", 429, times=times, body=body, headers=headers)
+    return Fault(method, "/messages", 429, times=times, body=body, headers=headers, until_s=until_s)
 
 
 async def test_a_long_limit_is_given_back_to_the_turn_instead_of_being_waited_for(server: DiscordServer) -> None:
@@ -282,3 +438,58 @@ async def test_who_takes_no_direct_messages_is_told_so_in_the_channel_and_nothin
         await platform.send(to, TURN, 1, Reply("command", "Yours.", private=True))
     (said,) = server.said(asked["id"])
     assert "for you alone" in said
+
+
+async def test_files_go_out_with_the_last_message(server: DiscordServer) -> None:
+    files = (File("../a receipt.txt", "text/plain", b"one"), File("a.txt", "text/plain", b"other"))
+    async with logged_in(server) as platform:
+        await platform.send(TO_CHANNEL, TURN, 1, Reply("command", "word " * 1_000, files=files))
+    *before, last = server.messages[CHANNEL]
+    assert before
+    assert all(message["attachments"] == [] for message in before)
+    assert [(item["filename"], item["size"]) for item in last["attachments"]] == [("a_receipt.txt", 3), ("1-a.txt", 5)]
+
+
+@pytest.mark.parametrize(("mode", "where"), [("public", CHANNEL), ("private", DIRECT)])
+async def test_behind_an_interaction_that_has_expired_the_answer_comes_by_another_way(
+    server: DiscordServer, mode: Literal["public", "private"], where: str
+) -> None:
+    way = Way(application="1", token="expired", mode=mode)
+    to = Address(DISCORD, GUILD, CHANNEL, "", ANNA, str(way))
+    async with logged_in(server) as platform:
+        assert await platform.find(to, TURN, 1) == ("absent" if mode == "public" else "unknown")
+        await platform.send(to, TURN, 1, Reply("answer", "Late, but here."))
+    said = {channel: server.said(channel) for channel in (CHANNEL, DIRECT)}
+    assert said == {CHANNEL: [], DIRECT: [], where: ["Late, but here."]}
+
+
+async def test_a_long_answer_is_shown_in_messages_that_stay_and_goes_on_in_the_last(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    go_on = asyncio.Event()
+    begun = "\n\n".join(f"Paragraph {number}. " + "word " * 60 for number in range(28))
+    script = [(TextDelta(begun), WaitFor(go_on), TextDelta("The end."), Finished("stop", None))]
+    async with running_wired(server, tmp_path, script) as carpool:
+        asked = await server.say(server.mention("hello"))
+        await server.until(lambda: len(server.said(asked["id"])) == 3)
+        shown = [message["id"] for message in server.messages[asked["id"]]]
+        before = server.said(asked["id"])
+        go_on.set()
+        await carpool.answered()
+    assert [message["id"] for message in server.messages[asked["id"]]] == shown
+    assert server.said(asked["id"])[:2] == before[:2]
+    assert "".join(server.said(asked["id"])) == f"{begun}The end."
+
+
+async def test_a_thousand_events_in_any_order_are_answered_once_for_each_message(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        asked = [await server.say(server.mention(f"number {number}"), told=False) for number in range(250)]
+        events = asked * 4
+        random.Random(5).shuffle(events)
+        for message in events:
+            await server.tell_of(message)
+        await carpool.answered(250)
+        assert len(await carpool.finished()) == 250
+    assert all(server.said(message["id"]) == ["Hello there."] for message in asked)

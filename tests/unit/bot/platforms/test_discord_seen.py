@@ -42,7 +42,27 @@ def test_a_message_under_way_holds_the_mark_before_it(tmp_path: Path) -> None:
         with seen.handling(0, 1_002):
             pass
         assert seen.upto(0) == 1_000
+    assert seen.upto(0) == 1_002
+
+
+def test_the_mark_of_a_shard_that_is_held_stays_and_catches_up_when_it_is_let_go(tmp_path: Path) -> None:
+    seen = Seen(tmp_path / "seen.json", 1_000)
+    hold = seen.hold(0)
+    with seen.handling(0, 1_001):
+        pass
+    assert seen.upto(0) == 1_000
+    assert seen.release(0, hold)
     assert seen.upto(0) == 1_001
+
+
+def test_a_shard_that_was_held_once_more_is_not_let_go_by_the_first(tmp_path: Path) -> None:
+    seen = Seen(tmp_path / "seen.json", 1_000)
+    first = seen.hold(0)
+    with pytest.raises(StoreFailed), seen.handling(0, 1_001):
+        raise StoreFailed("SQLite: database or disk is full", "disk_full")
+    assert not seen.release(0, first)
+    assert seen.upto(0) == 1_000
+    assert seen.release(0, seen.holds(0))
 
 
 def test_a_shard_that_heard_less_is_what_is_read_on_from(tmp_path: Path) -> None:
