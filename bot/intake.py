@@ -357,6 +357,8 @@ class Intake:
     async def _supersede(self, scope: Scope) -> None:
         """Whoever writes something else instead of deciding has not approved."""
         store = self._house.desk.store
+        if await store.entries_of(scope.turn):
+            return  # it was written before, and comes again
         turn = await store.last_turn(scope.conversation, scope.actor, NEWEST)
         entries = () if turn is None or turn == scope.turn else await store.entries_of(turn)
         first = entries[0].entry if entries else None

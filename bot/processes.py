@@ -161,7 +161,9 @@ async def web(settings: Settings, *, socket: bool) -> int:
         )
         try:
             if socket:
-                await stack.enter_async_context(SlackSocket(platform, bolt, settings.slack_app_token.reveal()))
+                await stack.enter_async_context(
+                    SlackSocket(platform, bolt, settings.slack_app_token.reveal(), seen.gap.set)
+                )
             await stack.enter_async_context(keeping_up(platform, house.door, seen))
             await _unless_failed(house, serve(app, settings.host, settings.port, stop, _tell_port))
         except PlatformError as error:

@@ -1,6 +1,8 @@
-"""What was said in Slack while nobody listened: read after a start where CarPool was asked lately, and answered.
+"""What was said in Slack while nobody listened: read where CarPool was asked lately, and answered.
 
-Slack delivers an event again for some minutes and then no more. What is read twice is accepted once.
+Slack delivers an event again for some minutes and then no more. So what was said is read after a start, after each time that the
+connection was lost, and every hour, because nobody tells a process that it could not be reached. What is read twice is accepted
+once.
 """
 
 import asyncio
@@ -9,17 +11,17 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from bot.platforms.base import Address, Door, PlatformError
 from bot.platforms.slack import SlackPlatform
-from bot.platforms.slack_errors import answer_of
 from bot.platforms.slack_handlers import Handlers, Place
 from bot.platforms.slack_pieces import Payload
-from bot.platforms.slack_threads import REPLIES_PAGE, pages_of
+from bot.platforms.slack_threads import history_of, pages_of
 from bot.platforms.slack_wire import SLACK
 from ledger.errors import StoreFailed
 
@@ -30,7 +32,13 @@ PLACES_MAX = 200
 
 SAVED_EVERY_S = 5.0
 OVERLAP_S = 60.0
-"""So much before the last saving is read again: an event may have been on its way."""
+"""So much before the last reading is read again: an event may have been on its way."""
+
+SWEEP_S = 3_600.0
+"""How long after a reading all is read again."""
+
+AGAIN_S = 60.0
+"""The same, where Slack could not be asked for all of it."""
 
 MISSED_FOR_S = 86_400.0
 """What is older than this when it is found is not answered any more."""
@@ -38,6 +46,9 @@ MISSED_FOR_S = 86_400.0
 BETWEEN_CALLS_S = 1.3
 TRIES_MAX = 5
 DIRECT = "D"
+
+Wait: TypeAlias = Callable[[float], Awaitable[None]]
+"""Waits so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +63,12 @@ class SeenPlaces:
 
     def __init__(self, path: Path, clock_s: Callable[[], float] = time.time) -> None:
         self._path = path
-        self._clock_s = clock_s
+        self.clock_s = clock_s
         self._places: OrderedDict[_Thread, str] = OrderedDict()
-        self.caught_up = False
+        self.gap = asyncio.Event()
+        """Set where something may have been missed just now: it is read as soon as that can be."""
         self.floor_s = clock_s()
+        """All that was said before was heard."""
         self._read()
 
     @property
@@ -75,11 +88,10 @@ class SeenPlaces:
 
     def save(self) -> None:
         """Nothing depends on it but how much is read again, so a disk that takes nothing is no reason to stop."""
-        upto_s = self._clock_s() - OVERLAP_S if self.caught_up else self.floor_s
         places = [[place.workspace, place.channel, place.thread, since] for place, since in self._places.items()]
         waiting = self._path.with_suffix(".new")
         try:
-            waiting.write_text(json.dumps({"upto_s": upto_s, "places": places}), encoding="utf-8")
+            waiting.write_text(json.dumps({"upto_s": self.floor_s, "places": places}), encoding="utf-8")
             os.replace(waiting, self._path)
         except OSError as error:
             log.warning("what was heard of Slack could not be kept", extra={"cause": str(error.strerror)})
@@ -96,49 +108,57 @@ class SeenPlaces:
             log.warning("what was heard of Slack before cannot be read: what was missed meanwhile stays unanswered")
 
 
-async def catch_up(platform: SlackPlatform, door: Door, seen: SeenPlaces, between_s: float = BETWEEN_CALLS_S) -> None:
-    """Hear what was missed, with so much time between calls of Slack. What Slack does not show is left out.
+async def catch_up(platform: SlackPlatform, door: Door, seen: SeenPlaces, wait: Wait = asyncio.sleep) -> bool:
+    """Hear what was missed since all was heard the last time. What Slack does not show is left out.
 
-    Raises ``StoreFailed``.
+    False where Slack could not be asked now: then the same has to be heard again. Raises ``StoreFailed``.
     """
+    began_s = seen.clock_s()
+    floor = f"{max(seen.floor_s, began_s - MISSED_FOR_S):.6f}"
     hear = Handlers(platform, door, None, seen)
-    places, floor = seen.places, f"{seen.floor_s:.6f}"
-    channels = dict.fromkeys((place.workspace, place.channel) for place in places)
-    for workspace, channel in channels:
-        await _hear(hear, platform, Place(workspace, channel, "", floor))
-        await asyncio.sleep(between_s)
-    for place in places:
-        await _hear(hear, platform, Place(place.workspace, place.channel, place.thread, max(place.since, floor)))
-        await asyncio.sleep(between_s)
-    seen.caught_up = True
+    for workspace, channel in dict.fromkeys((place.workspace, place.channel) for place in seen.places):
+        if not await _hear(hear, platform, Place(workspace, channel, "", floor), wait):
+            return False
+        seen.save()
+        await wait(BETWEEN_CALLS_S)
+    # Among them are by now the threads that began meanwhile.
+    for place in seen.places:
+        place = Place(place.workspace, place.channel, place.thread, max(place.since, floor))
+        if not await _hear(hear, platform, place, wait):
+            return False
+        await wait(BETWEEN_CALLS_S)
+    seen.floor_s = began_s - OVERLAP_S
+    return True
 
 
-async def _hear(hear: Handlers, platform: SlackPlatform, place: Place) -> None:
-    """A thread, or the messages of a channel outside of threads."""
+async def _hear(hear: Handlers, platform: SlackPlatform, place: Place, wait: Wait) -> bool:
+    """A thread, or the messages of a channel outside of threads. False where Slack cannot be asked now."""
     for _ in range(TRIES_MAX):
         try:
             for message in await _since(platform, place):
                 await hear.event(await _as_event(platform, place, message))
-            return
+            return True
         except PlatformError as error:
             if error.retry_after_s is None:
                 log.info("what was missed in a conversation is not shown", extra={"cause": str(error)})
-                return
-            await asyncio.sleep(error.retry_after_s)
+                return True
+            await wait(error.retry_after_s)
+    return False
 
 
 async def _since(platform: SlackPlatform, place: Place) -> list[Payload]:
+    """In the order in which it was said. Raises ``PlatformError``."""
     client = await platform.client_of(place.workspace)
     if not place.thread:
-        data = {"channel": place.channel, "oldest": place.since, "limit": REPLIES_PAGE}
-        page = await answer_of(client.api_call("conversations.history", data=data))
-        return [message for message in reversed(page.get("messages") or ()) if message.get("ts", "") > place.since]
-    address = Address(SLACK, place.workspace, place.channel, place.thread, "")
-    try:
-        pages = [message async for page in pages_of(client, address, place.since) for message in page]
-    except LookupError:
-        return []
-    return [message for message in pages if message.get("ts", "") > place.since]
+        found = await history_of(client, place.channel, place.since)
+    else:
+        address = Address(SLACK, place.workspace, place.channel, place.thread, "")
+        try:
+            found = [message async for page in pages_of(client, address, place.since) for message in page]
+        except LookupError:
+            return []
+    later = [message for message in found if str(message.get("ts", "")) > place.since]
+    return sorted(later, key=lambda message: str(message["ts"]))
 
 
 async def _as_event(platform: SlackPlatform, place: Place, message: Payload) -> dict[str, object]:
@@ -149,18 +169,33 @@ async def _as_event(platform: SlackPlatform, place: Place, message: Payload) -> 
 
 
 @asynccontextmanager
-async def keeping_up(platform: SlackPlatform, door: Door, seen: SeenPlaces) -> AsyncIterator[None]:
-    """Catches up beside what comes in, and keeps up to where everything was heard."""
+async def keeping_up(
+    platform: SlackPlatform,
+    door: Door,
+    seen: SeenPlaces,
+    wait: Wait = asyncio.sleep,
+    saved_every_s: float = SAVED_EVERY_S,
+) -> AsyncIterator[None]:
+    """Catches up beside what comes in: at once, behind each gap, and every hour."""
 
-    async def keep() -> None:
+    async def caught_up() -> bool:
         try:
-            await catch_up(platform, door, seen)
+            return await catch_up(platform, door, seen, wait)
         except StoreFailed as error:
             log.warning("what was missed could not be recorded", extra={"cause": str(error)})
-            return
+        except Exception:  # one message that nobody foresaw must not end the catching up of all others
+            log.exception("what was missed could not be heard")
+        return False
+
+    async def keep() -> None:
+        due_s = seen.clock_s()
         while True:
+            if seen.gap.is_set() or seen.clock_s() >= due_s:
+                seen.gap.clear()
+                due_s = (SWEEP_S if await caught_up() else AGAIN_S) + seen.clock_s()
             seen.save()
-            await asyncio.sleep(SAVED_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(seen.gap.wait(), saved_every_s)
 
     keeping = asyncio.create_task(keep(), name="slack-catch-up")
     try:

@@ -211,13 +211,30 @@ class Handlers:
         return replace(incoming, standing=await self._platform.standing(incoming.address))
 
 
-class SlackSocket:
-    """Socket Mode: events over a connection that we open. Use as ``async with``."""
+PING_S = 10.0
+"""How often Slack is asked over the connection whether it is there still, and waited between two tries to connect."""
 
-    def __init__(self, platform: SlackPlatform, bolt: "AsyncApp", app_token: str) -> None:
+
+class SlackSocket:
+    """Socket Mode: events over a connection that we open. Use as ``async with``.
+
+    ``missed`` is told of each new connection behind the first: what was said between them may have come to nobody.
+    """
+
+    def __init__(
+        self,
+        platform: SlackPlatform,
+        bolt: "AsyncApp",
+        app_token: str,
+        missed: Callable[[], None] = lambda: None,
+        ping_s: float = PING_S,
+    ) -> None:
         self._platform = platform
         self._bolt = bolt
         self._app_token = app_token
+        self._missed = missed
+        self._ping_s = ping_s
+        self._greeted = False
         self._handler: AsyncSocketModeHandler | None = None
 
     async def __aenter__(self) -> "SlackSocket":
@@ -226,9 +243,18 @@ class SlackSocket:
 
         # The handler tries again for ever, whatever Slack says: so Slack is asked once whether it takes the token.
         await answer_of(self._platform.client.apps_connections_open(app_token=self._app_token))
-        self._handler = AsyncSocketModeHandler(self._bolt, self._app_token)
+        self._handler = AsyncSocketModeHandler(self._bolt, self._app_token, ping_interval=self._ping_s)
+        self._handler.client.message_listeners.append(self._on_message)
         await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it no types
         return self
+
+    async def _on_message(self, client: object, message: dict[str, Any], raw: str | None) -> None:
+        """Slack greets each connection: from then on, what is said comes in by it."""
+        if message.get("type") == "hello":
+            if self._greeted:
+                log.info("connected to Slack anew")
+                self._missed()
+            self._greeted = True
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._handler is not None:

@@ -4,6 +4,7 @@ Source: docs.slack.dev, "conversations.replies", "users.info".
 """
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from bot.platforms.slack_wire import files_of, readable, ts_of
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
+
+log = logging.getLogger("carpool.slack")
 
 REPLIES_PAGE = 200
 REPLIES_PAGES_MAX = 20
@@ -42,6 +45,21 @@ async def pages_of(client: "AsyncWebClient", to: Address, oldest: str = "") -> A
         if not cursor:
             return
     raise LookupError("the thread is too long")
+
+
+async def history_of(client: "AsyncWebClient", channel: str, oldest: str) -> list[Payload]:
+    """What was said in a channel outside of threads since a ts; of more than can be read, the last. Raises ``SlackError``."""
+    found: list[Payload] = []
+    data: dict[str, object] = {"channel": channel, "oldest": oldest, "limit": REPLIES_PAGE}
+    for _ in range(REPLIES_PAGES_MAX):
+        page = await answer_of(client.api_call("conversations.history", data=data))
+        found += page.get("messages") or ()
+        cursor = (page.get("response_metadata") or {}).get("next_cursor")
+        if not cursor:
+            return found
+        data = {**data, "cursor": str(cursor)}
+    log.warning("more was said in a channel than can be read: what was said first is left out")
+    return found
 
 
 async def messages_of(client: "AsyncWebClient", to: Address) -> list[Payload] | None:

@@ -55,6 +55,8 @@ TASK_STATES = ("pending", "in_progress", "complete", "error")
 RESPONSE_POSTS_MAX = 5
 BOT, PERSON, TEAM, CHANNEL, IM = "U0BOT", "U0ANNA", "T0TEAM", "C0TEAM", "D0IM"
 APP_TOKEN = "xapp-carpool"
+FIRST_S = 1_700_000_000
+"""When the first message is written; each other a second later."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class SlackServer:
     without_streams: set[str] = field(default_factory=set)
     """Channels that take no stream."""
     rates: dict[str, int] = field(default_factory=dict)
+    away: bool = False
+    """CarPool cannot reach it: what people do in it goes on."""
     later_s: float = 0.0
     """How far the clock of this Slack is ahead."""
     shown: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -128,6 +132,12 @@ class SlackServer:
             if message.get("thread_ts") == thread and message["user"] == BOT and not message.get("files")
         ]
 
+    async def cut(self) -> None:
+        """End the connection of Socket Mode."""
+        assert self._socket is not None
+        self.connected.clear()
+        await self._socket.close()
+
     async def push(self, kind: str, payload: Mapping[str, Any], envelope: str, attempt: int = 0) -> Any:
         """Send an event or a command over the socket, and wait until it is acknowledged. Gives what came with that."""
         assert self._socket is not None
@@ -155,6 +165,8 @@ class SlackServer:
             if fault.after:
                 await self._answer(method, request)
             return self._fail(fault, request)
+        if ours and self.away:
+            return self._fail(Fault(method, 503), request)
         if ours and (wait_s := self._too_often(method)):
             return self._fail(Fault(method, 429, "ratelimited", wait_s), request)
         if (of_apps := await self.apps.answer(method, request)) is not None:
@@ -231,7 +243,7 @@ class SlackServer:
             return {"ok": False, "error": "channel_not_found"}
         if error := refusal(fields):
             return {"ok": False, "error": error}
-        ts = f"17000000{next(self._clock):02}.000100"
+        ts = f"{FIRST_S + next(self._clock)}.000100"
         message = {"type": "message", "user": user, "ts": ts, **fields}
         self.messages[fields["channel"]].append(message)
         return {"ok": True, "channel": fields["channel"], "ts": ts, "message": message}
@@ -252,7 +264,7 @@ class SlackServer:
         message = {
             "type": "message",
             "user": BOT,
-            "ts": f"17000000{next(self._clock):02}.000100",
+            "ts": f"{FIRST_S + next(self._clock)}.000100",
             "channel": channel,
             "thread_ts": fields["thread_ts"],
             "text": "",
@@ -356,7 +368,7 @@ class SlackServer:
             return _error("file_not_found")
         shared = [_told(file) for file in files]
         if channel := fields.get("channel_id"):
-            ts = f"17000000{next(self._clock):02}.000100"
+            ts = f"{FIRST_S + next(self._clock)}.000100"
             where = {"thread_ts": fields["thread_ts"]} if fields.get("thread_ts") else {}
             self.messages[channel].append(
                 {"type": "message", "user": BOT, "ts": ts, "text": "", "files": shared, **where}
@@ -412,7 +424,10 @@ class SlackServer:
             for message in self.messages[fields["channel"]]
             if message.get("thread_ts") in (None, message["ts"]) and message["ts"] > str(fields.get("oldest") or "")
         ]
-        return {"ok": True, "messages": found[::-1][: int(fields.get("limit") or 100)], "has_more": False}
+        start, count = int(fields.get("cursor") or 0), min(self.page, int(fields.get("limit") or 100))
+        cursor = str(start + count) if start + count < len(found) else ""
+        page = found[::-1][start : start + count]
+        return {"ok": True, "messages": page, "has_more": bool(cursor), "response_metadata": {"next_cursor": cursor}}
 
     def _fail(self, fault: Fault, request: web.Request) -> web.StreamResponse:
         if fault.status == 0:
@@ -439,6 +454,8 @@ class SlackServer:
         return web.Response(text="ok")
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
+        if self.away:
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"type": "hello", "num_connections": 1, "connection_info": {"app_id": "A0"}})

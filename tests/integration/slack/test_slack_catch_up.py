@@ -1,5 +1,6 @@
-"""What was said in Slack while CarPool was down is answered after the start, once; nothing else is."""
+"""What was said in Slack while nobody listened is answered when somebody does, once and in order; nothing else is."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,11 +8,22 @@ from pathlib import Path
 import pytest
 
 from adapters.scripted import answer
-from bot.platforms.slack_catch_up import MISSED_FOR_S, OVERLAP_S, PLACES_MAX, SeenPlaces, catch_up, keeping_up
-from bot.platforms.slack_handlers import Handlers
-from tests.fakes.slack_server import Fault, SlackServer, running_slack_server
+from bot.payloads import decode_asked
+from bot.platforms.slack import SlackPlatform
+from bot.platforms.slack_catch_up import (
+    MISSED_FOR_S,
+    OVERLAP_S,
+    PLACES_MAX,
+    SWEEP_S,
+    SeenPlaces,
+    catch_up,
+    keeping_up,
+)
+from bot.platforms.slack_handlers import Handlers, SlackSocket, bolt_app
+from tests.fakes.slack_server import APP_TOKEN, Fault, SlackServer, running_slack_server
+from tests.house import running_house
 from tests.slack_app import SlackUnderTest, running_slack
-from tests.slack_workspace import Workspace, workspace_at
+from tests.slack_workspace import BOT_TOKEN, Workspace, workspace_at
 
 # The fake's messages begin at this time.
 NOW_S = 1_700_000_000.0
@@ -31,6 +43,17 @@ async def workspace(server: SlackServer) -> AsyncIterator[Workspace]:
 
 def seen_at(folder: Path, now_s: float = NOW_S) -> SeenPlaces:
     return SeenPlaces(folder / "seen.json", lambda: now_s)
+
+
+async def at_once(wait_s: float) -> None:
+    await asyncio.sleep(0)
+
+
+class Clock:
+    now_s = NOW_S
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 async def hear(slack: SlackUnderTest, seen: SeenPlaces, event: dict[str, object]) -> None:
@@ -54,12 +77,12 @@ async def test_what_was_said_while_nobody_listened_is_answered_once_in_threads_a
         await workspace.say("talk of others", workspace.channel)
         second = await workspace.say("another", workspace.im)
         for _ in range(2):
-            await catch_up(slack.platform, slack.open.door, seen, 0.0)
+            assert await catch_up(slack.platform, slack.open.door, seen, at_once)
             await slack.settled()
         assert len(await slack.turns()) == 5
     assert server.texts(root) == ["One.", "More."]
     assert server.texts(mention) == server.texts(second) == ["More."]
-    assert seen.caught_up
+    assert seen.floor_s == NOW_S - OVERLAP_S
 
 
 async def test_talk_in_a_thread_before_carpool_was_asked_there_is_not_answered_afterwards(
@@ -71,7 +94,7 @@ async def test_talk_in_a_thread_before_carpool_was_asked_there_is_not_answered_a
         await workspace.say("On Monday", workspace.channel, root)
         ts = await workspace.say(f"<@{workspace.bot}> when?", workspace.channel, root)
         await hear(slack, seen, workspace.mention("when?", ts, thread_ts=root))
-        await catch_up(slack.platform, slack.open.door, seen, 0.0)
+        await catch_up(slack.platform, slack.open.door, seen, at_once)
         assert len(await slack.turns()) == 1
 
 
@@ -85,7 +108,7 @@ async def test_where_slack_is_at_its_limit_or_shows_nothing_the_rest_is_caught_u
         await workspace.say("and further?", workspace.channel, root)
         server.without_scope.add("conversations.history")
         server.faults.append(Fault("conversations.replies", 429, "ratelimited", 1))
-        await catch_up(slack.platform, slack.open.door, seen, 0.0)
+        await catch_up(slack.platform, slack.open.door, seen, at_once)
         await slack.settled()
     assert server.texts(root) == ["One.", "Two."]
 
@@ -99,7 +122,7 @@ async def test_what_was_heard_is_kept_for_the_next_start(
         root = await workspace.say(f"<@{workspace.bot}> hello", workspace.channel)
         async with keeping_up(slack.platform, slack.open.door, seen):
             await hear(slack, seen, workspace.mention("hello", root))
-            while not seen.caught_up:
+            while seen.floor_s == NOW_S:
                 await slack.settled()
     (place,) = seen_at(tmp_path).places
     assert (place.channel, place.thread, place.since) == (workspace.channel, root, root)
@@ -108,11 +131,9 @@ async def test_what_was_heard_is_kept_for_the_next_start(
 
 
 def test_what_was_not_caught_up_is_read_again_at_the_next_start(tmp_path: Path) -> None:
-    first = seen_at(tmp_path)
-    first.caught_up = True
-    first.save()
+    seen_at(tmp_path).save()
     seen_at(tmp_path, NOW_S + 100).save()
-    assert seen_at(tmp_path, NOW_S + 200).floor_s == NOW_S - OVERLAP_S
+    assert seen_at(tmp_path, NOW_S + 200).floor_s == NOW_S
 
 
 @pytest.mark.parametrize("kept", ["", "{", "[]", '{"upto_s": "x", "places": []}', '{"upto_s": 1, "places": [[1]]}'])
@@ -133,3 +154,93 @@ def test_only_the_places_used_last_are_kept(tmp_path: Path) -> None:
     assert (seen.places[0].thread, seen.places[0].since) == ("10.0", "10.0")
     seen.save()
     assert len(json.loads((tmp_path / "seen.json").read_text())["places"]) == PLACES_MAX
+
+
+async def test_what_was_said_while_the_connection_was_lost_is_answered_once_and_in_order_when_it_is_back(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    clock, platform = Clock(), SlackPlatform(BOT_TOKEN, server.api_url)
+    seen, script = SeenPlaces(tmp_path / "seen.json", clock), [answer("One."), answer("Two."), answer("Three.")]
+    try:
+        async with running_house(tmp_path, platform, script) as open_:
+            bolt = bolt_app(platform, open_.door, places=seen)
+            async with (
+                SlackSocket(platform, bolt, APP_TOKEN, seen.gap.set, ping_s=0.05),
+                keeping_up(platform, open_.door, seen, at_once),
+            ):
+                await server.connected.wait()
+                root = await workspace.say(f"<@{workspace.bot}> hello", workspace.channel)
+                await server.push("events_api", workspace.mention("hello", root), "e1")
+                await server.until(lambda: server.texts(root) == ["One."])
+                # For ten minutes.
+                server.away = True
+                await server.cut()
+                missed = await workspace.say("and further?", workspace.channel, root)
+                await workspace.say("and then?", workspace.channel, root)
+                begun = await workspace.say(f"<@{workspace.bot}> a new question", workspace.channel)
+                await workspace.say("and about it?", workspace.channel, begun)
+                clock.now_s += 600
+                server.away = False
+                await server.connected.wait()
+                await server.until(lambda: len(server.texts(root)) == 3 and len(server.texts(begun)) == 2)
+                # Slack delivers one of them again, later than anybody hoped for.
+                late = workspace.event(
+                    type="message", channel=workspace.channel, text="and further?", ts=missed, thread_ts=root
+                )
+                await server.push("events_api", late, "e2", attempt=3)
+            received = [item.body for item in await open_.all() if item.entry.action.name == "message.received"]
+    finally:
+        await platform.aclose()
+    asked = [decode_asked(body).text for body in received if body is not None]
+    assert sorted(asked) == sorted(["hello", "a new question", "and further?", "and then?", "and about it?"])
+    assert asked.index("and further?") < asked.index("and then?")
+    assert asked.index("a new question") < asked.index("and about it?")
+    assert server.texts(root)[0] == "One."
+    assert seen.floor_s == clock.now_s - OVERLAP_S
+
+
+async def test_what_never_came_because_nobody_could_reach_us_is_found_within_the_hour(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    clock = Clock()
+    async with running_slack(tmp_path, workspace.api_url, [answer("One."), answer("Two.")]) as slack:
+        seen = SeenPlaces(tmp_path / "seen.json", clock)
+        root = await workspace.say(f"<@{workspace.bot}> hello", workspace.channel)
+        await hear(slack, seen, workspace.mention("hello", root))
+        async with keeping_up(slack.platform, slack.open.door, seen, at_once, saved_every_s=0.01):
+            await server.until(lambda: server.calls.count("conversations.replies") >= 1)
+            await workspace.say("and further?", workspace.channel, root)
+            clock.now_s += SWEEP_S
+            await server.until(lambda: server.texts(root) == ["One.", "Two."])
+
+
+async def test_while_slack_cannot_be_asked_what_was_missed_stays_to_be_heard(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    async with running_slack(tmp_path, workspace.api_url, [answer("One."), answer("Two.")]) as slack:
+        seen = seen_at(tmp_path)
+        root = await workspace.say(f"<@{workspace.bot}> hello", workspace.channel)
+        await hear(slack, seen, workspace.mention("hello", root))
+        await workspace.say("and further?", workspace.channel, root)
+        server.away = True
+        assert not await catch_up(slack.platform, slack.open.door, seen, at_once)
+        assert seen.floor_s == NOW_S
+        server.away = False
+        assert await catch_up(slack.platform, slack.open.door, seen, at_once)
+        await slack.settled()
+    assert server.texts(root) == ["One.", "Two."]
+
+
+async def test_all_that_was_missed_in_a_busy_channel_is_read_from_the_first_on(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    async with running_slack(tmp_path, workspace.api_url, [answer("One.")]) as slack:
+        seen = seen_at(tmp_path)
+        first = await workspace.say("hello", workspace.im)
+        await hear(slack, seen, workspace.direct("hello", first))
+        missed = [await workspace.say(f"question {number}", workspace.im) for number in range(7)]
+        server.page = 3
+        assert await catch_up(slack.platform, slack.open.door, seen, at_once)
+        await slack.settled()
+        assert len(await slack.turns()) == 8
+    assert [server.texts(ts) for ts in missed] == [["One."]] * 7

@@ -357,3 +357,22 @@ async def test_a_session_is_suspended_while_a_person_has_to_decide_and_a_button_
 
 def statuses(server: SlackServer) -> list[str]:
     return [each["status"] for each in server.sessions if "status" in each]
+
+
+async def test_an_older_question_that_is_delivered_again_does_not_refuse_what_waits_for_approval(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    tool = RecordingTool("write")
+    script = [answer("Hello."), WANTS_TOOL, answer("I did it.")]
+    async with running_slack(tmp_path, workspace.api_url, script, toolbox=Toolbox({"look": tool})) as slack:
+        root = await workspace.say("<@U0BOT> hello", workspace.channel)
+        await tell(slack, workspace.mention("hello", root))
+        await slack.settled()
+        ts = await workspace.say("look", workspace.channel, root)
+        await tell(slack, workspace.mention("look", ts, thread_ts=root))
+        await slack.settled()
+        await tell(slack, workspace.mention("hello", root))
+        approve = buttons(server, workspace, root)["Approve"]
+        assert (await slack.deliver(press(workspace, approve, ts, root)))[0] == 200
+        await slack.settled()
+    assert tool.calls == 1
