@@ -1,6 +1,8 @@
 """The way in for platforms: messages go to the intake; forms and a person's own page are served here."""
 
+from bot.agents.registry import CARPOOL
 from bot.commands.base import Asking, Filling
+from bot.commands.past import talks
 from bot.commands.table import COMMANDS, recognise, run_command
 from bot.intake import Intake
 from bot.platforms.base import Accepted, Address, Filled, Form, Incoming, Section, Standing, Taken
@@ -13,6 +15,10 @@ from ledger.pseudonyms import ConversationId
 NOT_KNOWN = "This form is of another version of CarPool. Open it again."
 ALREADY = "This was taken already."
 NOBODYS_TURN = ""
+
+RECENT, AGENTS, SERVICES = "Recent conversations", "Agents", "Connected services"
+HOME = (RECENT, "Models", AGENTS, "Keys", SERVICES, "Credit", "Settings")
+"""The order of a person's own page; what has another title comes last."""
 
 
 class HouseDoor:
@@ -66,12 +72,33 @@ class HouseDoor:
         asking = await self._asking(self._intake.scope(address, NOBODYS_TURN), "", address, standing)
         if not asking.rules.may(asking.role, "ask"):
             return (Section("CarPool", "An admin of this workspace has not let you in: guests are refused here."),)
-        sections: list[Section] = []
+        had = await talks(self._house.desk.store, asking.scope, asking.seq)
+        sections = {
+            section.title: section
+            for section in (
+                Section(
+                    RECENT,
+                    "" if had else "None yet. Write to me under Messages, or mention me in a channel.",
+                    talks=had,
+                ),
+                Section(AGENTS, f"- **{CARPOOL.name}** answers; Lucidia chooses its model where nobody chose one."),
+                self._services(),
+            )
+        }
         for command in COMMANDS.values():
             if command.home:
                 result = await run_command(command.name, asking, self._house.desk)
-                sections.append(Section(command.home, result.text, result.buttons))
-        return tuple(sections)
+                sections[command.home] = Section(command.home, result.text, result.buttons)
+        known = [sections.pop(title) for title in HOME if title in sections]
+        return (*known, *sections.values())
+
+    def _services(self) -> Section:
+        """What tools there are. A command whose ``home`` has this title takes its place."""
+        lines = [
+            f"- `{spec.name}`{', which asks before it changes something' if spec.effect == 'write' else ''}"
+            for spec in self._house.toolbox.specs
+        ]
+        return Section(SERVICES, "\n".join(lines) or "None is connected.")
 
     async def _asking(self, scope: Scope, arguments: str, address: Address, standing: Standing) -> Asking:
         store = self._house.desk.store

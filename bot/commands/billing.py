@@ -195,4 +195,5 @@ BILLING = Command(
     _billing,
     no_arguments,
     private=True,
+    home="Credit",
 )

@@ -4,12 +4,19 @@ from collections.abc import Sequence
 
 from bot.commands.base import Asking, Command, Desk, Result
 from bot.payloads import decode_asked, decode_said
+from bot.platforms.base import Talk
 from ledger.actions import MessageReceived, ReplyPrepared
-from ledger.store import Recorded
+from ledger.entry import Scope
+from ledger.pseudonyms import ConversationId
+from ledger.store import Recorded, Store
 
 EXCHANGES_DEFAULT = 10
 EXCHANGES_MAX = 100
 ERASED_TEXT = "(erased)"
+TALKS_SHOWN = 5
+TURNS_LOOKED_AT_MAX = 40
+ASKED_CHARACTERS_MAX = 80
+ANYWHERE = ConversationId("")
 
 
 async def _history(asking: Asking, desk: Desk) -> Result:
@@ -47,3 +54,26 @@ def questions(said: Sequence[Recorded]) -> list[str]:
         for recorded in said
         if recorded.body is not None and isinstance(recorded.entry.action, MessageReceived)
     ]
+
+
+async def talks(store: Store, scope: Scope, before: int) -> tuple[Talk, ...]:
+    """The conversations that a person had last, the newest first. What is erased, or was asked by another, is not among them.
+
+    Raises ``StoreFailed``.
+    """
+    found: dict[tuple[str, str], Talk] = {}
+    for _ in range(TURNS_LOOKED_AT_MAX):
+        turn = await store.last_turn(ANYWHERE, scope.actor, before)
+        if turn is None or len(found) == TALKS_SHOWN:
+            break
+        first = (await store.entries_of(turn))[0]
+        before, asked = first.entry.seq, None if first.body is None else decode_asked(first.body)
+        if asked is not None and asked.text.strip():
+            where = asked.address.channel, asked.address.thread
+            found.setdefault(where, Talk(asked.address, _in_a_line(asked.text)))
+    return tuple(found.values())
+
+
+def _in_a_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= ASKED_CHARACTERS_MAX else f"{line[: ASKED_CHARACTERS_MAX - 1].rstrip()}…"

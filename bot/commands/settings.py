@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from bot.commands.base import Asking, Command, Desk, Filling, FormOf, Result
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.policy import AIMS, Policy
-from bot.platforms.base import Choice, Field, Form
+from bot.platforms.base import Button, Choice, Field, Form
 from bot.rules import ALLOWED, APPROVERS, GIVEN_ROLES, OFF, Rules
 from ledger.actions import SettingChanged, SettingName
 from ledger.money import URC_PER_RC, Money, rc_text
@@ -125,7 +125,8 @@ async def _settings(asking: Asking, desk: Desk) -> Result:
     name, _, value = asking.arguments.partition(" ")
     name, value = name.casefold(), value.strip()
     if not name:
-        return Result(_listed(asking, desk))
+        may_set = asking.rules.may(asking.role, "settings")
+        return Result(_listed(asking, desk), buttons=(Button("Change settings", "settings edit"),) if may_set else ())
     if not asking.rules.may(asking.role, "settings"):
         return Result(NOT_YOURS)
     if name == "role":

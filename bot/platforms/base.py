@@ -184,12 +184,21 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Talk:
+    """A conversation that a person had: where, and what they asked there last, as plain text in one line."""
+
+    address: Address
+    asked: str
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a person's own page (Slack's App Home)."""
+    """A part of a person's own page (Slack's App Home). ``text`` is Markdown; of ``talks`` the platform makes links."""
 
     title: str
     text: str
     buttons: tuple[Button, ...] = ()
+    talks: tuple[Talk, ...] = ()
 
 
 class Door(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bot.platforms.base import Address, Button, Choice, Field, Form, Section
+from bot.platforms.base import Address, Button, Choice, Field, Form, Section, Talk
 from bot.platforms.markdown import split
 from bot.platforms.slack_pieces import escape
 from bot.platforms.slack_wire import SLACK, Payload
@@ -80,13 +80,15 @@ def said(title: str, text: str) -> View:
     }
 
 
-def home(sections: Sequence[Section]) -> View:
+def home(sections: Sequence[Section], links: Mapping[Address, str]) -> View:
+    """``links`` lead to the conversations of the sections, as far as there are any."""
     blocks: list[View] = []
     for number, section in enumerate(sections):
         if number:
             blocks.append({"type": "divider"})
         blocks.append({"type": "header", "text": _plain(section.title, HEADER_MAX)})
         blocks += _sections(section.text)
+        blocks += (_talk(talk, links.get(talk.address, "")) for talk in section.talks)
         blocks += _actions(section.buttons, number)
     if len(blocks) > BLOCKS_MAX:
         blocks = [*blocks[: BLOCKS_MAX - 1], {"type": "section", "text": {"type": "mrkdwn", "text": TOO_MUCH}}]
@@ -134,6 +136,14 @@ def _sections(text: str) -> Iterator[View]:
         parts = (piece,) if len(mrkdwn(piece)) <= SECTION_MAX else split(piece, SECTION_MAX // 6)
         for part in parts:
             yield {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn(part)}}
+
+
+def _talk(talk: Talk, link: str) -> View:
+    asked = escape(talk.asked)
+    return {
+        "type": "section",
+        "text": {"type": "mrkdwn", "text": f"• <{escape(link)}|{asked}>" if link else f"• {asked}"},
+    }
 
 
 def _actions(buttons: Sequence[Button], section: int) -> Iterator[View]:

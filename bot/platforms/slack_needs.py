@@ -90,6 +90,7 @@ METHODS: Mapping[str, str] = {
     "bots.info": "users:read",
     "chat.appendStream": "chat:write",
     "chat.delete": "chat:write",
+    "chat.getPermalink": "",
     "chat.postEphemeral": "chat:write",
     "chat.postMessage": "chat:write",
     "chat.startStream": "chat:write",

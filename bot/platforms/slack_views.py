@@ -89,9 +89,12 @@ class Views:
     async def publish(self, address: Address) -> None:
         """A person's page as it is now. Raises ``StoreFailed``; what Slack does not take is only logged."""
         standing = await self._platform.standing(address)
-        view = home(await self._door.home(address, standing))
+        sections = await self._door.home(address, standing)
         try:
             client = await self._platform.client_of(address.workspace)
+            talks = [talk for section in sections for talk in section.talks]
+            links = await asyncio.gather(*(_link(client, talk.address) for talk in talks))
+            view = home(sections, {talk.address: link for talk, link in zip(talks, links, strict=True)})
             await answer_of(client.views_publish(user_id=address.person, view=view))
         except PlatformError as error:
             log.warning("a person's page was not shown", extra={"cause": str(error)})
@@ -233,6 +236,17 @@ def _at_home(team: object, person: object) -> Address | None:
     if not (isinstance(team, str) and team and isinstance(person, str) and person):
         return None
     return Address(SLACK, team, "", "", person)
+
+
+async def _link(client: "AsyncWebClient", address: Address) -> str:
+    """The address of a thread for people; empty where there is none."""
+    if not address.thread:
+        return ""
+    try:
+        answer = await answer_of(client.chat_getPermalink(channel=address.channel, message_ts=address.thread))
+    except SlackError:
+        return ""
+    return str(answer.get("permalink") or "")
 
 
 async def _direct(client: "AsyncWebClient", address: Address) -> str:

@@ -228,6 +228,10 @@ class SlackServer:
                 return {"ok": True, "file": _told(file)} if file else _error("file_not_found")
             case "apps.connections.open":
                 return {"ok": True, "url": f"{self.base_url.replace('http', 'ws')}/socket"}
+            case "chat.getPermalink":
+                found = self._find({"channel": fields["channel"], "ts": fields["message_ts"]})
+                link = f"https://team.example.org/archives/{fields['channel']}/p{fields['message_ts'].replace('.', '')}"
+                return {"ok": True, "permalink": link} if found else _error("message_not_found")
             case "chat.postMessage":
                 return self._post(fields, user)
             case "chat.postEphemeral":

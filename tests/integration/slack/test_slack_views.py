@@ -21,7 +21,7 @@ from ledger.errors import StoreFailed
 from tests.fakes.slack_server import CHANNEL, IM, PERSON, TEAM, SlackServer, running_slack_server
 from tests.fakes.slack_views import TRIGGER_S
 from tests.slack_app import SlackUnderTest, running_slack
-from tests.slack_workspace import BOT_TOKEN, FORM, Signed, envelope, sign
+from tests.slack_workspace import BOT_TOKEN, FORM, Signed, envelope, sign, workspace_at
 
 SECRET_KEY = "sk-typed-by-anna-0123456789"
 
@@ -153,12 +153,35 @@ async def test_a_persons_page_shows_their_part_of_the_house_and_its_buttons_work
     assert await app.deliver(opened_home()) == (200, "")
     page = slack.views.homes[PERSON]
     headers = [block["text"]["text"] for block in page["blocks"] if block["type"] == "header"]
-    assert {"Keys", "Settings"} <= set(headers)
+    shown = ["Recent conversations", "Models", "Agents", "Keys", "Connected services", "Credit", "Settings"]
+    assert headers == shown
+    assert "Change settings" in str(page)
     action = {"type": "button", "action_id": "carpool_home_0_0", "value": "settings edit", "action_ts": "1.1"}
     view = {"id": "V0HOME", "type": "home"}
     pressed = interaction("block_actions", actions=[action], trigger_id=slack.views.trigger(), view=view)
     assert await app.deliver(pressed) == (200, "")
     assert slack.views.modal["title"]["text"] == "Settings"
+
+
+async def test_a_persons_page_links_to_the_conversations_that_they_had_last_and_to_nobody_elses(
+    app: SlackUnderTest, slack: SlackServer
+) -> None:
+    async with workspace_at(slack.api_url) as workspace:
+        first = await workspace.say("What is <https://example.org|this> & that?", workspace.im)
+        await app.deliver(envelope(workspace.direct("What is <https://example.org|this> &amp; that?", first)))
+        second = await workspace.say(f"<@{workspace.bot}> good\nmorning", workspace.channel)
+        await app.deliver(envelope(workspace.mention("good\nmorning", second)))
+        more = await workspace.say("and further?", workspace.channel, second)
+        await app.deliver(envelope(workspace.mention("and further?", more, thread_ts=second)))
+        others = await workspace.say(f"<@{workspace.bot}> mine", workspace.channel)
+        await app.deliver(envelope(workspace.mention("mine", others, user="U0BERT")))
+    await app.deliver(opened_home())
+    blocks = slack.views.homes[PERSON]["blocks"]
+    talks = [block["text"]["text"] for block in blocks if block.get("text", {}).get("text", "").startswith("• <")]
+    assert talks == [
+        f"• <https://team.example.org/archives/{CHANNEL}/p{second.replace('.', '')}|and further?>",
+        f"• <https://team.example.org/archives/{IM}/p{first.replace('.', '')}|What is this (https://example.org) &amp; that?>",
+    ]
 
 
 async def test_a_button_that_opens_no_form_is_answered_in_a_direct_message(

@@ -8,11 +8,13 @@ import pytest
 
 from adapters.messages import File, Image, Text, TextDelta
 from adapters.scripted import ScriptedAdapter, ScriptReply, WaitFor, answer
+from bot.door import HOME, RECENT, SERVICES
 from bot.limits import Limits
-from bot.platforms.base import Attached, Filled, Overheard, Standing
+from bot.platforms.base import Attached, Filled, Overheard, Standing, Talk
+from integrations.tools.base import Toolbox
 from ledger.actions import CommandRun, ContextRead, FeedbackGiven, SettingChanged
 from ledger.pseudonyms import TurnId
-from tests.house import ME, PSEUDONYMS, Open, RecordingPlatform, asks, card, running_house
+from tests.house import ME, PSEUDONYMS, Open, RecordingPlatform, RecordingTool, asks, card, running_house
 
 SECOND = replace(ME, person="another")
 
@@ -167,10 +169,19 @@ async def test_a_form_that_is_sent_without_the_right_to_changes_nothing(tmp_path
         assert await changed(opened) == []
 
 
-async def test_the_own_page_shows_models_keys_and_settings_and_a_guest_none_of_it(tmp_path: Path) -> None:
-    async with running_house(tmp_path, RecordingPlatform()) as opened:
-        titles = [section.title for section in await opened.door.home(ME, "member")]
-        assert titles == ["Models", "Keys", "Settings"]
+async def test_the_own_page_shows_what_is_a_persons_own_and_a_guest_none_of_it(tmp_path: Path) -> None:
+    toolbox = Toolbox({"look": RecordingTool("write")})
+    async with running_house(tmp_path, RecordingPlatform(), toolbox=toolbox) as opened:
+        elsewhere = replace(ME, thread="other")
+        for number, (text, where) in enumerate((("one\ntwo", ME), ("x" * 100, elsewhere), ("mine", SECOND))):
+            await opened.ask(asks(text, str(number), where))
+        page = {section.title: section for section in await opened.door.home(ME, "member")}
+        assert list(page) == list(HOME)
+        assert page[RECENT].talks == (Talk(elsewhere, f"{'x' * 79}…"), Talk(ME, "one two"))
+        assert page[SERVICES].text == "- `look`, which asks before it changes something"
+        assert page["Settings"].buttons == ()
+        admins = {section.title: section for section in await opened.door.home(ME, "admin")}
+        assert [button.invocation for button in admins["Settings"].buttons] == ["settings edit"]
         (refused,) = await opened.door.home(ME, "guest")
         assert "not let you in" in refused.text
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.platforms.base import Address, Button, Choice, Field, Form, PlatformName, Section
+from bot.platforms.base import Address, Button, Choice, Field, Form, PlatformName, Section, Talk
 from bot.platforms.slack_forms import BLOCKS_MAX, home, modal, mrkdwn, read_sent, said
 from tests.fakes.slack_views import wrong_view
 
+LINK = "https://team.example.org/archives/C1/p1?thread_ts=1.1&cid=C1"
 ME = Address(PlatformName("slack"), "T1", "C1", "1.1", "U1")
 FIELDS = (
     Field("name", "Name", "line", "Any.", "Anna"),
@@ -97,7 +98,8 @@ def test_a_page_has_its_sections_with_their_buttons() -> None:
             Section(
                 "Settings", "You are `admin` here.", (Button("Edit", "settings edit"), Button("Off", "stop", "danger"))
             ),
-        )
+        ),
+        {},
     )
     assert list(wrong_view(view, "home")) == []
     assert [block["type"] for block in view["blocks"]] == [
@@ -110,7 +112,9 @@ def test_a_page_has_its_sections_with_their_buttons() -> None:
 
 @pytest.mark.parametrize("sections", [120, 3])
 def test_a_page_that_is_too_long_for_slack_says_so_and_is_shown(sections: int) -> None:
-    view = home([Section(f"S{number}", "long & <b> " * 20_000 if sections == 3 else "x") for number in range(sections)])
+    view = home(
+        [Section(f"S{number}", "long & <b> " * 20_000 if sections == 3 else "x") for number in range(sections)], {}
+    )
     assert list(wrong_view(view, "home")) == []
     assert len(view["blocks"]) == BLOCKS_MAX
     assert "more than fits" in view["blocks"][-1]["text"]["text"]
@@ -127,7 +131,14 @@ def test_a_list_of_more_than_a_hundred_is_grouped() -> None:
 def test_whatever_is_asked_is_within_slacks_limits(title: str, text: str, label: str, value: str) -> None:
     fields = (Field("a", label, "text", value, value), Field("b", label, "choice", choices=(Choice("x", label),)))
     assert list(wrong_view(modal(Form("f", title, fields, text=text), ME), "modal")) == []
-    assert list(wrong_view(home((Section(title, text, (Button(label, "why"),)),)), "home")) == []
+    assert (
+        list(
+            wrong_view(
+                home((Section(title, text, (Button(label, "why"),), (Talk(ME, value[:80]),)),), {ME: LINK}), "home"
+            )
+        )
+        == []
+    )
 
 
 @given(st.text(min_size=1, max_size=9_000))
