@@ -21,7 +21,7 @@ from bot.platforms.base import (
     Standing,
     ToolStep,
 )
-from bot.platforms.slack_errors import answer_of
+from bot.platforms.slack_errors import SlackError, answer_of, until_renewed
 from bot.platforms.slack_files import fetch_file, share, without
 from bot.platforms.slack_pace import Pace, Paces
 from bot.platforms.slack_pieces import Seen, see, text_of
@@ -170,6 +170,8 @@ class SlackPlatform:
             self._remember_refusal(to, live)
         try:
             await self._bring(to, turn, part, reply, live)
+        except SlackError as error:
+            raise until_renewed(error) from error
         finally:
             if live is not None:
                 # Whatever stands there now, a look into the thread shows it.

@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 RETRY_S = 2.0
+LIMIT_S_MIN = 1.0
+TOKEN_RETRY_S = 30.0
 RATE_LIMITED = "ratelimited"
 NOT_STREAMING = "message_not_in_streaming_state"
 
 # docs.slack.dev lists these for chat.postMessage and conversations.replies as passing troubles of Slack's own.
+TOKEN_REFUSED = ("invalid_auth", "not_authed", "account_inactive", "token_expired", "token_revoked")
 PASSING = ("internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "timeout")
 
 
@@ -27,17 +30,24 @@ class SlackError(PlatformError):
     @property
     def refused(self) -> bool:
         """Slack answered, and did nothing. Without that, it is not known what it did."""
-        return self.code == RATE_LIMITED or self.retry_after_s is None
+        return self.code in (RATE_LIMITED, *TOKEN_REFUSED) or self.retry_after_s is None
 
 
 def of_answer(status: int, code: str, retry_after: str | None) -> SlackError:
     """``retry_after`` is the header's value, in seconds."""
     if status == 429 or code in (RATE_LIMITED, "rate_limited"):
         wait_s = float(retry_after) if retry_after is not None and retry_after.isdigit() else RETRY_S
-        return SlackError(f"Slack: at the rate limit for {wait_s:.0f} s", max(wait_s, 1.0), RATE_LIMITED)
+        return SlackError(f"Slack: at the rate limit for {wait_s:.0f} s", max(wait_s, LIMIT_S_MIN), RATE_LIMITED)
     if status >= 500 or code in PASSING:
         return SlackError(f"Slack: {code or status}", RETRY_S, code)
     return SlackError(f"Slack: {code or status}", None, code)
+
+
+def until_renewed(error: SlackError) -> SlackError:
+    """Where it is the token that Slack refuses, whoever runs CarPool may renew it: what is to be posted waits for that."""
+    if error.code not in TOKEN_REFUSED:
+        return error
+    return SlackError(str(error), TOKEN_RETRY_S, error.code)
 
 
 def of_connection(error: Exception) -> SlackError:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from bot.platforms.base import Address, Overheard, PlatformError
-from bot.platforms.slack_errors import SlackError, answer_of
+from bot.platforms.slack_errors import TOKEN_REFUSED, SlackError, answer_of, until_renewed
 from bot.platforms.slack_pieces import Payload
 from bot.platforms.slack_wire import files_of, readable, ts_of
 
@@ -69,8 +69,8 @@ async def messages_of(client: "AsyncWebClient", to: Address) -> list[Payload] | 
     except LookupError:
         return None
     except SlackError as error:
-        if error.retry_after_s is not None:
-            raise
+        if error.retry_after_s is not None or error.code in TOKEN_REFUSED:
+            raise until_renewed(error) from error
         # Without the scope for it, or with the thread gone, nothing can be looked at.
         return None
 

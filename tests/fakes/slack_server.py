@@ -90,6 +90,10 @@ class SlackServer:
     rates: dict[str, int] = field(default_factory=dict)
     away: bool = False
     """CarPool cannot reach it: what people do in it goes on."""
+    turned_away: int = 0
+    refuses_token: bool = False
+    limited: int = 0
+    """So many more calls of CarPool, whatever they are, are beyond its limit."""
     later_s: float = 0.0
     """How far the clock of this Slack is ahead."""
     shown: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -165,7 +169,13 @@ class SlackServer:
             if fault.after:
                 await self._answer(method, request)
             return self._fail(fault, request)
+        if ours and self.limited:
+            self.limited -= 1
+            return self._fail(Fault(method, 429, "ratelimited", 0), request)
+        if ours and self.refuses_token:
+            return self._fail(Fault(method, 200, "invalid_auth"), request)
         if ours and self.away:
+            self.turned_away += 1
             return self._fail(Fault(method, 503), request)
         if ours and (wait_s := self._too_often(method)):
             return self._fail(Fault(method, 429, "ratelimited", wait_s), request)
