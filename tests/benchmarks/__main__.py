@@ -15,6 +15,7 @@ from tests.benchmarks.lucidia import lucidia
 from tests.benchmarks.payments import payments
 from tests.benchmarks.postgres import postgres
 from tests.benchmarks.slack import slack
+from tests.benchmarks.slack_load import slack_load
 from tests.benchmarks.slack_streams import slack_streams
 from tests.benchmarks.starting import starting
 from tests.benchmarks.store import store
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "slack": slack,
     "slack_streams": slack_streams,
     "discord_streams": discord_streams,
+    "slack_load": slack_load,
     "lucidia": lucidia,
     "adapters": adapters,
     "payments": payments,

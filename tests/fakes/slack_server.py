@@ -186,8 +186,10 @@ class SlackServer:
     def _too_often(self, method: str) -> int:
         """How many seconds this method is not to be called."""
         most, now_s = self.rates.get(method, 0), self.now_s
+        if not most:
+            return 0
         calls = self._called[method] = [at_s for at_s in self._called[method] if at_s > now_s - 60]
-        if most and len(calls) >= most:
+        if len(calls) >= most:
             return max(1, round(calls[0] + 60 - now_s))
         calls.append(now_s)
         return 0
