@@ -118,8 +118,10 @@ SHORTCUTS = (
 PROMPTS = (
     ("What can you do?", "help"),
     ("Which models are there?", "model"),
-    ("Explain something", "Explain in plain words how a hash-linked ledger shows that nothing was changed."),
+    ("Explain something to me", "Explain how photosynthesis works, in three sentences."),
+    ("Draft a message", "Draft a short, friendly message that asks my team for their status."),
 )
+"""What one may ask at first, at most four: title, and what is said when it is pressed."""
 
 
 def manifest(public_url: str, *, socket: bool, rotation: bool) -> dict[str, Any]:
@@ -202,6 +204,15 @@ def settings_missing(exported: Mapping[str, Any]) -> tuple[str, ...]:
         )
     if not _part(settings, "interactivity").get("is_enabled"):
         lacking.append("Buttons and forms do nothing: turn on Interactivity & Shortcuts.")
+    if not settings.get("socket_mode_enabled"):
+        lacking += [
+            f"Slack sends {what} nowhere: turn on Socket Mode, or give the address that ends in {EVENTS_PATH} under {where}."
+            for what, where, part in (
+                ("events", "Event Subscriptions", "event_subscriptions"),
+                ("pressed buttons and sent forms", "Interactivity & Shortcuts", "interactivity"),
+            )
+            if not _part(settings, part).get("request_url")
+        ]
     commands = [item.get("command") for item in features.get("slash_commands") or []]
     if COMMAND not in commands:
         lacking.append(f"{COMMAND} is not there: add it under Slash Commands.")

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from bot.platforms.base import Address, PlatformError
 from bot.platforms.slack_errors import answer_of
+from bot.platforms.slack_needs import PROMPTS
 from ledger.errors import StoreFailed
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ log = logging.getLogger("carpool.slack")
 TITLE_CHARACTERS_MAX = 200
 REFUSED_FOR_S = 3_600.0
 """How long Slack is not asked for sessions in a workspace where it refused one: an app gets new scopes by a new install."""
-
-PROMPTS = (
-    ("What can you do?", "help"),
-    ("Which models are there?", "model"),
-    ("Explain something to me", "Explain how photosynthesis works, in three sentences."),
-    ("Draft a message", "Draft a short, friendly message that asks my team for their status."),
-)
-"""At most four: title, and what is said when it is pressed."""
 
 Status = Literal["active", "processing", "suspended", "closed"]
 

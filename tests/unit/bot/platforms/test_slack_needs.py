@@ -173,8 +173,18 @@ def test_each_thing_that_an_app_lacks_is_named_with_what_to_do() -> None:
         assert any(word in sentence for sentence in said), word
 
 
+@pytest.mark.parametrize(("part", "what"), [("event_subscriptions", "events"), ("interactivity", "buttons")])
+def test_an_app_that_sends_nowhere_what_happens_is_told_so(part: str, what: str) -> None:
+    lacking = copy.deepcopy(manifest(URL, socket=False, rotation=False))
+    del lacking["settings"][part]["request_url"]
+    (said,) = settings_missing(lacking)
+    assert what in said
+    lacking["settings"]["socket_mode_enabled"] = True
+    assert settings_missing(lacking) == ()
+
+
 def test_an_export_of_another_form_is_read_as_one_that_lacks_all() -> None:
-    assert len(settings_missing({"features": None, "settings": {"event_subscriptions": []}})) == len(EVENTS) + 7
+    assert len(settings_missing({"features": None, "settings": {"event_subscriptions": []}})) == len(EVENTS) + 9
 
 
 def test_a_scope_that_is_missing_is_named_with_what_does_not_work() -> None:
