@@ -65,6 +65,7 @@ class SeenPlaces:
         self._path = path
         self.clock_s = clock_s
         self._places: OrderedDict[_Thread, str] = OrderedDict()
+        self._newest = ""
         self.gap = asyncio.Event()
         """Set where something may have been missed just now: it is read as soon as that can be."""
         self.floor_s = clock_s()
@@ -81,8 +82,11 @@ class SeenPlaces:
 
     def note(self, address: Address, ts: str) -> None:
         place = _Thread(address.workspace, address.channel, address.thread)
-        since = self._places.pop(place, ts)
-        self._places[place] = min(since, ts)
+        self._places[place] = min(self._places.get(place, ts), ts)
+        # What is read again is no sign that it was used just now.
+        if ts >= self._newest:
+            self._newest = ts
+            self._places.move_to_end(place)
         while len(self._places) > PLACES_MAX:
             self._places.popitem(last=False)
 

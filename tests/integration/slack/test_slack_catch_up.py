@@ -156,6 +156,20 @@ def test_only_the_places_used_last_are_kept(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "seen.json").read_text())["places"]) == PLACES_MAX
 
 
+async def test_what_is_read_again_does_not_count_as_used_again(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    async with running_slack(tmp_path, workspace.api_url) as slack:
+        seen = seen_at(tmp_path)
+        roots = [await workspace.say("hello", workspace.im) for _ in range(3)]
+        for root in roots:
+            await hear(slack, seen, workspace.direct("hello", root))
+            more = await workspace.say("and?", workspace.im, root)
+            await hear(slack, seen, workspace.direct("and?", more, thread_ts=root))
+        assert await catch_up(slack.platform, slack.open.door, seen, at_once)
+    assert [place.thread for place in seen.places] == roots[::-1]
+
+
 async def test_what_was_said_while_the_connection_was_lost_is_answered_once_and_in_order_when_it_is_back(
     tmp_path: Path, server: SlackServer, workspace: Workspace
 ) -> None:
