@@ -81,6 +81,11 @@ class Load:
         except (ClientError, OSError):
             return False
 
+    async def insist(self, event: Signed) -> None:
+        """Deliver it until it is acknowledged, as Slack does, though sooner."""
+        while not await self.deliver(event):
+            await asyncio.sleep(RETRY_S)  # another process
+
     @asynccontextmanager
     async def started(self) -> AsyncIterator[None]:
         async with running(self.home, "web") as (process, port):
@@ -136,8 +141,11 @@ async def offered(load: Load, rate: float, seconds: int) -> list[float]:
     began = time.perf_counter()
 
     async def one(due: float) -> float:
-        acknowledged = await load.deliver(load.ask())
-        return time.perf_counter() - due if acknowledged else float("inf")
+        event = load.ask()
+        if await load.deliver(event):
+            return time.perf_counter() - due
+        await load.insist(event)
+        return float("inf")
 
     sent: list[asyncio.Task[float]] = []
     for number in range(int(rate * seconds)):
@@ -193,9 +201,9 @@ async def restarts(folder: Path, events: int, times: int) -> list[Figure]:
             while (number := next(left)) < events:
                 event = load.ask()
                 if number in kill_at:
-                    os.kill(load.pid, signal.SIGKILL)
-                while not await load.deliver(event):
-                    await asyncio.sleep(RETRY_S)  # as Slack, though sooner
+                    with suppress(ProcessLookupError):  # it is being started anew
+                        os.kill(load.pid, signal.SIGKILL)
+                await load.insist(event)
                 if number % AGAIN_EVERY == 0:
                     await load.deliver(event)
 
@@ -245,7 +253,7 @@ async def idle(folder: Path, conversations: int) -> list[Figure]:
         await load.drained()
         before = process.memory_info().rss
         for _ in range(0, conversations, AT_ONCE):
-            await asyncio.gather(*(load.deliver(load.ask()) for _ in range(AT_ONCE)))
+            await asyncio.gather(*(load.insist(load.ask()) for _ in range(AT_ONCE)))
         await load.drained()
         grown = process.memory_info().rss - before
     return [
