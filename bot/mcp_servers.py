@@ -7,6 +7,7 @@ token = "..."
 [files]
 command = ["files-server", "--read-only"]
 environment = { FILES_ROOT = "/srv/files" }
+every_tool_writes = true     # whatever it says of its tools: each is asked about first
 """
 
 import re
@@ -19,7 +20,7 @@ from bot.readers import file
 from bot.readers import url as address
 from bot.secret import Secret
 
-KEYS = frozenset({"command", "url", "environment", "token"})
+KEYS = frozenset({"command", "url", "environment", "token", "every_tool_writes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class ServerTable:
     url: str
     environment: Mapping[str, Secret]
     token: Secret
+    every_tool_writes: bool
 
 
 def mcp_servers(given: str) -> tuple[ServerTable, ...]:
@@ -60,5 +62,8 @@ def _server(name: str, table: object) -> ServerTable:
         raise ValueError(f"{name} needs either command or url")
     if (url and environment) or (command and token):
         raise ValueError(f"of {name}, environment goes with command, and token with url")
+    every_tool_writes = table.get("every_tool_writes", False)
+    if not isinstance(every_tool_writes, bool):
+        raise ValueError(f"every_tool_writes of {name} is true or false")
     secrets = {variable: Secret(value) for variable, value in environment.items()}
-    return ServerTable(name, tuple(command), address(url), secrets, Secret(token))
+    return ServerTable(name, tuple(command), address(url), secrets, Secret(token), every_tool_writes)

@@ -46,7 +46,8 @@ async def _of_server(server: ServerTable) -> Mapping[str, Tool]:
 
     environment = {name: value.reveal() for name, value in server.environment.items()}
     try:
-        return await mcp_tools(McpServer(server.name, server.command, server.url, environment, server.token.reveal()))
+        token, distrusted = server.token.reveal(), server.every_tool_writes
+        return await mcp_tools(McpServer(server.name, server.command, server.url, environment, token, distrusted))
     except ToolError as error:
         log.warning("the tools of an MCP server are left out: %s", error)
         return {}

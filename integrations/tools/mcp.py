@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from adapters.messages import ToolResult, ToolSpec
+from adapters.messages import Json, JsonObject, ToolResult, ToolSpec
 from integrations.tools.base import BadAnswer, Invalid, Preview, Tool, ToolError, ToolLimits, Unavailable, Unknown, Use
 from integrations.tools.status import error_of
 
@@ -36,13 +36,14 @@ LIMITS = ToolLimits(timeout_s=60.0)
 @dataclass(frozen=True, slots=True)
 class McpServer:
     """Either ``command`` with its arguments, or ``url``. ``environment`` is all that a program gets beside the SDK's own few
-    variables, ``token`` what an address is asked with."""
+    variables, ``token`` what an address is asked with. ``distrusted``: whatever it says of its tools, each one is a write."""
 
     name: str
     command: tuple[str, ...] = ()
     url: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     token: str = field(default="", repr=False)
+    distrusted: bool = False
 
 
 async def mcp_tools(server: McpServer) -> Mapping[str, Tool]:
@@ -62,7 +63,7 @@ async def mcp_tools(server: McpServer) -> Mapping[str, Tool]:
         if name in tools:
             log.warning("two tools of the MCP server %s have the name %s; the first one counts", server.name, name)
             continue
-        tools[name] = McpTool(server, described.name, _spec(name, described))
+        tools[name] = McpTool(server, described.name, _spec(server, name, described))
     return tools
 
 
@@ -70,10 +71,41 @@ def _name(server: str, tool: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", f"{server}_{tool}")[:NAME_CHARS_MAX]
 
 
-def _spec(name: str, described: "Described") -> ToolSpec:
-    reads = described.annotations is not None and described.annotations.read_only_hint is True
+def _spec(server: McpServer, name: str, described: "Described") -> ToolSpec:
+    said_so = described.annotations is not None and described.annotations.read_only_hint is True
     about = (described.description or described.title or described.name)[:DESCRIPTION_CHARS_MAX]
-    return ToolSpec(name, about, described.input_schema, "read" if reads else "write")
+    effect: Literal["read", "write"] = "read" if said_so and not server.distrusted else "write"
+    return ToolSpec(name, about, without_patterns(described.input_schema), effect)
+
+
+_DATA = frozenset({"enum", "const", "default", "examples"})
+_NAMED = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
+_BY_PATTERN = frozenset({"pattern", "patternProperties"})
+_ALL_OTHERS = frozenset({"additionalProperties", "unevaluatedProperties"})
+
+
+def without_patterns(schema: JsonObject) -> JsonObject:
+    """A JSON Schema without its regular expressions: one of somebody else's may take for ever on a text that a model made, and a
+    match cannot be stopped. The server checks by itself what it gets.
+
+    Where there were patterns for names, other names are let through.
+    """
+    left_out = _BY_PATTERN | (_ALL_OTHERS if "patternProperties" in schema else frozenset())
+    return {key: _within(key, value) for key, value in schema.items() if key not in left_out}
+
+
+def _within(key: str, value: Json) -> Json:
+    if key in _DATA:
+        return value
+    if key in _NAMED and isinstance(value, Mapping):
+        return {name: _schema(part) for name, part in value.items()}
+    return _schema(value)
+
+
+def _schema(value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return without_patterns(value)
+    return [_schema(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from integrations.tools.base import parameters as takes
 from integrations.tools.calculator import calculator_tool
 from integrations.tools.clock import clock_tool
 from integrations.tools.github import github_tools
+from integrations.tools.mcp import without_patterns
 from integrations.tools.status import error_of
 from integrations.tools.web_page import Address, web_page_tool
 from tests.fakes.answering_server import Answers, answering
@@ -187,6 +188,33 @@ async def test_a_schema_of_somebody_else_makes_us_fetch_nothing(schema: Mapping[
     tool = saying("x")
     result = await Toolbox({"say": replace(tool, spec=replace(tool.spec, parameters=schema))}).use(use_of("say", {}))
     assert result.content == "say cannot say what it takes."
+
+
+def test_patterns_of_somebody_else_are_not_run_and_what_they_spoke_of_is_let_through() -> None:
+    """A pattern such as (a+)+$ takes for ever on a text that a model makes, and nothing can stop it."""
+    evil = "(a+)+$"
+    schema: Mapping[str, Json] = {
+        "type": "object",
+        "properties": {
+            "pattern": {"type": "string", "pattern": evil},
+            "kind": {"enum": ["pattern", {"pattern": "x"}]},
+            "list": {"type": "array", "items": {"anyOf": [{"pattern": evil}, {"type": "integer"}]}},
+        },
+        "patternProperties": {evil: {"type": "string"}},
+        "additionalProperties": False,
+        "$defs": {"pattern": {"patternProperties": {evil: {}}, "unevaluatedProperties": False}},
+        "required": ["pattern"],
+    }
+    assert without_patterns(schema) == {
+        "type": "object",
+        "properties": {
+            "pattern": {"type": "string"},
+            "kind": {"enum": ["pattern", {"pattern": "x"}]},
+            "list": {"type": "array", "items": {"anyOf": [{}, {"type": "integer"}]}},
+        },
+        "$defs": {"pattern": {}},
+        "required": ["pattern"],
+    }
 
 
 class Failing:

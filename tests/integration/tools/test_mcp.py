@@ -58,6 +58,12 @@ async def test_the_tools_of_a_server_are_used(transport: str) -> None:
         assert died.failed
 
 
+async def test_of_a_server_that_is_not_trusted_each_tool_is_a_write() -> None:
+    async with serving("http") as server:
+        tools = await mcp_tools(replace(server, distrusted=True))
+    assert {tool.spec.effect for tool in tools.values()} == {"write"}
+
+
 async def test_a_server_that_hangs_is_left_in_time_and_the_next_use_has_another() -> None:
     async with serving("http") as server:
         tools = await mcp_tools(server)

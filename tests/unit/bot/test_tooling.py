@@ -81,6 +81,7 @@ async def test_an_mcp_server_that_is_not_there_is_left_out(tmp_path: Path, caplo
         ("[a]\nurl = 'http://x.example'\nenvironment = { A = 'secret-word' }", "goes with command"),
         ("[a]\ncommand = ['x']\ntoken = 'secret-word'", "goes with command"),
         ("[a]\ncommand = 'x'", "is a list"),
+        ("[a]\ncommand = ['x']\nevery_tool_writes = 'secret-word'", "is true or false"),
         ("[a]\ncomand = ['x']", "has comand, which there is not"),
     ],
 )
