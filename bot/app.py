@@ -22,6 +22,7 @@ from bot.config import Settings
 from bot.connections import Build, Connected, Connections
 from bot.door import HouseDoor
 from bot.expiry import Expiry
+from bot.hourly import Hourly
 from bot.intake import Intake
 from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys, read_vault_keys
 from bot.lucidia import cards
@@ -179,8 +180,9 @@ async def open_house(
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.heard)
-        retention = Retention(roadchain, store, settings.retention_days, clock_us)
-        async with checkpoints, retention, Expiry(roadchain, store, clock_us), intake:
+        erasing = Hourly(Retention(roadchain, store, settings.retention_days, clock_us).apply, "texts erased")
+        ending = Hourly(Expiry(roadchain, store, clock_us).apply, "promotional credit ended")
+        async with checkpoints, erasing, ending, intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
 
 
