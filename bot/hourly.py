@@ -15,7 +15,7 @@ log = logging.getLogger("carpool.hourly")
 
 class Hourly:
     """Use as ``async with``: ``work`` is done at once, and then each hour. It gives how many things it did; ``did`` says in the
-    log what that is. What the ledger does not take now is tried an hour later; where it takes nothing, the house closes by itself.
+    log what that is. What the ledger does not take is tried an hour later; where it takes nothing, the house closes by itself.
     """
 
     def __init__(self, work: Callable[[], Awaitable[int]], did: str) -> None:
