@@ -8,7 +8,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from bot.config import Settings, colour_is_unwanted, load_here
+from bot.config import colour_is_unwanted, load_here
+from bot.settings import Settings
 
 EXIT_WRONG = 1
 EXIT_USAGE = 2

@@ -18,7 +18,6 @@ from adapters.messages import ModelName, ProviderName
 from bot.billing import Billing
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
-from bot.config import Settings
 from bot.connections import Build, Connected, Connections
 from bot.door import HouseDoor
 from bot.expiry import Expiry
@@ -33,6 +32,7 @@ from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.run import House
+from bot.settings import Settings
 from bot.tooling import toolbox_of
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore

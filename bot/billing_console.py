@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from bot.app import found_ledger, ledger_exists, open_billing, open_ledger
 from bot.billing import Billing
 from bot.commands.billing import read_dollars
-from bot.config import Settings
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
+from bot.settings import Settings
 from integrations.payments.base import (
     Buyer,
     Cents,

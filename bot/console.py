@@ -2,8 +2,9 @@
 
 import sys
 
-from bot.config import Loaded, Problem, Settings
+from bot.config import Loaded, Problem
 from bot.doctor import examine
+from bot.settings import Settings
 
 EXIT_OK = 0
 EXIT_WRONG = 1

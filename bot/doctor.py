@@ -10,13 +10,13 @@ from typing import Literal
 
 from adapters.messages import ProviderName
 from bot.app import ledger_doubts, ledger_exists, open_ledger, open_shelf, try_local_model
-from bot.config import Settings
 from bot.connections import Verdict, try_adapter
 from bot.lucidia import cards
 from bot.platforms.slack_needs import BOTH_WAYS, INSTALL_PATH
 from bot.providers import hosted
 from bot.readers import without_password
 from bot.secret import Secret
+from bot.settings import Settings
 from ledger.errors import StoreError, StoreUnusable
 
 FREE_BYTES_MIN = 200_000_000

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from adapters.messages import ProviderName
 from bot.app import found_ledger, key_builder, ledger_exists, open_ledger, open_vault
 from bot.commands.keys import KEY_CHARACTERS_MAX, REFUSED, UNCHECKED
-from bot.config import Settings
 from bot.connections import try_key
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.keys import Keys, begin_vault_rotation, end_vault_rotation
 from bot.readers import secret
+from bot.settings import Settings
 from bot.vault import KeyOwner, NotOpened, Vault
 from ledger.actions import CommandRun, KeyAdded, KeyRemoved
 from ledger.entry import HOUSE, Draft, Scope

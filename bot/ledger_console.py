@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.app import GENESIS_KEY, key_added, ledger_exists, ledger_file, open_ledger, open_notary
-from bot.config import Settings
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.keys import Keys, retire_old_key, rotate_signing_key
+from bot.settings import Settings
 from bot.vault import KeyOwner
 from integrations.secrets import SecretStore
 from ledger.actions import KeyAdded, KeyRemoved, LedgerCreated, ReplyPrepared

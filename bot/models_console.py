@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from adapters.messages import ProviderName
 from bot.app import open_models, open_shelf
-from bot.config import Settings
 from bot.lucidia import cards
 from bot.lucidia.catalog import ModelCard, price_text, usd_text
+from bot.settings import Settings
 
 EXIT_OK = 0
 

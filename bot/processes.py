@@ -23,7 +23,6 @@ from bot.app import (
 from bot.billing import Billing
 from bot.commands.past import questions
 from bot.commands.table import completing
-from bot.config import Settings
 from bot.installs import Installs
 from bot.platforms.base import PlatformError
 from bot.platforms.slack_needs import BOTH_WAYS
@@ -38,6 +37,7 @@ from bot.platforms.terminal import (
     read_question,
 )
 from bot.platforms.terminal_screen import TerminalScreen, say_aside
+from bot.settings import Settings
 from bot.vault import Vault
 from ledger.errors import StoreFailed
 from ledger.pseudonyms import Pseudonyms

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 
 from adapters.base import BaseAdapter
 from adapters.messages import ProviderName
-from bot.config import Settings
 from bot.connections import Built
 from bot.lucidia import cards
 from bot.lucidia.catalog import ModelCard
 from bot.secret import Secret
+from bot.settings import Settings
 
 
 def hosted(settings: Settings, shelf: cards.Shelf) -> Iterator[Built]:

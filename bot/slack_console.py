@@ -2,9 +2,9 @@
 
 import json
 
-from bot.config import Settings
 from bot.console import EXIT_OK, EXIT_USAGE, complain, say
 from bot.platforms.slack_needs import manifest
+from bot.settings import Settings
 
 NO_ADDRESS = (
     "Over HTTP Slack has to reach CarPool, and nothing says where: set CARPOOL_PUBLIC_URL=https://..., or leave --http out for "

@@ -6,8 +6,8 @@ To add one: a few lines in ``toolbox_of``, and its settings. Nothing is imported
 import logging
 from collections.abc import Callable, Mapping
 
-from bot.config import Settings
 from bot.mcp_servers import ServerTable
+from bot.settings import Settings
 from integrations.tools.base import EMPTY_TOOLBOX, Tool, Toolbox, ToolError
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,11 @@ from adapters.base import collect
 from adapters.errors import NotConfigured
 from adapters.messages import ProviderName
 from bot.app import embedded_is_best, open_models
-from bot.config import Settings, load
+from bot.config import load
 from bot.lucidia import cards
 from bot.providers import OFFERED
 from bot.secret import Secret
+from bot.settings import Settings
 from tests.contract.adapters.dialects import HostedName, hosted
 from tests.contract.adapters.raw_server import chunk, running_raw_server, stream
 from tests.contract.adapters.subjects import ask

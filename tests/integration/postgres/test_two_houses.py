@@ -9,8 +9,9 @@ import pytest
 from adapters.messages import ProviderName, TextDelta
 from adapters.scripted import ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.app import Models, open_house
-from bot.config import Settings, load
+from bot.config import load
 from bot.lucidia.catalog import Catalog
+from bot.settings import Settings
 from tests.house import ME, RecordingPlatform, asks, card
 from tests.postgres import Server
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Settings, load
+from bot.config import load
 from bot.doctor import Finding, examine
 from bot.platforms.slack_needs import SCOPES, manifest
+from bot.settings import Settings
 from tests.fakes.slack_oauth import CONFIG_TOKEN
 from tests.fakes.slack_server import APP_TOKEN, SlackServer, running_slack_server
 from tests.slack_workspace import BOT_TOKEN

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Loaded, Settings, load, settings_table
+from bot.config import Loaded, load
 from bot.limits import ABOUT, Limits
 from bot.secret import Secret
+from bot.settings import Settings, settings_table
 
 PROJECT = Path(__file__).parents[3]
 
