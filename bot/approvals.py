@@ -11,6 +11,7 @@ from adapters.messages import ToolCall
 from bot.payloads import Said
 from bot.platforms.base import Button
 from bot.rules import Role, Rules
+from bot.visible import mixed_words, visible
 from integrations.tools.base import Preview
 from ledger.actions import (
     Action,
@@ -32,10 +33,15 @@ _REFERENCE = re.compile(r"(t-[0-9a-z]{16})\.([1-9][0-9]{0,3})")
 def digest(call: ToolCall, fields: Iterable[str] | None = None) -> str:
     """SHA-256, in hex, of the tool's name and its arguments as JSON with sorted keys: what an approval is bound to.
 
-    ``fields`` are the arguments that count; None for all of them.
+    ``fields`` are the arguments that count; None for all of them. Of the others, which may say anything, the names count:
+    whoever allowed a mail to Ann with any text has not allowed one with a blind copy.
     """
-    counted = call.arguments if fields is None else {name: call.arguments.get(name) for name in fields}
-    return hashlib.sha256(orjson.dumps([call.name, counted], option=orjson.OPT_SORT_KEYS)).hexdigest()
+    counted = (
+        call.arguments if fields is None else {name: call.arguments[name] for name in fields if name in call.arguments}
+    )
+    free = sorted(call.arguments.keys() - counted.keys())
+    bound = [call.name, counted, free] if free else [call.name, counted]
+    return hashlib.sha256(orjson.dumps(bound, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def approver_of(tool: str, preview: Preview, rules: Rules) -> Approver:
@@ -78,11 +84,15 @@ def question(
     lines = [f"**{_plain(preview.title)}** (`{_plain(call.name)}`)", ""]
     lines += [f"- {_plain(name)}: {_value(value)}" for name, value in preview.fields]
     if preview.diff:
-        lines += ["", *_fenced(_cut(preview.diff, DIFF_CHARACTERS_MAX), "diff")]
+        lines += ["", *_fenced(_cut(visible(preview.diff), DIFF_CHARACTERS_MAX), "diff")]
     if preview.cost:
         lines += ["", f"It costs {rc_text(preview.cost)}."]
     if preview.irreversible:
         lines += ["", f"This cannot be undone: {_plain(preview.irreversible)}"]
+    shown = (preview.title, *(text for pair in preview.fields for text in pair), preview.diff)
+    if mixed := mixed_words(shown):
+        words = ", ".join(_value(word) for word in mixed)
+        lines += ["", f"Look closely: letters of different alphabets, which may look alike, stand in {words}."]
     if doubtful:
         lines += [
             "",
@@ -157,7 +167,7 @@ def _minutes(seconds: int) -> str:
 
 def _value(text: str) -> str:
     """On one line as code, several lines as a block: never as markup of its own."""
-    text = _cut(text, VALUE_CHARACTERS_MAX)
+    text = _cut(visible(text), VALUE_CHARACTERS_MAX)
     if "\n" in text:
         return "\n" + "\n".join(f"  {line}" for line in _fenced(text, ""))
     marks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
@@ -175,4 +185,4 @@ def _cut(text: str, most: int) -> str:
 
 def _plain(text: str) -> str:
     """Names and titles come from tools and models: no markup, and one line."""
-    return re.sub(r"[`*_<>\[\]\s]+", " ", text).strip()
+    return re.sub(r"[`*_<>\[\]\s]+", " ", visible(text)).strip()

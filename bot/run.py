@@ -29,7 +29,7 @@ from ledger.actions import (
 )
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
-from ledger.pseudonyms import TurnId
+from ledger.pseudonyms import ActorId, TurnId
 from ledger.roadchain import RoadChain, clock_us
 from ledger.store import Recorded
 
@@ -90,11 +90,27 @@ class Past:
             self._said = recall(self._recorded)
         return self._said
 
-    async def has_others(self, story: Story, house: House) -> bool:
-        """Whether words of others that were read for an earlier turn are among it."""
+    async def has_others(self, story: Story, house: House, tool: str) -> bool:
+        """Whether words of others are among it: of another person who asked here, of what was read for an earlier turn, of a
+        tool that was used for one, whose result an answer may repeat. What ``tool`` itself said counts not: its results come
+        from where it was allowed to act."""
         await self.of(story, house)
-        read = (recorded.entry.action for recorded in self._recorded or ())
-        return any(isinstance(action, ContextRead) and (action.messages or action.files) for action in read)
+        recorded = self._recorded or ()
+        if any(_of_others(one, story.scope.actor) for one in recorded):
+            return True
+        harmless = house.toolbox.own | {tool}
+        for turn in dict.fromkeys(one.entry.turn for one in recorded):
+            actions = [one.entry.action for one in await house.desk.store.entries_of(turn)]
+            if any(isinstance(action, ToolCalled) and action.tool not in harmless for action in actions):
+                return True
+        return False
+
+
+def _of_others(recorded: Recorded, asker: ActorId) -> bool:
+    action = recorded.entry.action
+    if isinstance(action, ContextRead):
+        return bool(action.messages or action.files)
+    return recorded.entry.actor != asker
 
 
 @dataclass(frozen=True, slots=True)

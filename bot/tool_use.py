@@ -114,7 +114,7 @@ async def _put_question(story: Story, run: Run, call: ToolCall, tool: Tool) -> S
     standing = allowed_before(call, story.scope.actor, approver, rules, run.house.clock())
     # What others wrote may have made the model ask for this: then no permission of before counts.
     doubtful = bool(standing) and (
-        story.has_read_others(run.house.toolbox.own) or await run.past.has_others(story, run.house)
+        story.has_read_others(run.house.toolbox.own) or await run.past.has_others(story, run.house, call.name)
     )
     said = question(call, preview, approver, turn, number, limits.approval_s, doubtful=doubtful)
     if standing and not doubtful:

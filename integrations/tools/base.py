@@ -15,6 +15,7 @@ ToolError
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 FAULT_CHARS_MAX = 300
 HIDDEN = "[hidden]"
+_TAGS = re.compile("[\U000e0000-\U000e007f]")
+"""Characters without a shape, in which a whole text can be hidden from a person and told to a model."""
 
 T = TypeVar("T")
 
@@ -288,8 +291,9 @@ class Toolbox:
         return ToolResult(use.call.id, f"{error.sentence} {unknown}", True)
 
     def _clean(self, tool: Tool, result: ToolResult) -> ToolResult:
-        # Secrets first: a cut through one would leave half of it.
-        return _shortened(replace(result, content=self._without_secrets(result.content)), tool.limits.result_bytes_max)
+        # A secret written with characters between that nobody sees is one all the same; and a cut would leave half of it.
+        content = self._without_secrets(_TAGS.sub("", result.content))
+        return _shortened(replace(result, content=content), tool.limits.result_bytes_max)
 
     def _without_secrets(self, text: str) -> str:
         for secret in sorted(filter(None, self.secrets), key=len, reverse=True):
