@@ -7,7 +7,7 @@ from typing import assert_never
 
 import orjson
 
-from adapters.messages import ToolCall
+from adapters.messages import File, ToolCall
 from bot.payloads import Said
 from bot.platforms.base import Button
 from bot.rules import Role, Rules
@@ -106,7 +106,18 @@ def question(
     buttons = [Button("Approve", f"approve {about}", "primary"), Button("Refuse", f"refuse {about}", "danger")]
     if approver == "asker":
         buttons.append(Button("Always allow exactly this", f"allow {about}"))
-    return Said("\n".join(lines), buttons=tuple(buttons))
+    return Said("\n".join(lines), _whole(preview, about), tuple(buttons))
+
+
+def _whole(preview: Preview, about: str) -> tuple[File, ...]:
+    """What does not fit into the question, to the last character: nobody approves of what cannot be read."""
+    fits = len(visible(preview.diff)) <= DIFF_CHARACTERS_MAX
+    if fits and all(len(visible(value)) <= VALUE_CHARACTERS_MAX for _, value in preview.fields):
+        return ()
+    parts = [
+        f"{visible(name)}:\n{visible(value)}\n" for name, value in (*preview.fields, ("diff", preview.diff)) if value
+    ]
+    return (File(f"{about}.txt", "text/plain", "\n".join(parts).encode(errors="replace")),)
 
 
 def may_decide(asked: ApprovalAsked, asker: ActorId, actor: ActorId, role: Role, rules: Rules) -> str:
@@ -180,7 +191,7 @@ def _fenced(text: str, language: str) -> list[str]:
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters, in the file)"
 
 
 def _plain(text: str) -> str:

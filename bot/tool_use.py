@@ -91,7 +91,7 @@ async def _ask(story: Story, run: Run, call: ToolCall) -> Story:
     presence = await run.platform.find(to, turn, part) if approval.inherited else "absent"
     if presence != "there":
         said = approval.said
-        await run.platform.send(to, turn, part, Reply("notice", said.text, buttons=said.buttons))
+        await run.platform.send(to, turn, part, Reply("notice", said.text, files=said.files, buttons=said.buttons))
     return await record(story, run, (ApprovalShown(approval.asked.number), None))
 
 

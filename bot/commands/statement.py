@@ -39,4 +39,5 @@ def _shown(made: Statement, *, with_page: bool) -> str:
         return f"```\n{as_text(made).strip()}\n```"
     where = "stand in both files" if with_page else f"stand in the table; a page holds {PDF_LINES_MAX:,} at the most"
     whole = f"**{exact_rc(made.total)} RC** for {len(made.charges):,} charges in {made.month}. {state_sentence(made)}"
-    return f"{whole} The lines {where}, each with the reference that `/receipt` takes."
+    how = "each with the reference that `/receipt` takes; `carpool billing statement` writes them too."
+    return f"{whole} The lines {where}, {how}"

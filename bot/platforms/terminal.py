@@ -173,6 +173,9 @@ class TerminalPlatform:
             self._screen.markdown(rest)  # behind what a model said, this is of our own making
         elif rest.strip():
             self._screen.line(rest)
+        if reply.kind == "notice":
+            for file in reply.files:  # of a question: what did not fit into it
+                self._screen.line(f"{file.name}:\n{file.data.decode(errors='replace')}")
         self._screen.settle()
         if reply.footer is not None:
             self._screen.line(reply.footer.line, dim=True)

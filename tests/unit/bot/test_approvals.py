@@ -401,3 +401,36 @@ async def test_an_admin_sets_who_approves_of_a_tool(tmp_path: Path) -> None:
         await opened.ask(person(f"/approve {turn}.1", "d2", "boss", "admin"))
         assert await opened.intake.ended(turn) == "answered"
         assert tool.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("preview", "whole"),
+    [
+        (Preview("Send", (("to", "Ann"), ("text", "x" * 1_001))), b"to:\nAnn\n\ntext:\n" + b"x" * 1_001 + b"\n"),
+        (Preview("Change", (("at", "y"),), diff="+" * 4_001), b"at:\ny\n\ndiff:\n" + b"+" * 4_001 + b"\n"),
+        (Preview("Send", (("text", "\u202e" * 200),)), b"text:\n" + b"\\u{202e}" * 200 + b"\n"),
+    ],
+    ids=["a long argument", "a long difference", "what is long once it is seen"],
+)
+def test_what_does_not_fit_into_a_question_goes_along_as_a_file(preview: Preview, whole: bytes) -> None:
+    said = question(CALL, preview, "asker", TurnId("t-0000000000000000"), 1, 60)
+    assert "more characters, in the file)" in said.text
+    assert [(file.name, file.data) for file in said.files] == [("t-0000000000000000.1.txt", whole)]
+
+
+def test_a_question_that_fits_has_no_file() -> None:
+    preview = Preview("Send", (("text", "x" * 1_000),), diff="+" * 4_000)
+    assert question(CALL, preview, "asker", TurnId("t-0000000000000000"), 1, 60).files == ()
+
+
+class Long(RecordingTool):
+    async def preview(self, use: object) -> Preview:
+        return Preview("Send", (("text", "x" * 2_000),))
+
+
+async def test_the_file_of_a_question_reaches_the_person(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    async with running_house(tmp_path, platform, SCRIPT, toolbox=Toolbox({"look": Long("write")})) as opened:
+        await opened.ask(asks("look", "1"))
+    ((_, _, asked),) = platform.sent
+    assert asked.files[0].data.endswith(b"x" * 2_000 + b"\n")
