@@ -17,7 +17,7 @@ from ledger.store import Recorded, Store
 
 PAGE_ENTRIES = 1_000
 LINES_MAX = 20_000
-"""A statement of more charges than this is not made: it says so, and in which of them it would end."""
+"""A statement of more charges than this ends here, and says that there are more."""
 
 _MONTH = re.compile(r"([0-9]{4})-([0-9]{2})")
 YEARS = range(2020, 2100)

@@ -12,7 +12,6 @@ import pytest
 
 from adapters.messages import (
     Finished,
-    JsonObject,
     ProviderName,
     TextDelta,
     ToolCall,
@@ -25,7 +24,7 @@ from bot.approvals import question, read_reference
 from bot.platforms.base import Attached, Incoming, Overheard, Standing
 from integrations.tools.base import Preview, Toolbox, ToolLimits, Use
 from integrations.tools.web_page import text_of, web_page_tool
-from ledger.pseudonyms import TurnId
+from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
 from tests.house import ME, RecordingPlatform, RecordingTool, asks, running_house
 
 SEND: ScriptReply = (ToolCall(ToolCallId("c2"), "look", {"at": "attacker@evil.example"}), Finished("tool_calls", None))
@@ -319,8 +318,9 @@ async def test_no_word_leaves_for_an_address_that_is_not_on_the_list(url: str) -
         return ["127.0.0.1"]
 
     box = Toolbox({"read_web_page": web_page_tool(("docs.example",), resolve, limits=ToolLimits(timeout_s=2.0))})
-    arguments: JsonObject = {"url": url}
-    result = await box.use(Use(ToolCall(ToolCallId("c"), "read_web_page", arguments), "m", ME.workspace, ME.person))  # type: ignore[arg-type]  # names of a platform do
+    call = ToolCall(ToolCallId("c"), "read_web_page", {"url": url})
+    use = Use(call, "m", WorkspaceId("w"), ActorId("a"))
+    result = await box.use(use)
     assert result.failed
     assert asked == []
 

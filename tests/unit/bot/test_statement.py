@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -37,7 +38,7 @@ async def at(store: SqliteStore, moment_us: int, *drafts: Draft) -> int:
 
 
 @pytest.fixture
-async def store(tmp_path: Path):  # type: ignore[no-untyped-def]
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     opened = await SqliteStore.open(tmp_path / "ledger.db")
     await at(opened, NOVEMBER.first_us - 1, Draft(CreditTopup("stripe", 10**6), ANNA, "topup"))
     yield opened
