@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +37,8 @@ async def serving(transport: str) -> AsyncIterator[McpServer]:
                 break
         yield McpServer("t", url=f"http://127.0.0.1:{port}/mcp")
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):  # `t_die` ends the server, and asyncio may know of it already.
+            process.kill()
         await process.communicate()
 
 
