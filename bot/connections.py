@@ -34,6 +34,11 @@ class Connected:
     catalog: Catalog
     owners: Mapping[ProviderName, str] = field(default_factory=dict)
 
+    @property
+    def own(self) -> frozenset[ProviderName]:
+        """Those whose key the workspace or a person of it brought: they pay these themselves."""
+        return frozenset(provider for provider, owner in self.owners.items() if owner != KeyOwner().text)
+
 
 Verdict: TypeAlias = Literal["taken", "refused", "not asked"]
 CHECK_S = 10.0

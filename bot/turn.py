@@ -20,6 +20,7 @@ from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
 from bot.paying import call_paid, input_tokens, left_open, letting_go, settling, taken_back, warning
 from bot.payloads import Said, encode_message, encode_said
+from bot.plan import models_of_plan
 from bot.platforms.base import Attached, Overheard, PlatformError
 from bot.reply import compose_reply, footer_of, maybe_delivered
 from bot.run import House, Past, Run, Signs, draft_of, record, rules_in
@@ -167,7 +168,8 @@ async def _route(story: Story, run: Run) -> Story:
     connected = await desk.connections.of(story.scope)
     pinned = "" if conversation is None else conversation.pinned_model
     health = await desk.watch.look(connected.owners)
-    policy = (await rules_in(story, run)).policy(desk.policy)
+    plan = await models_of_plan(desk.store, desk.billing.plans, story.scope.workspace, connected.own)
+    policy = replace((await rules_in(story, run)).policy(desk.policy), plan=plan)
     decision = route(needs, connected.catalog, pinned, policy, health)
     candidates = tuple(
         Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates

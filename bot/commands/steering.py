@@ -2,7 +2,10 @@
 
 from bot.approvals import undecided
 from bot.commands.base import Asking, Command, Decided, Desk, Result, no_arguments, one_word
-from bot.lucidia.catalog import Catalog, price_text
+from bot.lucidia.catalog import Catalog, ModelCard, price_text
+from bot.lucidia.policy import PlanModels
+from bot.lucidia.router import HOW_TO_CHANGE_PLAN
+from bot.plan import models_of_plan
 from ledger.actions import ApprovalRefused, MessageReceived, SettingChanged, StopAsked, TurnFinished
 
 AUTOMATIC = "auto"
@@ -13,28 +16,36 @@ async def _model(asking: Asking, desk: Desk) -> Result:
     conversation = await desk.store.conversation(asking.scope.conversation)
     pinned = "" if conversation is None else conversation.pinned_model
     wanted = asking.arguments
-    catalog = (await desk.connections.of(asking.scope)).catalog
+    connected = await desk.connections.of(asking.scope)
+    catalog = connected.catalog
+    plan = await models_of_plan(desk.store, desk.billing.plans, asking.scope.workspace, connected.own)
     if not wanted:
-        return Result(_listed(catalog, pinned))
+        return Result(_listed(catalog, pinned, plan))
     if wanted.casefold() == AUTOMATIC:
         return Result("Lucidia chooses the model again.", (SettingChanged("model", "", asking.scope.conversation),))
     card = catalog.find(wanted)
     if card is None:
-        return Result(f"There is no connected model of that name.\n\n{_listed(catalog, pinned)}")
+        return Result(f"There is no connected model of that name.\n\n{_listed(catalog, pinned, plan)}")
+    if plan is not None and not plan.allows(card):
+        return Result(
+            f"{card.label} is not in the plan {plan.plan}, so it would not be asked: nothing was changed. {HOW_TO_CHANGE_PLAN}."
+        )
     changed = SettingChanged("model", card.label, asking.scope.conversation)
     return Result(f"{card.label} answers in this conversation from now on.", (changed,))
 
 
-def _listed(catalog: Catalog, pinned: str) -> str:
+def _listed(catalog: Catalog, pinned: str, plan: PlanModels | None) -> str:
     if not catalog.cards:
         return "No model is connected. `carpool doctor` says what is missing."
-    lines = [
-        f"- `{card.label}`{' (chosen here)' if card.label == pinned else ''}, {price_text(card)}"
-        for card in catalog.cards
-    ]
+    lines = [f"- `{card.label}`{_marks(card, pinned, plan)}, {price_text(card)}" for card in catalog.cards]
     how = "`/model NAME` chooses one for this conversation, `/model auto` leaves the choice to Lucidia."
     prices = "Prices are for a million tokens, in and out. "
     return "\n".join(["Connected models, best first:", "", *lines, "", prices + how])
+
+
+def _marks(card: ModelCard, pinned: str, plan: PlanModels | None) -> str:
+    chosen = " (chosen here)" if card.label == pinned else ""
+    return f"{chosen} (not in the plan {plan.plan})" if plan is not None and not plan.allows(card) else chosen
 
 
 async def _stop(asking: Asking, desk: Desk) -> Result:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.health import Health, ModelHealth
 from bot.lucidia.needs import Needs, Task
-from bot.lucidia.policy import Aim, Policy
+from bot.lucidia.policy import Aim, PlanModels, Policy
 from bot.lucidia.score import Scorer, estimate, score_by_rule
 from ledger.money import Money, rc_text
 
 CANDIDATES_MAX = 8
 """More are never asked, and each takes room in the entry of the decision."""
 LACKS_SAID_MAX = 3
+HOW_TO_CHANGE_PLAN = "`/billing subscribe` shows the plans, `/billing portal` changes the one that runs"
 
 _AIMS: dict[Aim, str] = {"cheapest": "the cheapest", "balanced": "the best for its price", "best": "the best"}
 _TASKS: dict[Task, str] = {
@@ -57,7 +58,7 @@ def route(
     lacks = {card.label: _lacks(card, needs, policy) for card in catalog.cards}
     able = [card for card in catalog.cards if not lacks[card.label]]
     if not able:
-        return RoutingDecision((), _why_none(lacks))
+        return RoutingDecision((), _why_none(lacks, policy))
     scored: list[tuple[int, int]] = []
     aside: dict[str, ModelHealth] = {}
     for place, card in enumerate(able):
@@ -79,6 +80,8 @@ def _lacks(card: ModelCard, needs: Needs, policy: Policy) -> str:
     """What keeps the model from serving, or nothing."""
     if policy.providers and card.provider not in policy.providers:
         return "is of a provider that is not allowed here"
+    if beyond := _beyond_plan(card, policy):
+        return beyond
     if needs.images and not card.sees_images:
         return "cannot see images"
     if needs.files and not card.reads_files:
@@ -88,6 +91,14 @@ def _lacks(card: ModelCard, needs: Needs, policy: Policy) -> str:
     if needs.input_tokens + min(needs.output_tokens, card.output_tokens_max) > card.context_tokens:
         return f"takes {card.context_tokens:,} tokens at the most"
     return "" if policy.budget is None else _exceeds(estimate(needs, card), policy.budget)
+
+
+def _beyond_plan(card: ModelCard, policy: Policy) -> str:
+    return "" if policy.plan is None or policy.plan.allows(card) else _not_in(policy.plan)
+
+
+def _not_in(plan: PlanModels) -> str:
+    return f"is not in the plan {plan.plan}"
 
 
 def _exceeds(cost: Money | None, budget: Money) -> str:
@@ -110,9 +121,14 @@ def _why(
         return f"you chose {first.label} for this conversation"
     if pinned:
         missing = lacks.get(pinned, "is not connected any more")
-        return f"{pinned}, which you chose, {missing}; {first.label} can serve this"
+        how = _how(missing, policy)
+        return f"{pinned}, which you chose, {missing}; {first.label} can serve this{how}"
     if first.label == policy.pinned:
         return f"{first.label} is the model of this workspace"
+    if how := _how(lacks.get(policy.pinned, ""), policy):
+        return (
+            f"{policy.pinned}, the model of this workspace, {lacks[policy.pinned]}; {first.label} can serve this{how}"
+        )
     if len(catalog.cards) == 1:
         return f"{first.label} is the only model connected"
     if len(by_score) == 1:
@@ -128,7 +144,14 @@ def _shut(health: ModelHealth) -> str:
     return _SHUT.get(health.error, "its last calls failed")
 
 
-def _why_none(lacks: dict[str, str]) -> str:
+def _why_none(lacks: dict[str, str], policy: Policy) -> str:
     said = "; ".join(f"{label} {lack}" for label, lack in list(lacks.items())[:LACKS_SAID_MAX])
     more = len(lacks) - LACKS_SAID_MAX
-    return f"{said}; nor can {more} more" if more > 0 else said
+    how = next(filter(None, (_how(lack, policy) for lack in lacks.values())), "")
+    return f"{said}; nor can {more} more{how}" if more > 0 else f"{said}{how}"
+
+
+def _how(lack: str, policy: Policy) -> str:
+    """What helps against it, where the plan is what keeps a model from serving."""
+    by_plan = policy.plan is not None and lack == _not_in(policy.plan)
+    return f" ({HOW_TO_CHANGE_PLAN})" if by_plan else ""

@@ -104,6 +104,12 @@ SELECT leaf, hash, NULL FROM entry
 WHERE seq > $1 AND action IN ('credit.reserve', 'credit.settle', 'credit.reversal') AND workspace = $2 AND actor = $3
 ORDER BY seq LIMIT $4
 """
+_PLANNED = """
+SELECT leaf, hash, NULL FROM entry
+WHERE workspace = $1 AND action IN ('credit.plan_grant', 'credit.expire') AND seq >= (
+    SELECT max(seq) FROM entry WHERE workspace = $1 AND action = 'credit.plan_grant')
+ORDER BY seq
+"""
 _SETTINGS = "SELECT name, value, conversation, person, item FROM setting WHERE workspace = $1 ORDER BY 1, 5, 3, 4"
 
 _TOLD = """
@@ -231,6 +237,9 @@ class PostgresStore:
 
     async def charged(self, workspace: WorkspaceId, actor: ActorId, after: int, count_max: int) -> tuple[Recorded, ...]:
         return _recorded(await self._read(lambda: self._readers.fetch(_CHARGED, after, workspace, actor, count_max)))
+
+    async def planned(self, workspace: WorkspaceId) -> tuple[Recorded, ...]:
+        return _recorded(await self._read(lambda: self._readers.fetch(_PLANNED, workspace)))
 
     async def hold(self, hold: HoldId) -> Hold | None:
         row = await self._one(f"{postgres_book.HOLD} WHERE hold = $1", hold)

@@ -64,6 +64,15 @@ _SETTINGS = "SELECT name, value, conversation, person, item FROM setting WHERE w
 _UNSET = "DELETE FROM setting WHERE (workspace, name, item, conversation, person) = (?, ?, ?, ?, ?)"
 _SET = "INSERT INTO setting (workspace, name, item, conversation, person, value) VALUES (?, ?, ?, ?, ?, ?)"
 
+# The index on these two is used only where a query names both of them, as it does.
+_PLANNED = """
+SELECT leaf, hash FROM entry
+WHERE workspace = ?1 AND action IN ('credit.plan_grant', 'credit.expire') AND seq >= (
+    SELECT max(seq) FROM entry
+    WHERE workspace = ?1 AND action = 'credit.plan_grant' AND action IN ('credit.plan_grant', 'credit.expire'))
+ORDER BY seq
+"""
+
 _TOLD = """
 SELECT turn, action FROM entry
 WHERE turn IN (SELECT value FROM json_each(?)) AND turn <> '' AND action IN ('stop.asked', 'message.withdrawn')
@@ -174,6 +183,13 @@ class SqliteStore:
     async def charged(self, workspace: WorkspaceId, actor: ActorId, after: int, count_max: int) -> tuple[Recorded, ...]:
         which = "action IN ('credit.reserve', 'credit.settle', 'credit.reversal') AND workspace = ? AND actor = ?"
         return await self._without_payloads(which, after, count_max, workspace, actor)
+
+    async def planned(self, workspace: WorkspaceId) -> tuple[Recorded, ...]:
+        def read() -> tuple[Recorded, ...]:
+            rows = self._reader.execute(_PLANNED, (workspace,))
+            return tuple(Recorded(decode_entry(leaf), leaf, digest, None) for leaf, digest in rows)
+
+        return await self._read(read)
 
     async def hold(self, hold: HoldId) -> Hold | None:
         return await self._read(lambda: sqlite_book.read_hold(self._reader, hold))

@@ -21,6 +21,7 @@ from ledger.credit_actions import (
     CreditTopup,
     CreditVoided,
     Limit,
+    PlanGranted,
     RefundedOutside,
     RefundHeld,
 )
@@ -161,6 +162,25 @@ async def test_what_a_person_was_charged_is_found_apart_from_what_others_were(st
     assert [found.entry.seq for found in await store.charged(W, a1, 1, 1)] == [2]
     assert [found.entry.seq for found in await store.charged(W, ActorId("a2"), -1, 10)] == [4]
     assert await store.charged(WorkspaceId("w2"), a1, -1, 10) == ()
+
+
+async def test_a_plan_is_its_latest_grant_and_what_expired_since(store: Store) -> None:
+    async def planned(workspace: str = W) -> list[int]:
+        return [found.entry.seq for found in await store.planned(WorkspaceId(workspace))]
+
+    async with RoadChain(store) as roadchain:
+        assert await planned() == []
+        await roadchain.append(money("early", CreditExpired("plan")))
+        assert await planned() == []
+        await roadchain.append(money("p1", PlanGranted("stripe", "pro", 100, 20)))
+        await roadchain.append(money("top", CreditTopup("stripe", 1_000)))
+        assert await planned() == [1]
+        await roadchain.append(money("e1", CreditExpired("plan")), money("p2", PlanGranted("stripe", "top", 300, 60)))
+        await roadchain.append(money("other", PlanGranted("stripe", "pro", 100, 20), WorkspaceId("w2")))
+        assert (await planned(), await planned("w2")) == ([4], [5])
+        await roadchain.append(money("e2", CreditExpired("plan")))
+        await roadchain.append(money("e3", CreditExpired("plan"), WorkspaceId("w2")))
+        assert (await planned(), await planned("w2"), await planned("w")) == ([4, 6], [5, 7], [])
 
 
 async def test_the_tree_is_that_of_the_entries_however_they_came_in(store: Store) -> None:

@@ -1,0 +1,47 @@
+"""Which plan of a workspace runs, and what it lets answer. The ledger says so; what a plan comes to, the operator's file."""
+
+from dataclasses import dataclass
+
+from adapters.messages import ProviderName
+from bot.lucidia.policy import PlanModels
+from integrations.payments.plans import Plans
+from ledger.credit_actions import CreditExpired, PlanGranted
+from ledger.pseudonyms import WorkspaceId
+from ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPlan:
+    """``models`` are patterns such as ``openai/*``; empty for all, also where the plan is no longer on offer."""
+
+    name: str
+    models: tuple[str, ...]
+
+
+async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> RunningPlan | None:
+    """The plan that was granted last, until its credit expires: that ends it, or comes before the next grant. Raises
+    ``StoreFailed``."""
+    granted: PlanGranted | None = None
+    for recorded in await store.planned(workspace):
+        match recorded.entry.action:
+            case PlanGranted() as granted:
+                pass
+            case CreditExpired(pool="plan"):
+                granted = None
+            case _:
+                pass
+    if granted is None:
+        return None
+    plan = plans.named(granted.plan)
+    return RunningPlan(granted.plan, () if plan is None else plan.models)
+
+
+async def models_of_plan(
+    store: Store, plans: Plans, workspace: WorkspaceId, own: frozenset[ProviderName]
+) -> PlanModels | None:
+    """What limits the models of a workspace; None where nothing does. Reads only where a plan names any. Raises
+    ``StoreFailed``."""
+    if not any(plan.models for plan in plans.all):
+        return None
+    running = await running_plan(store, plans, workspace)
+    return None if running is None or not running.models else PlanModels(running.name, running.models, own)
