@@ -89,8 +89,9 @@ class Home:
     def finished(self) -> bool:
         """Whether a turn was accepted, and none is open. Looked at from outside, while the program works."""
         with closing(sqlite3.connect(self.ledger)) as database:
-            states = [state for (state,) in database.execute("SELECT state FROM turn")]
-        return bool(states) and "open" not in states
+            query = "SELECT EXISTS (SELECT * FROM turn), EXISTS (SELECT * FROM turn WHERE state = 'open')"
+            ((any_, open_),) = database.execute(query).fetchall()
+        return bool(any_) and not open_
 
 
 async def steps_survived(killed_at: Callable[[int], Awaitable[bool]]) -> int:

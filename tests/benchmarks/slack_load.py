@@ -36,7 +36,7 @@ AGAIN_EVERY = 10
 """Of so many events one is delivered twice."""
 
 RETRY_S = 0.05
-DRAINED_S_MAX = 900.0
+DRAINED_S_MAX = 3_600.0
 WARM = 200
 LOST = "and the answer is lost"
 
@@ -103,7 +103,7 @@ class Load:
     async def drained(self) -> None:
         """Wait until everybody has an answer."""
         async with asyncio.timeout(DRAINED_S_MAX):
-            while self.answers().keys() < set(self.asked) or not self.home.finished():
+            while not self.home.finished() or self.answers().keys() < set(self.asked):
                 await asyncio.sleep(0.2)  # another process: nothing here is told when all is done
 
     def answers(self) -> Counter[str]:

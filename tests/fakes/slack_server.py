@@ -12,9 +12,10 @@ import itertools
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -70,12 +71,45 @@ class Fault:
     after: bool = False
 
 
+class Channel(list[dict[str, Any]]):
+    """The messages of a channel in their order, which finds one of them, or those of a thread, without a look at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_ts: dict[str, dict[str, Any]] = {}
+        self._threads: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def append(self, message: dict[str, Any]) -> None:
+        super().append(message)
+        self._by_ts.setdefault(message["ts"], message)
+        for root in {message["ts"], message.get("thread_ts") or message["ts"]}:
+            self._threads[root].append(message)
+
+    def __iadd__(self, messages: Iterable[dict[str, Any]]) -> "Channel":  # type: ignore[override, misc]  # as a list's
+        for message in messages:
+            self.append(message)
+        return self
+
+    def remove(self, message: dict[str, Any]) -> None:
+        super().remove(message)
+        del self._by_ts[message["ts"]]
+        for root in {message["ts"], message.get("thread_ts") or message["ts"]}:
+            self._threads[root].remove(message)
+
+    def at(self, ts: str) -> dict[str, Any] | None:
+        return self._by_ts.get(ts)
+
+    def thread(self, ts: str) -> list[dict[str, Any]]:
+        """The message and what stands in its thread."""
+        return list(self._threads.get(ts, ()))
+
+
 @dataclass
 class SlackServer:
     base_url: str = ""
     apps: Apps = field(default_factory=Apps)
     views: Views = field(init=False)
-    messages: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    messages: dict[str, "Channel"] = field(default_factory=lambda: defaultdict(Channel))
     ephemeral: list[dict[str, Any]] = field(default_factory=list)
     responses: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -265,7 +299,7 @@ class SlackServer:
         return {"ok": True, "channel": fields["channel"], "ts": ts, "message": message}
 
     def _find(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
-        return next((each for each in self.messages[fields["channel"]] if each["ts"] == fields["ts"]), None)
+        return self.messages[fields["channel"]].at(fields["ts"])
 
     def _start_stream(self, fields: dict[str, Any]) -> dict[str, Any]:
         channel = fields["channel"]
@@ -414,11 +448,7 @@ class SlackServer:
         return {"ok": True, "message_ts": "1.1"}
 
     def _replies(self, fields: dict[str, Any]) -> dict[str, Any]:
-        all_ = [
-            message
-            for message in self.messages[fields["channel"]]
-            if fields["ts"] in (message["ts"], message.get("thread_ts"))
-        ]
+        all_ = self.messages[fields["channel"]].thread(fields["ts"])
         if oldest := fields.get("oldest"):
             # The first message of the thread comes always.
             all_ = [message for message in all_ if message["ts"] == fields["ts"] or message["ts"] > oldest]
@@ -524,17 +554,26 @@ def streamed(fields: Mapping[str, Any], before: str) -> str:
 
 def wrong_arguments(method: str, fields: Mapping[str, Any]) -> str:
     """What the SDK's own method does not name, or asks for; nothing where it has no such method."""
-    known = getattr(AsyncWebClient, method.replace(".", "_"), None)
-    if known is None:
+    taken = _arguments(method)
+    if taken is None:
         return ""
-    parameters = [item for item in inspect.signature(known).parameters.values() if item.name not in ("self", "kwargs")]
-    names = {item.name for item in parameters} | {"token"}
+    names, asked_for = taken
     if unknown := set(fields) - names:
         return f"unknown: {sorted(unknown)}"
-    missing = {item.name for item in parameters if item.default is inspect.Parameter.empty}
-    # The SDK sends this one as the token.
-    missing -= {*fields, "app_token"}
+    missing = asked_for - set(fields)
     return f"missing: {sorted(missing)}" if missing else ""
+
+
+@cache
+def _arguments(method: str) -> tuple[frozenset[str], frozenset[str]] | None:
+    """What the SDK's method takes, and what of that it asks for."""
+    known = getattr(AsyncWebClient, method.replace(".", "_"), None)
+    if known is None:
+        return None
+    parameters = [item for item in inspect.signature(known).parameters.values() if item.name not in ("self", "kwargs")]
+    asked_for = {item.name for item in parameters if item.default is inspect.Parameter.empty}
+    # The SDK sends this one as the token.
+    return frozenset({"token", *(item.name for item in parameters)}), frozenset(asked_for - {"app_token"})
 
 
 def _wrong_block(block: Mapping[str, Any]) -> bool:
