@@ -19,6 +19,7 @@ from bot.billing import Billing
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
 from bot.connections import Build, Connected, Connections
+from bot.credentials import Credentials
 from bot.door import HouseDoor
 from bot.expiry import Expiry
 from bot.hourly import Hourly
@@ -33,7 +34,7 @@ from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.run import House
 from bot.settings import Settings
-from bot.tooling import toolbox_of
+from bot.tooling import services_of, toolbox_of
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
 from ledger.actions import LedgerCreated
@@ -164,6 +165,7 @@ async def open_house(
         vault = await open_vault(settings, store)
         prepare(vault, roadchain, pseudonyms)
         connections = Connections(Connected(models.adapters, models.catalog), vault, models.build)
+        credentials = Credentials(vault, roadchain, services_of(settings))
         stack.push_async_callback(connections.aclose)
         desk = Desk(
             store,
@@ -176,7 +178,8 @@ async def open_house(
             allowance_s=settings.limits.allowance_s,
             billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
         )
-        house = House(roadchain, desk, by_name, await toolbox_of(settings, clock_us), settings.limits)
+        toolbox = await toolbox_of(settings, clock_us, credentials)
+        house = House(roadchain, desk, by_name, toolbox, settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.heard)

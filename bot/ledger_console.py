@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bot.app import GENESIS_KEY, key_added, ledger_exists, ledger_file, open_ledger, open_notary
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
+from bot.credentials import ConnectedBy
 from bot.keys import Keys, retire_old_key, rotate_signing_key
 from bot.settings import Settings
 from bot.vault import KeyOwner
@@ -211,7 +212,9 @@ async def erase_texts(settings: Settings, kind: str, platform: str, workspace: s
         erased = await erase(roadchain, store, texts)
         keys_gone = await _drop_keys(roadchain, store, texts) if isinstance(texts, OfPerson) else 0
     if keys_gone:
-        say(f"{keys_gone:,} keys that the person had brought are removed. They are still good at their providers.")
+        say(
+            f"{keys_gone:,} keys and connections of the person's are removed. They are still good where they came from."
+        )
     if erased.receipt is None:
         say(
             "There was nothing to erase. If that is a surprise: are platform, workspace and id written as the platform does?"
@@ -223,13 +226,15 @@ async def erase_texts(settings: Settings, kind: str, platform: str, workspace: s
 
 
 async def _drop_keys(roadchain: RoadChain, store: SecretStore, person: OfPerson) -> int:
-    """The keys that a person brought go with their texts. Durable on return; returns how many there were."""
-    owner = KeyOwner(person.workspace, person.person).text
+    """The keys that a person brought, and the services that they connected, go with their texts. Durable on return; returns
+    how many there were."""
+    brought = KeyOwner(person.workspace, person.person).text
+    connected = ConnectedBy(person.workspace, person.person).text
     scope = Scope(person.workspace, person.person, HOUSE.conversation, HOUSE.turn)
-    kept = await store.secrets([owner])
+    kept = await store.secrets([brought, connected])
     for sealed in kept:
-        await store.drop_secret(owner, sealed.name)
-        removed = KeyRemoved("provider", "", sealed.name)
+        await store.drop_secret(sealed.owner, sealed.name)
+        removed = KeyRemoved("provider" if sealed.owner == brought else "service", "", sealed.name)
         await roadchain.append(Draft(removed, scope, f"key.removed/{secrets.token_hex(8)}"))
     return len(kept)
 

@@ -8,13 +8,39 @@ from collections.abc import Callable, Mapping
 
 from bot.mcp_servers import ServerTable
 from bot.settings import Settings
-from integrations.tools.base import EMPTY_TOOLBOX, Tool, Toolbox, ToolError
+from integrations.services import Service, who_at
+from integrations.tools.base import EMPTY_TOOLBOX, Tokens, Tool, Toolbox, ToolError
 
 log = logging.getLogger(__name__)
 
+NOTION_URL = "https://api.notion.com"
+NOTION_VERSION = "2025-09-03"
 
-async def toolbox_of(settings: Settings, clock: Callable[[], int]) -> Toolbox:
-    """All that is set up. An MCP server that cannot be reached is left out, and the log says so."""
+
+def services_of(settings: Settings) -> Mapping[str, Service]:
+    """What people can connect, by the name that they write."""
+    if not settings.tools_enabled:
+        return {}
+    services = (
+        Service(
+            "github",
+            "GitHub",
+            who_at("GitHub", settings.github_api_url.rstrip("/"), "/user", "login"),
+            "GitHub makes one under Settings, Developer settings, Fine-grained tokens: allow it what it needs, and no more.",
+        ),
+        Service(
+            "notion",
+            "Notion",
+            who_at("Notion", NOTION_URL, "/v1/users/me", "name", version=("Notion-Version", NOTION_VERSION)),
+            "Notion makes one under My integrations; share with it the pages that it may see, and no more.",
+        ),
+    )
+    return {service.name: service for service in services}
+
+
+async def toolbox_of(settings: Settings, clock: Callable[[], int], tokens: Tokens | None = None) -> Toolbox:
+    """All that is set up, and with ``tokens`` what people can connect. An MCP server that cannot be reached is left out, and
+    the log says so."""
     if not settings.tools_enabled:
         return EMPTY_TOOLBOX
     from integrations.tools.calculator import calculator_tool
@@ -28,17 +54,23 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int]) -> Toolbox:
         local.append(web_page_tool(settings.web_hosts))
     tools = {tool.spec.name: tool for tool in local}
     secrets: list[str] = []
-    if settings.github_token or settings.github_enabled:
+    unconnected: set[str] = set()
+    if settings.github_token or settings.github_enabled or tokens is not None:
         from integrations.tools.github import github_tools
 
-        tools |= github_tools(settings.github_token.reveal(), settings.github_api_url)
-        secrets.append(settings.github_token.reveal())
+        own_token = settings.github_token.reveal()
+        found = github_tools(own_token, settings.github_api_url, connectable=tokens is not None)
+        tools |= found
+        secrets.append(own_token)
+        if not own_token:
+            reads = settings.github_enabled
+            unconnected |= {name for name, tool in found.items() if tool.spec.effect == "write" or not reads}
     for server in settings.mcp_servers:
         for name, tool in (await _of_server(server)).items():
             # A server must not take the place of a tool that people know.
             tools.setdefault(name, tool)
         secrets += [server.token.reveal(), *(value.reveal() for value in server.environment.values())]
-    return Toolbox(tools, tuple(filter(None, secrets)), own)
+    return Toolbox(tools, tuple(filter(None, secrets)), own, tokens, frozenset(unconnected))
 
 
 async def _of_server(server: ServerTable) -> Mapping[str, Tool]:

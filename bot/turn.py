@@ -223,7 +223,8 @@ async def _request(story: Story, run: Run, chosen: Candidate, catalog: Catalog) 
     left_s = max(0.0, run.deadline_s - asyncio.get_running_loop().time())
     patience = Patience(limits.first_token_s, limits.between_tokens_s)
     effort = run.house.desk.policy.effort if card is not None and card.reasons else None
-    tools = run.house.toolbox.specs if card is not None and card.uses_tools else ()
+    able, scope = card is not None and card.uses_tools, story.scope
+    tools = await run.house.toolbox.offered(scope.workspace, scope.actor) if able else ()
     return ChatRequest(ModelName(chosen.model), messages, output, left_s, tools, patience=patience, effort=effort)
 
 

@@ -306,11 +306,12 @@ class KeyAdded:
     """``signing``: from here on this key signs too; ``public_key`` is Ed25519, in hex.
 
     ``provider``: somebody brought a key for a provider of models. ``platform``: the chat platform that ``provider`` names let
-    CarPool into a workspace. Nothing of the key stands here.
+    CarPool into a workspace. ``service``: somebody connected the service of tools that ``provider`` names, or their token for
+    it was renewed. Nothing of the key stands here.
     """
 
     name: ClassVar[str] = "key.added"
-    kind: Literal["signing", "provider", "platform"]
+    kind: Literal["signing", "provider", "platform", "service"]
     public_key: str
     provider: str = ""
 
@@ -318,7 +319,7 @@ class KeyAdded:
 @dataclass(frozen=True, slots=True)
 class KeyRemoved:
     name: ClassVar[str] = "key.removed"
-    kind: Literal["signing", "provider", "platform"]
+    kind: Literal["signing", "provider", "platform", "service"]
     public_key: str
     provider: str = ""
 

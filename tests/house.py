@@ -173,6 +173,10 @@ class RecordingTool:
         return self._spec
 
     @property
+    def service(self) -> str:
+        return ""
+
+    @property
     def limits(self) -> ToolLimits:
         return ToolLimits()
 

@@ -98,12 +98,17 @@ class Unknown(ToolError):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a tool. ``mark`` names it for ever: the idempotency key, or the marker that is left at the service."""
+    """One use of a tool. ``mark`` names it for ever: the idempotency key, or the marker that is left at the service.
+
+    ``token`` is what the asker, or else their workspace, connected the tool's service with; empty where nobody did. The box
+    puts it there for each use anew.
+    """
 
     call: ToolCall
     mark: str
     workspace: WorkspaceId
     actor: ActorId
+    token: str = field(default="", repr=False)
 
     def text(self, name: str, default: str = "") -> str:
         """Raises ``Invalid`` where the argument is no text."""
@@ -139,9 +144,27 @@ class ToolLimits:
     result_bytes_max: int = 64_000
 
 
+class Tokens(Protocol):
+    """What people connected services with."""
+
+    async def token(self, service: str, workspace: WorkspaceId, actor: ActorId) -> str:
+        """That of the person, else of the workspace; empty where neither has one. Raises ``ToolError`` where it is of no more use
+        or cannot be read now: then nobody else's takes its place."""
+        ...
+
+    async def connected(self, workspace: WorkspaceId, actor: ActorId) -> frozenset[str]:
+        """The services of which there is one."""
+        ...
+
+
 class Tool(Protocol):
+    """``service`` names whose credentials it takes; empty where it takes none of anybody's."""
+
     @property
     def spec(self) -> ToolSpec: ...
+
+    @property
+    def service(self) -> str: ...
 
     @property
     def limits(self) -> ToolLimits: ...
@@ -167,6 +190,7 @@ class ReadTool:
     spec: ToolSpec
     read: Callable[[Use], Awaitable[str]]
     limits: ToolLimits = ToolLimits()
+    service: str = ""
 
     async def call(self, use: Use) -> ToolResult:
         return ToolResult(use.call.id, await self.read(use))
@@ -188,6 +212,7 @@ class WriteTool:
     show: Callable[[Use], Awaitable[Preview]]
     seek: Callable[[Use], Awaitable[str | None]]
     limits: ToolLimits = ToolLimits()
+    service: str = ""
 
     async def call(self, use: Use) -> ToolResult:
         return ToolResult(use.call.id, await self.write(use))
@@ -208,11 +233,14 @@ def parameters(properties: Mapping[str, JsonObject], required: tuple[str, ...] =
 @dataclass(frozen=True, slots=True)
 class Toolbox:
     """``secrets`` are the credentials that the tools hold: none of them stands in what the box gives out. ``own`` names the tools
-    whose results have nobody else's words in them: of a clock, say."""
+    whose results have nobody else's words in them: of a clock, say. ``unconnected`` names those that hold no credentials of their
+    own: they are there for whoever connected their service, by ``tokens``."""
 
     tools: Mapping[str, Tool]
     secrets: tuple[str, ...] = field(default=(), repr=False)
     own: frozenset[str] = frozenset()
+    tokens: Tokens | None = None
+    unconnected: frozenset[str] = frozenset()
     _validators: "dict[str, Draft202012Validator]" = field(default_factory=dict, init=False, repr=False, compare=False)
     """Of the tools that were used: checking a schema itself takes a hundred times as long as checking arguments by it."""
 
@@ -227,27 +255,40 @@ class Toolbox:
     def find(self, name: str) -> Tool | None:
         return self.tools.get(name)
 
+    async def offered(self, workspace: WorkspaceId, actor: ActorId) -> tuple[ToolSpec, ...]:
+        """What this person may be offered: not what they have nothing connected for. Raises ``StoreFailed``."""
+        if not self.unconnected:
+            return self.specs
+        connected = await self.tokens.connected(workspace, actor) if self.tokens else frozenset[str]()
+        return tuple(
+            tool.spec for name, tool in self.tools.items() if name not in self.unconnected or tool.service in connected
+        )
+
     async def use(self, use: Use) -> ToolResult:
         """Do it, within the tool's limits. What goes wrong is a failed result with a sentence."""
         tool = self.tools[use.call.name]
         try:
             self._check(tool.spec, use.call.arguments)
+            use = await self._with_token(tool, use)
+        except ToolError as error:  # nothing has left
+            return self._clean(tool, use, ToolResult(use.call.id, error.sentence, True))
+        try:
             result = await _in_time(tool, tool.call(use))
         except ToolError as error:
             if not error.outcome_open or tool.spec.effect == "read":
-                return self._clean(tool, ToolResult(use.call.id, error.sentence, True))
+                return self._clean(tool, use, ToolResult(use.call.id, error.sentence, True))
             result = await self._after_fault(tool, use, error)
-        return self._clean(tool, result)
+        return self._clean(tool, use, result)
 
     async def preview(self, use: Use) -> Preview:
         """Raises ``ToolError``."""
         tool = self.tools[use.call.name]
         self._check(tool.spec, use.call.arguments)
+        use = await self._with_token(tool, use)
         shown = await _in_time(tool, tool.preview(use))
-        fields = tuple((name, self._without_secrets(value)) for name, value in shown.fields)
-        return replace(
-            shown, title=self._without_secrets(shown.title), fields=fields, diff=self._without_secrets(shown.diff)
-        )
+        title, diff = self._without_secrets(shown.title, use), self._without_secrets(shown.diff, use)
+        fields = tuple((name, self._without_secrets(value, use)) for name, value in shown.fields)
+        return replace(shown, title=title, fields=fields, diff=diff)
 
     async def look(self, use: Use) -> ToolResult | None:
         """Raises ``Unknown``."""
@@ -255,13 +296,24 @@ class Toolbox:
         if tool is None:
             raise Unknown(f"there is no tool {use.call.name} any more", "It is not known what became of this.")
         try:
+            use = await self._with_token(tool, use)
             found = await _in_time(tool, tool.look(use))
         except Unknown:
             raise
         except ToolError as error:
             # Nobody could be asked, which is no answer.
             raise Unknown(str(error), f"It is not known what became of this: {error.sentence}") from error
-        return None if found is None else self._clean(tool, found)
+        return None if found is None else self._clean(tool, use, found)
+
+    async def _with_token(self, tool: Tool, use: Use) -> Use:
+        """Raises ``ToolError``. Renewing a token takes from the tool's time."""
+        if not tool.service or self.tokens is None:
+            return use
+        token = await _in_time(tool, self.tokens.token(tool.service, use.workspace, use.actor))
+        if not token and tool.spec.name in self.unconnected:
+            sentence = f"{tool.service} is not connected: the person can do that with `/connect {tool.service}`."
+            raise NotConnected(f"nobody connected {tool.service}", sentence)
+        return replace(use, token=token)
 
     def _check(self, spec: ToolSpec, arguments: JsonObject) -> None:
         """Raises ``Invalid`` where these arguments do not fit the tool's schema."""
@@ -290,13 +342,13 @@ class Toolbox:
         unknown = "It is not known whether it took place. Do not repeat it; tell the person."
         return ToolResult(use.call.id, f"{error.sentence} {unknown}", True)
 
-    def _clean(self, tool: Tool, result: ToolResult) -> ToolResult:
+    def _clean(self, tool: Tool, use: Use, result: ToolResult) -> ToolResult:
         # A secret written with characters between that nobody sees is one all the same; and a cut would leave half of it.
-        content = self._without_secrets(_TAGS.sub("", result.content))
+        content = self._without_secrets(_TAGS.sub("", result.content), use)
         return _shortened(replace(result, content=content), tool.limits.result_bytes_max)
 
-    def _without_secrets(self, text: str) -> str:
-        for secret in sorted(filter(None, self.secrets), key=len, reverse=True):
+    def _without_secrets(self, text: str, use: Use) -> str:
+        for secret in sorted(filter(None, (*self.secrets, use.token)), key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from adapters.messages import JsonObject, ToolSpec
 from integrations.tools.base import BadAnswer, ReadTool, Tool, Use, parameters
-from integrations.tools.github_client import API, SERVICE, GitHubClient, listed, some
+from integrations.tools.github_client import API, CONNECTION, SERVICE, GitHubClient, listed, some
 from integrations.tools.github_writes import NUMBER, REPOSITORY, writing_tools
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ STATE: JsonObject = {"enum": ["open", "closed", "all"]}
 FOUND_MAX = 50
 
 
-def github_tools(token: str = "", url: str = API) -> Mapping[str, Tool]:
-    """By name. What writes is there only with a token, since nobody may write without."""
+def github_tools(token: str = "", url: str = API, *, connectable: bool = False) -> Mapping[str, Tool]:
+    """By name. What writes is there with a token, since nobody may write without, or where people can connect their own."""
     client = GitHubClient(token, url)
     tools: list[Tool] = [*_reading_tools(client)]
-    if token:
+    if token or connectable:
         tools += writing_tools(client)
     return {tool.spec.name: tool for tool in tools}
 
@@ -30,27 +30,27 @@ def github_tools(token: str = "", url: str = API) -> Mapping[str, Tool]:
 def _reading_tools(client: GitHubClient) -> list[Tool]:
     async def search(use: Use) -> str:
         query, kind = use.text("query"), use.text("kind", "issues")
-        return await client.run(lambda github: _search(github, query, kind))
+        return await client.run(use, lambda github: _search(github, query, kind))
 
     async def file(use: Use) -> str:
         repository, path, ref = use.text("repository"), use.text("path"), use.text("ref")
-        return await client.run(lambda github: _file(github, repository, path, ref))
+        return await client.run(use, lambda github: _file(github, repository, path, ref))
 
     async def issues(use: Use) -> str:
         repository, state = use.text("repository"), use.text("state", "open")
-        return await client.run(lambda github: _issues(github, repository, state))
+        return await client.run(use, lambda github: _issues(github, repository, state))
 
     async def issue(use: Use) -> str:
         repository, number = use.text("repository"), use.number("number")
-        return await client.run(lambda github: _issue(github, repository, number))
+        return await client.run(use, lambda github: _issue(github, repository, number))
 
     async def pulls(use: Use) -> str:
         repository, state = use.text("repository"), use.text("state", "open")
-        return await client.run(lambda github: _pulls(github, repository, state))
+        return await client.run(use, lambda github: _pulls(github, repository, state))
 
     async def pull(use: Use) -> str:
         repository, number = use.text("repository"), use.number("number")
-        return await client.run(lambda github: _pull(github, repository, number))
+        return await client.run(use, lambda github: _pull(github, repository, number))
 
     one = parameters({"repository": REPOSITORY, "number": NUMBER}, ("repository", "number"))
     many = parameters({"repository": REPOSITORY, "state": STATE}, ("repository",))
@@ -69,7 +69,9 @@ def _reading_tools(client: GitHubClient) -> list[Tool]:
         ("github_pulls", "Lists the pull requests of a repository, newest first.", many, pulls),
         ("github_pull", "Reads a pull request with its changes, reviews and comments.", one, pull),
     )
-    return [ReadTool(ToolSpec(name, what, takes, "read"), read) for name, what, takes, read in about]
+    return [
+        ReadTool(ToolSpec(name, what, takes, "read"), read, service=CONNECTION) for name, what, takes, read in about
+    ]
 
 
 def _search(github: "Github", query: str, kind: str) -> str:

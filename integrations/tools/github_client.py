@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from integrations.tools.base import BadAnswer, TimedOut, ToolError, Unavailable
+from integrations.tools.base import BadAnswer, TimedOut, ToolError, Unavailable, Use
 from integrations.tools.status import error_of
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SERVICE = "GitHub"
+CONNECTION = "github"
+"""What people call it when they connect it."""
 API = "https://api.github.com"
 REQUEST_TIMEOUT_S = 15
 LISTED_MAX = 200
@@ -24,20 +26,21 @@ LISTED_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class GitHubClient:
-    """``url`` is where the API is. Without a token it is asked as anybody may ask it."""
+    """``url`` is where the API is. ``token`` is the house's own: a use that brings one is done with that. Without any it is
+    asked as anybody may ask it."""
 
     token: str = field(default="", repr=False)
     url: str = API
 
-    async def run(self, work: "Callable[[Github], T]") -> T:
+    async def run(self, use: Use, work: "Callable[[Github], T]") -> T:
         """Do it in a thread. Raises ``ToolError``; every error of PyGithub and of what it calls with becomes one here."""
-        return await asyncio.to_thread(self._run, work)
+        return await asyncio.to_thread(self._run, use.token or self.token, work)
 
-    def _run(self, work: "Callable[[Github], T]") -> T:
+    def _run(self, token: str, work: "Callable[[Github], T]") -> T:
         import requests
         from github import Auth, Github, GithubException
 
-        auth = Auth.Token(self.token) if self.token else None
+        auth = Auth.Token(token) if token else None
         # Nothing is repeated here: a turn decides that, and a write is never repeated. Nor is anything waited for.
         client = Github(
             auth=auth,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from adapters.messages import JsonObject, ToolSpec
 from integrations.tools.base import Conflict, Preview, Tool, ToolLimits, Unknown, Use, WriteTool, parameters
-from integrations.tools.github_client import SERVICE, GitHubClient, some
+from integrations.tools.github_client import CONNECTION, SERVICE, GitHubClient, some
 from integrations.tools.marker import hidden, marker
 
 if TYPE_CHECKING:
@@ -54,15 +54,15 @@ def _tool(client: GitHubClient, write: _Write) -> Tool:
     takes = parameters({"repository": REPOSITORY, **write.properties}, ("repository", *write.required))
 
     async def call(use: Use) -> str:
-        return await client.run(lambda github: write.work(_repository(github, use), use))
+        return await client.run(use, lambda github: write.work(_repository(github, use), use))
 
     async def show(use: Use) -> Preview:
-        return await client.run(lambda github: write.show(_repository(github, use), use))
+        return await client.run(use, lambda github: write.show(_repository(github, use), use))
 
     async def seek(use: Use) -> str | None:
-        return await client.run(lambda github: write.seek(_repository(github, use), use))
+        return await client.run(use, lambda github: write.seek(_repository(github, use), use))
 
-    return WriteTool(ToolSpec(write.name, write.about, takes, "write"), call, show, seek, WRITE_LIMITS)
+    return WriteTool(ToolSpec(write.name, write.about, takes, "write"), call, show, seek, WRITE_LIMITS, CONNECTION)
 
 
 def _repository(github: "Github", use: Use) -> "Repository":

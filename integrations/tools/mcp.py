@@ -115,6 +115,7 @@ class McpTool:
     """Its name at the server."""
     spec: ToolSpec
     limits: ToolLimits = LIMITS
+    service: str = ""
 
     async def call(self, use: Use) -> ToolResult:
         async with _connected(self.server) as client:

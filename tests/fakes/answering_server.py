@@ -18,6 +18,8 @@ class Answers:
     headers: Mapping[str, str] = field(default_factory=dict)
     by_path: dict[str, tuple[int, str, Mapping[str, str]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    """What each request had as its authorization."""
     hang: bool = False
     url: str = ""
 
@@ -28,6 +30,7 @@ async def answering() -> AsyncIterator[Answers]:
 
     async def answer(request: web.Request) -> web.Response:
         answers.asked.append(f"{request.method} {request.path_qs}")
+        answers.tokens.append(request.headers.get("Authorization", ""))
         if answers.hang:
             await over.wait()
         told = answers.by_path.get(request.path_qs) or answers.by_path.get(request.path)

@@ -13,6 +13,7 @@ from bot.lucidia.cards import SCRIPTED
 from bot.mcp_servers import mcp_servers
 from bot.tooling import toolbox_of
 from integrations.tools.base import Toolbox
+from ledger.pseudonyms import ActorId, WorkspaceId
 from tests.house import RecordingPlatform, RecordingTool, asks, card, running_house
 
 
@@ -41,6 +42,35 @@ async def test_each_service_is_there_where_it_is_set_up(tmp_path: Path) -> None:
     assert writes.changes_something
     assert writes.secrets == ("ghp_x",)
     assert "ghp_x" not in repr(writes)
+
+
+class Nobodys:
+    async def token(self, service: str, workspace: WorkspaceId, actor: ActorId) -> str:
+        return ""
+
+    async def connected(self, workspace: WorkspaceId, actor: ActorId) -> frozenset[str]:
+        return frozenset({"github"}) if actor == "a-ann" else frozenset()
+
+
+@pytest.mark.parametrize(
+    ("given", "others"),
+    [
+        ({}, set[str]()),
+        ({"CARPOOL_GITHUB_ENABLED": "true"}, {"github_issues"}),
+        ({"GITHUB_TOKEN": "ghp_x"}, {"github_issues", "github_create_issue"}),
+    ],
+)
+async def test_what_people_connect_is_offered_to_them_and_what_the_house_has_to_everybody(
+    tmp_path: Path, given: dict[str, str], others: set[str]
+) -> None:
+    settings = load(given, tmp_path, tmp_path).settings
+    assert settings is not None
+    found = await toolbox_of(settings, lambda: 0, Nobodys())
+    some = {"github_issues", "github_create_issue"}
+    for actor, expected in (("a-ann", some), ("a-bob", others)):
+        offered = {spec.name for spec in await found.offered(WorkspaceId("w"), ActorId(actor))}
+        assert offered & some == expected
+        assert "calculator" in offered
 
 
 async def test_nothing_of_a_service_is_imported_before_it_is_used(tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""A service with an interface of JSON over HTTP, asked without an SDK."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from adapters.messages import Json, JsonObject
+from integrations.tools.base import BadAnswer, TimedOut, ToolError, Unavailable
+from integrations.tools.status import error_of
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
+TIMEOUT_S = 15.0
+ANSWER_BYTES_MAX = 30_000_000
+"""Above the 25 MB that a mail may have at Gmail; what a tool says of it is shortened much earlier."""
+RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceeded", "quotaExceeded"})
+"""Google says some of what others say with 429 with 403."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """``service`` is its name for people, ``url`` has no slash at its end.
+
+    Each call is made once, on a connection of its own, without cookies and without a proxy of the environment; redirects are not
+    followed: a token does not go where it was not meant to. Raises ``ToolError``.
+    """
+
+    service: str
+    url: str
+    timeout_s: float = TIMEOUT_S
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    async def get(self, path: str, token: str, query: Mapping[str, str | int] | None = None) -> JsonObject:
+        return (await self.ask("GET", path, token, query=query)).body
+
+    async def send(self, method: str, path: str, token: str, body: JsonObject | None = None) -> JsonObject:
+        return (await self.ask(method, path, token, body=body)).body
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: JsonObject | None = None,
+    ) -> Answer:
+        answer = await self.call(method, path, {"Authorization": f"Bearer {token}"}, query=query, body=body)
+        if answer.status not in (200, 201, 204):
+            raise self.refusal(answer)
+        return answer
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: JsonObject | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Whatever the status is. A body that is no object is ``BadAnswer`` where the status is 200."""
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=self.timeout_s)
+        sent = {"Accept": "application/json", "User-Agent": "CarPool", **self.headers, **headers}
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    timeout=timeout,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    connector=aiohttp.TCPConnector(force_close=True),
+                    trust_env=False,
+                ) as session,
+                session.request(
+                    method, f"{self.url}{path}", params=query, json=body, data=form, headers=sent, allow_redirects=False
+                ) as answer,
+            ):
+                return Answer(answer.status, answer.headers.copy(), await self._read(answer))
+        except TimeoutError as error:
+            raise TimedOut(f"{self.service}: timed out", f"{self.service} did not answer in time.") from error
+        except (aiohttp.ClientError, OSError) as error:
+            unreachable = f"{self.service} cannot be reached at the moment."
+            raise Unavailable(f"{self.service}: {type(error).__name__}", unreachable) from error
+
+    async def _read(self, answer: "ClientResponse") -> JsonObject:
+        data = bytearray()
+        async for chunk in answer.content.iter_chunked(65_536):
+            data += chunk
+            if len(data) > ANSWER_BYTES_MAX:
+                raise BadAnswer(f"{self.service}: too long", f"{self.service} gave an answer that is too long.")
+        if not data.strip() and answer.status != 200:
+            return {}
+        # A long one takes a moment to be parsed, in which nobody else is to wait.
+        found = await asyncio.to_thread(_parsed, bytes(data))
+        if found is None and answer.status == 200:
+            raise self.unexpected("no object")
+        return found or {}
+
+    def refusal(self, answer: Answer) -> ToolError:
+        """What an answer's status means here. What the service said goes to the log alone, by its kind."""
+        wait = answer.headers.get("Retry-After", "")
+        wait_s = float(wait) if wait.isdigit() else None
+        said = answer.body.get("error")
+        reasons = set(_reasons(said))
+        status = 429 if answer.status == 403 and reasons & RATE_REASONS else answer.status
+        return error_of(self.service, status, ", ".join(sorted(reasons))[:300], wait_s)
+
+    def unexpected(self, what: str) -> BadAnswer:
+        return BadAnswer(f"{self.service}: {what}", f"{self.service} gave an answer that was not expected.")
+
+
+def _parsed(data: bytes) -> JsonObject | None:
+    try:
+        found: Json = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _reasons(said: Json) -> list[str]:
+    """Google's own words for what is wrong: ``{"error": {"errors": [{"reason": ...}], "status": ...}}``."""
+    if not isinstance(said, Mapping):
+        return []
+    errors = said.get("errors")
+    found = [error.get("reason") for error in errors if isinstance(error, Mapping)] if isinstance(errors, list) else []
+    return [reason for reason in (*found, said.get("status")) if isinstance(reason, str)]
