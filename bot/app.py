@@ -18,13 +18,17 @@ from adapters.messages import ModelName, ProviderName
 from bot.billing import Billing
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
+from bot.commands.connect import TERMINAL
 from bot.connections import Build, Connected, Connections
+from bot.consent import CALLBACK_PATH, Consent
+from bot.consent_page import come_back_page
 from bot.credentials import Credentials
 from bot.door import HouseDoor
 from bot.expiry import Expiry
 from bot.hourly import Hourly
 from bot.intake import Intake
 from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys, read_vault_keys
+from bot.loopback import Loopback
 from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
@@ -33,9 +37,11 @@ from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.run import House
+from bot.services import Redirect, Services
 from bot.settings import Settings
 from bot.tooling import services_of, toolbox_of
 from bot.vault import Vault
+from integrations.oauth import OAuthApp
 from integrations.storage.sqlite import SqliteStore
 from ledger.actions import LedgerCreated
 from ledger.entry import HOUSE, Draft
@@ -165,7 +171,11 @@ async def open_house(
         vault = await open_vault(settings, store)
         prepare(vault, roadchain, pseudonyms)
         connections = Connections(Connected(models.adapters, models.catalog), vault, models.build)
-        credentials = Credentials(vault, roadchain, services_of(settings))
+        services = services_of(settings)
+        credentials = Credentials(vault, roadchain, services)
+        consent = Consent(keys.pseudonyms, vault, roadchain, services)
+        loopback = Loopback(lambda query, url: come_back_page(consent, query, url))
+        stack.push_async_callback(loopback.aclose)
         stack.push_async_callback(connections.aclose)
         desk = Desk(
             store,
@@ -177,6 +187,7 @@ async def open_house(
             pseudonyms,
             allowance_s=settings.limits.allowance_s,
             billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
+            services=Services(services, credentials, consent, _way_back(settings, loopback)),
         )
         toolbox = await toolbox_of(settings, clock_us, credentials)
         house = House(roadchain, desk, by_name, toolbox, settings.limits)
@@ -187,6 +198,28 @@ async def open_house(
         ending = Hourly(Expiry(roadchain, store, clock_us).apply, "promotional credit ended")
         async with checkpoints, erasing, ending, intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
+
+
+async def open_consent(
+    settings: Settings, store: "SqliteStore | PostgresStore", keys: Keys, roadchain: RoadChain
+) -> Consent:
+    """The way back from services, for a process that answers nobody. Raises ``StoreUnusable``."""
+    vault = await open_vault(settings, store)
+    return Consent(keys.pseudonyms, vault, roadchain, services_of(settings))
+
+
+def _way_back(settings: Settings, loopback: Loopback) -> Redirect:
+    async def redirect(platform: str, oauth: OAuthApp) -> str:
+        if platform == TERMINAL and oauth.loopback:
+            return await loopback.redirect_url()
+        return callback_url(settings)
+
+    return redirect
+
+
+def callback_url(settings: Settings) -> str:
+    """Where browsers reach the way back from a service; empty where they cannot."""
+    return f"{settings.public_url}{CALLBACK_PATH}" if settings.public_url else ""
 
 
 @asynccontextmanager

@@ -65,6 +65,9 @@ class Connection:
     def new(cls, token: Secret, account: str = "") -> "Connection":
         return cls(secrets.token_hex(8), token, account)
 
+    def of(self, account: str) -> "Connection":
+        return replace(self, account=account)
+
     def renewed(self, grant: Grant, now_s: float) -> "Connection":
         """With what was granted now; a service may leave the refresh token as it is."""
         refresh = Secret(grant.refresh) if grant.refresh else self.refresh
@@ -121,6 +124,14 @@ class Credentials:
         removed = KeyRemoved("service", "", service)
         await self._roadchain.append(Draft(removed, scope, f"{removed.name}/{connection.id}"))
         return connection
+
+    async def own(self, owner: ConnectedBy, service: str) -> Connection | None:
+        """What is kept for just this owner; None where that is nothing, or does not open. Raises ``StoreFailed``."""
+        found = await self._sealed(owner, service)
+        try:
+            return None if found is None else self._opened(found)
+        except RefusedCredentials:
+            return None
 
     async def shown(self, workspace: WorkspaceId, actor: ActorId) -> tuple[ConnectionShown, ...]:
         """The connections that serve this person, the nearest first. Raises ``StoreFailed``."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.messages import ProviderName
-from bot.app import ledger_doubts, ledger_exists, open_ledger, open_shelf, try_local_model
+from bot.app import callback_url, ledger_doubts, ledger_exists, open_ledger, open_shelf, try_local_model
 from bot.connections import Verdict, try_adapter
 from bot.lucidia import cards
 from bot.platforms.slack_needs import BOTH_WAYS, INSTALL_PATH
@@ -51,6 +51,7 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
         *await _slack(settings),
         _discord(settings),
         _stripe(settings),
+        *_services(settings),
     )
 
 
@@ -234,6 +235,33 @@ def _stripe(settings: Settings) -> Finding:
         return Finding("wrong", "Stripe", sentence)
     charged = "nothing is charged (CARPOOL_CHARGES)" if settings.charges == "none" else f"charged: {settings.charges}"
     return Finding("on", "Stripe", f"Payments are taken; {charged}. `carpool billing reconcile` compares the books.")
+
+
+def _services(settings: Settings) -> tuple[Finding, ...]:
+    """How people can connect each service that tools use. Whether an app's secret is right shows at the first consent."""
+    if not settings.tools_enabled:
+        return (Finding("off", "Services", "Set CARPOOL_TOOLS_ENABLED=true, and people can connect them."),)
+    back = callback_url(settings)
+    found: list[Finding] = []
+    for variable, name, ident, secret in (
+        ("GITHUB", "GitHub", settings.github_client_id, settings.github_client_secret),
+        ("GOOGLE", "Gmail", settings.google_client_id, settings.google_client_secret),
+    ):
+        if bool(ident) != bool(secret):
+            sentence = f"{variable}_CLIENT_ID and {variable}_CLIENT_SECRET go together, and one of them is missing."
+            found.append(Finding("wrong", name, sentence))
+        elif ident:
+            where = f"in Slack and Discord too; enter {back} there as the way back" if back else "at the terminal alone"
+            more = "" if back else ": set CARPOOL_PUBLIC_URL to change that"
+            found.append(Finding("on", name, f"People connect it by agreeing there (`/connect`), {where}{more}."))
+        elif name == "Gmail":
+            found.append(
+                Finding("off", name, "Set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, and people can connect it.")
+            )
+    if not settings.github_client_id and not settings.github_client_secret:
+        found.insert(0, Finding("on", "GitHub", "People connect it with a token of theirs (`/connect github`)."))
+    found.append(Finding("on", "Notion", "People connect it with a token of theirs (`/connect notion`)."))
+    return tuple(found)
 
 
 def _discord(settings: Settings) -> Finding:

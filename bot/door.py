@@ -1,5 +1,8 @@
 """The way in for platforms: messages go to the intake; forms and a person's own page are served here."""
 
+from collections.abc import Sequence
+
+from adapters.messages import ToolSpec
 from bot.agents.registry import CARPOOL
 from bot.commands.base import Asking, Filling
 from bot.commands.past import talks
@@ -72,6 +75,7 @@ class HouseDoor:
         asking = await self._asking(self._intake.scope(address, NOBODYS_TURN), "", address, standing)
         if not asking.rules.may(asking.role, "ask"):
             return (Section("CarPool", "An admin of this workspace has not let you in: guests are refused here."),)
+        toolbox = self._house.toolbox
         had = await talks(self._house.desk.store, asking.scope, asking.seq)
         sections = {
             section.title: section
@@ -82,23 +86,24 @@ class HouseDoor:
                     talks=had,
                 ),
                 Section(AGENTS, f"- **{CARPOOL.name}** answers; Lucidia chooses its model where nobody chose one."),
-                self._services(),
+                self._services(await toolbox.offered(asking.scope.workspace, asking.scope.actor)),
             )
         }
         for command in COMMANDS.values():
             if command.home:
                 result = await run_command(command.name, asking, self._house.desk)
-                sections[command.home] = Section(command.home, result.text, result.buttons)
+                text = f"{result.text}\n\n{sections[SERVICES].text}" if command.home == SERVICES else result.text
+                sections[command.home] = Section(command.home, text, result.buttons)
         known = [sections.pop(title) for title in HOME if title in sections]
         return (*known, *sections.values())
 
-    def _services(self) -> Section:
-        """What tools there are. A command whose ``home`` has this title takes its place."""
+    def _services(self, offered: Sequence[ToolSpec]) -> Section:
+        """What tools there are. What a command says whose ``home`` has this title stands before it."""
         lines = [
             f"- `{spec.name}`{', which asks before it changes something' if spec.effect == 'write' else ''}"
-            for spec in self._house.toolbox.specs
+            for spec in offered
         ]
-        return Section(SERVICES, "\n".join(lines) or "None is connected.")
+        return Section(SERVICES, "\n".join(lines) or "There are no tools.")
 
     async def _asking(self, scope: Scope, arguments: str, address: Address, standing: Standing) -> Asking:
         store = self._house.desk.store

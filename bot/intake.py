@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 from adapters.messages import File, Image
 from bot.approvals import undecided
 from bot.commands.explaining import AGAIN
-from bot.commands.keys import withheld
 from bot.commands.table import recognise
+from bot.commands.withheld import withheld
 from bot.errors import Trouble, explain
 from bot.payloads import Asked, decode_asked, encode_asked
 from bot.platforms.base import Accepted, Address, Incoming, PlatformError

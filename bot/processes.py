@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bot.app import (
     OpenHouse,
+    callback_url,
     embedded_is_best,
     found_ledger,
     open_billing,
+    open_consent,
     open_explorer,
     open_house,
     open_ledger,
@@ -23,6 +25,7 @@ from bot.app import (
 from bot.billing import Billing
 from bot.commands.past import questions
 from bot.commands.table import completing
+from bot.consent import Consent
 from bot.installs import Installs
 from bot.platforms.base import PlatformError
 from bot.platforms.slack_needs import BOTH_WAYS
@@ -44,6 +47,7 @@ from ledger.pseudonyms import Pseudonyms
 from ledger.roadchain import RoadChain
 
 if TYPE_CHECKING:  # imported where they are used, and only then
+    from bot.http.connect import ConnectDoor
     from bot.http.payments import PaymentsDoor
     from bot.platforms.slack import SlackPlatform
     from bot.platforms.slack_install import Installer
@@ -119,7 +123,8 @@ async def web(settings: Settings, *, socket: bool) -> int:
     """``carpool web``: Slack over HTTP, or over Socket Mode; the health of the process over HTTP in either case."""
     missing = _missing_for_slack(settings, socket)
     slack = bool(settings.slack_bot_token or settings.slack_client_id)
-    if missing and not slack and (settings.explorer_enabled or settings.stripe_api_key):
+    others = settings.explorer_enabled or settings.stripe_api_key or _leads_back(settings)
+    if missing and not slack and others:
         return await _without_slack(settings)
     if missing:
         say_aside(missing)
@@ -150,6 +155,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
         more = (views,) if many.installer is None else (views, many.installer)
         bolt = bolt_app(platform, house.door, together(*more), views.open, places=seen)
         _stop_on_signals(stop)
+        services = house.house.desk.services
         app = web_app(
             None if socket else bolt,
             settings.slack_signing_secret.reveal(),
@@ -158,6 +164,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
             explorer,
             payments=_payments(house.house.desk.billing),
             installer=many.installer,
+            connect=_connecting(settings, None if services is None else services.consent),
         )
         try:
             if socket:
@@ -223,21 +230,37 @@ def _payments(billing: Billing) -> "PaymentsDoor | None":
     return PaymentsDoor(cashier.receive, cashier.look_at)
 
 
+def _leads_back(settings: Settings) -> bool:
+    """Whether services send people back here who agreed to something."""
+    return bool(callback_url(settings) and (settings.google_client_id or settings.github_client_id))
+
+
+def _connecting(settings: Settings, consent: Consent | None) -> "ConnectDoor | None":
+    if consent is None or not _leads_back(settings):
+        return None
+    from bot.http.connect import ConnectDoor
+
+    return ConnectDoor(consent, callback_url(settings))
+
+
 async def _without_slack(settings: Settings) -> int:
-    """``carpool web`` beside another platform's process: payments are taken, and the ledger can be read."""
+    """``carpool web`` beside another platform's process: payments are taken, services lead back, and the ledger can be read."""
     from bot.http.ingress import serve, web_app
 
     stop = asyncio.Event()
     _stop_on_signals(stop)
     async with AsyncExitStack() as stack:
         store, keys = await stack.enter_async_context(open_ledger(settings))
-        payments = None
-        if settings.stripe_api_key:
+        payments = consent = None
+        if settings.stripe_api_key or _leads_back(settings):
             roadchain = await stack.enter_async_context(RoadChain(store))
             await found_ledger(roadchain, store, keys, settings.origin)
+            consent = await open_consent(settings, store, keys, roadchain)
             payments = _payments(await stack.enter_async_context(open_billing(settings, store, roadchain)))
         explorer = await stack.enter_async_context(open_explorer(settings, store))
-        app = web_app(None, "", settings.limits.body_bytes_max, lambda: True, explorer, payments=payments)
+        connect = _connecting(settings, consent)
+        most = settings.limits.body_bytes_max
+        app = web_app(None, "", most, lambda: True, explorer, payments=payments, connect=connect)
         try:
             await serve(app, settings.host, settings.port, stop, _tell_port)
         except OSError as error:

@@ -75,6 +75,11 @@ class Settings:
     github_enabled: bool
     github_token: Secret
     github_api_url: str
+    github_client_id: str
+    github_client_secret: Secret
+    google_client_id: str
+    google_client_secret: Secret
+    gmail_api_url: str
     mcp_servers: tuple[ServerTable, ...]
     slack_bot_token: Secret
     slack_signing_secret: Secret
@@ -298,6 +303,15 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("github_enabled", "CARPOOL_GITHUB_ENABLED", readers.flag, "false", "whether a model may read GitHub"),
         Setting("github_token", "GITHUB_TOKEN", readers.secret, "", "GitHub: a token, to write there too"),
         Setting("github_api_url", "GITHUB_API_URL", readers.url, "https://api.github.com", "GitHub: where its API is"),
+        Setting(
+            "github_client_id", "GITHUB_CLIENT_ID", readers.word, "", "GitHub: an OAuth app, to connect it by agreeing"
+        ),
+        Setting("github_client_secret", "GITHUB_CLIENT_SECRET", readers.secret, "", "GitHub: for the same"),
+        Setting("google_client_id", "GOOGLE_CLIENT_ID", readers.word, "", "Google: an OAuth client, to connect Gmail"),
+        Setting("google_client_secret", "GOOGLE_CLIENT_SECRET", readers.secret, "", "Google: for the same"),
+        Setting(
+            "gmail_api_url", "GMAIL_API_URL", readers.url, "https://gmail.googleapis.com", "Gmail: where its API is"
+        ),
         Setting(
             "mcp_servers", "CARPOOL_MCP_SERVERS", mcp_servers, "", "a TOML file of MCP servers, whose tools are used"
         ),

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 
 from bot.mcp_servers import ServerTable
 from bot.settings import Settings
+from integrations.oauth import OAuthApp
 from integrations.services import Service, who_at
 from integrations.tools.base import EMPTY_TOOLBOX, Tokens, Tool, Toolbox, ToolError
 
 log = logging.getLogger(__name__)
 
+GITHUB_URL = "https://github.com"
+GITHUB_API_URL = "https://api.github.com"
 NOTION_URL = "https://api.notion.com"
 NOTION_VERSION = "2025-09-03"
 
@@ -21,13 +24,16 @@ def services_of(settings: Settings) -> Mapping[str, Service]:
     """What people can connect, by the name that they write."""
     if not settings.tools_enabled:
         return {}
+    google = _google(settings)
     services = (
         Service(
             "github",
             "GitHub",
             who_at("GitHub", settings.github_api_url.rstrip("/"), "/user", "login"),
             "GitHub makes one under Settings, Developer settings, Fine-grained tokens: allow it what it needs, and no more.",
+            _github_app(settings),
         ),
+        *((google,) if google else ()),
         Service(
             "notion",
             "Notion",
@@ -36,6 +42,45 @@ def services_of(settings: Settings) -> Mapping[str, Service]:
         ),
     )
     return {service.name: service for service in services}
+
+
+def _github_app(settings: Settings) -> OAuthApp | None:
+    """GitHub's tokens of OAuth reach every repository of the person: a pasted, fine-grained one reaches less."""
+    if not settings.github_client_id:
+        return None
+    api = settings.github_api_url.rstrip("/")
+    site = GITHUB_URL if api == GITHUB_API_URL else api.removesuffix("/api/v3")
+    return OAuthApp(
+        "GitHub",
+        settings.github_client_id,
+        settings.github_client_secret.reveal(),
+        ("repo",),
+        f"{site}/login/oauth/authorize",
+        f"{site}/login/oauth/access_token",
+        f"{api}/applications/{settings.github_client_id}/token",
+        "github",
+        f"{site}/login/device/code",
+    )
+
+
+def _google(settings: Settings) -> Service | None:
+    """Gmail, with the least scope in which mails can be read, written, sent and labelled: none can be deleted for good."""
+    if not (settings.google_client_id and settings.google_client_secret):
+        return None
+    app = OAuthApp(
+        "Google",
+        settings.google_client_id,
+        settings.google_client_secret.reveal(),
+        ("https://www.googleapis.com/auth/gmail.modify",),
+        "https://accounts.google.com/o/oauth2/v2/auth",
+        "https://oauth2.googleapis.com/token",
+        "https://oauth2.googleapis.com/revoke",
+        loopback=True,
+        # Without these Google gives a refresh token the first time only.
+        more={"access_type": "offline", "prompt": "consent"},
+    )
+    url = settings.gmail_api_url.rstrip("/")
+    return Service("gmail", "Gmail", who_at("Gmail", url, "/gmail/v1/users/me/profile", "emailAddress"), oauth=app)
 
 
 async def toolbox_of(settings: Settings, clock: Callable[[], int], tokens: Tokens | None = None) -> Toolbox:

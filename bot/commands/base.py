@@ -15,6 +15,7 @@ from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Button, Form
 from bot.rules import Role, Rules
+from bot.services import Services
 from ledger.actions import Action, ApprovalGiven, ApprovalRefused, StopAsked
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
@@ -27,7 +28,8 @@ class Desk:
     """What commands and turns read from. ``stop`` stops what is being answered in a conversation: how many turns.
 
     ``receipt`` makes the receipt of an entry, or gives None where no checkpoint can cover it just now. ``watch`` knows how the
-    models do, ``policy`` what is wanted of a choice among them where a workspace has not set it, ``billing`` what is paid for.
+    models do, ``policy`` what is wanted of a choice among them where a workspace has not set it, ``billing`` what is paid for,
+    ``services`` what people can connect.
     """
 
     store: Store
@@ -40,6 +42,7 @@ class Desk:
     clock: Callable[[], int] = clock_us
     billing: Billing = FREE_FOR_ALL
     allowance_s: int = Limits().allowance_s
+    services: Services | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,9 @@ NOT_YOURS = "Only an admin of this workspace can bring or remove its keys; your 
 _WHOSE = ("everybody here", "this workspace", "you alone")
 
 
-def withheld(invocation: str) -> str:
-    """The invocation as it may be recorded: of ``/keys`` nothing that could be a key."""
-    name, *words = invocation.split(" ")
-    if name != "keys" or not words:
-        return invocation
-    known = [word for word in words if word in ("add", "remove", MINE, EVERYBODY, *PROVIDERS)]
-    return " ".join((name, *known, *([WITHHELD] if len(known) < len(words) else [])))
+def known(word: str) -> bool:
+    """Whether a word behind ``/keys`` may be recorded: whatever else stands there may be a key."""
+    return word in ("add", "remove", MINE, EVERYBODY, *PROVIDERS)
 
 
 async def _keys(asking: Asking, desk: Desk) -> Result:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bot.commands.approving import ALLOW, APPROVE, REFUSE
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
 from bot.commands.billing import BILLING
+from bot.commands.connect import CONNECT, DISCONNECT
 from bot.commands.explaining import AGAIN, BAD, GOOD, RECEIPT, WHY
 from bot.commands.keys import KEYS
 from bot.commands.past import HISTORY
@@ -43,7 +44,7 @@ HELP = Command("help", "help [COMMAND]", "shows what I can be told", _help, no_a
 COMMANDS = {
     command.name: command
     for command in (
-        *(HELP, MODEL, WHY, RECEIPT, AGAIN, GOOD, BAD, HISTORY, KEYS, BILLING, SETTINGS),
+        *(HELP, MODEL, WHY, RECEIPT, AGAIN, GOOD, BAD, HISTORY, KEYS, CONNECT, DISCONNECT, BILLING, SETTINGS),
         *(APPROVE, REFUSE, ALLOW, STOP),
     )
 }

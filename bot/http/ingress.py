@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bot.http.answers import NOT_KEPT, NotTaken, read_body
+from bot.http.connect import ConnectDoor
 from bot.http.explorer import Explorer
 from bot.http.payments import PaymentsDoor
 from bot.http.slack_install import install_routes
@@ -44,8 +45,9 @@ def web_app(
     clock_s: Callable[[], float] = time.time,
     payments: PaymentsDoor | None = None,
     installer: Installer | None = None,
+    connect: ConnectDoor | None = None,
 ) -> "Starlette":
-    """``slack``, ``explorer``, ``payments`` and ``installer`` None leave their ways out.
+    """``slack``, ``explorer``, ``payments``, ``installer`` and ``connect`` None leave their ways out.
 
     ``clock_s`` tells the age of signatures, in seconds since 1970.
     """
@@ -76,6 +78,8 @@ def web_app(
         routes += payments.routes(body_bytes_max)
     if installer is not None:
         routes += install_routes(installer)
+    if connect is not None:
+        routes += connect.routes()
     return Starlette(routes=routes, exception_handlers={NotTaken: not_taken, HTTPException: not_taken, 500: not_taken})
 
 

@@ -84,7 +84,7 @@ class OAuthServer:
 
     def grant(self, account: str, scope: str = "mail.modify") -> dict[str, Any]:
         number = next(self.numbers)
-        token, refresh = f"access-{number}-{account}", f"refresh-{number}-{account}"
+        token, refresh = f"access-token-{number:05}-{account}", f"refresh-{number}-{account}"
         self.tokens[token] = account, self.now_s + self.lasts_s
         self.refreshes[refresh] = account
         return {

@@ -178,7 +178,7 @@ async def test_the_own_page_shows_what_is_a_persons_own_and_a_guest_none_of_it(t
         page = {section.title: section for section in await opened.door.home(ME, "member")}
         assert list(page) == list(HOME)
         assert page[RECENT].talks == (Talk(elsewhere, f"{'x' * 79}…"), Talk(ME, "one two"))
-        assert page[SERVICES].text == "- `look`, which asks before it changes something"
+        assert page[SERVICES].text.endswith("\n\n- `look`, which asks before it changes something")
         assert page["Settings"].buttons == ()
         admins = {section.title: section for section in await opened.door.home(ME, "admin")}
         assert [button.invocation for button in admins["Settings"].buttons] == ["settings edit"]

@@ -1,0 +1,245 @@
+"""Services that people connect, for tools: a token goes into a form, or they agree at the service; never in a message."""
+
+import re
+from collections.abc import Mapping
+
+from bot.commands.base import Asking, Command, Desk, Filling, FormOf, Result
+from bot.consent import CODE, STATE_AGE_S_MAX, NotConsented, Waiting
+from bot.credentials import ConnectionShown
+from bot.platforms.base import Button, Choice, Field, Form
+from bot.secret import Secret
+from bot.services import Services, TokenRefused
+from integrations.services import Service
+from integrations.tools.base import ToolError
+
+SERVICES = ("github", "gmail", "notion")
+"""Every service that can be connected somewhere. Which are here, the settings say."""
+TOKEN, MINE, EVERYBODY = "token", "mine", "workspace"
+TOKEN_CHARACTERS_MAX = 4096
+TERMINAL = "terminal"
+WITHHELD = "(withheld)"
+
+HOW = "`/connect SERVICE` connects one in private, `/disconnect SERVICE` forgets it."
+NONE = "No service can be connected to this CarPool."
+WRITTEN = (
+    "If there was a token in that message, revoke it at its service and make a new one: it has been seen here. What stood "
+    f"behind the service's name was not kept. {HOW}"
+)
+NOT_YOURS = "Only an admin of this workspace can connect or disconnect a service for everybody in it; your own you can."
+REFUSED = "{shown} refuses this token, so it was not kept."
+UNCHECKED = "{shown} could not be asked just now whether it takes it."
+NO_WAY = (
+    "{shown} cannot lead you back here: the operator has to set CARPOOL_PUBLIC_URL to where the internet reaches "
+    "`carpool web`."
+)
+_PLAIN = re.compile(r"[!-~]+")
+
+
+def known(word: str) -> bool:
+    """Whether a word behind ``/connect`` may be recorded: whatever else stands there may be a token."""
+    return word in (*SERVICES, TOKEN, MINE, EVERYBODY) or CODE.fullmatch(word) is not None
+
+
+async def _connect(asking: Asking, desk: Desk) -> Result:
+    services, words = desk.services, asking.arguments.split()
+    if WITHHELD in words:
+        return Result(WRITTEN)
+    if services is None or not services.table:
+        return Result(NONE)
+    if not words:
+        return await _listed(asking, services)
+    service = services.table.get(words[0])
+    if service is None:
+        return Result(
+            f"`/connect SERVICE`: one of {', '.join(services.table)}; `workspace` behind it for everybody here."
+        )
+    everybody = EVERYBODY in words
+    if not asking.rules.may(asking.role, "workspace_keys" if everybody else "own_keys"):
+        return Result(NOT_YOURS)
+    code = next((word for word in words[1:] if word not in (TOKEN, MINE, EVERYBODY)), "")
+    try:
+        if code and service.oauth is not None:
+            return await _finish(asking, desk, services, service, code)
+        if service.oauth is None or TOKEN in words:
+            return _offer(service, everybody)
+        if asking.address.platform == TERMINAL and service.oauth.device_url:
+            return await _by_device(asking, desk, services, service, everybody)
+        return await _set_out(asking, services, service, everybody)
+    except NotConsented as refused:
+        return Result(refused.sentence)
+    except ToolError as error:
+        return Result(f"{error.sentence} Nothing was connected.")
+
+
+async def _listed(asking: Asking, services: Services) -> Result:
+    """What there is, whose, and what can be done about it."""
+    shown = await services.credentials.shown(asking.scope.workspace, asking.scope.actor)
+    lines, buttons = list[str](), list[Button]()
+    for service in services.table.values():
+        mine = next((one for one in shown if one.service == service.name and one.person), None)
+        teams = next((one for one in shown if one.service == service.name and not one.person), None)
+        said = [*([_state(mine, "by you")] if mine else []), *([_state(teams, "for this workspace")] if teams else [])]
+        lines.append(f"- {service.shown} (`{service.name}`): {'; '.join(said) or 'not connected'}")
+        buttons.append(
+            Button(f"Disconnect {service.shown}", f"disconnect {service.name}", "danger")
+            if mine
+            else Button(f"Connect {service.shown}", f"connect {service.name}")
+        )
+    return Result("\n".join([*lines, "", HOW]), buttons=tuple(buttons))
+
+
+def _state(shown: ConnectionShown, whose: str) -> str:
+    if not shown.masked:
+        return f"connected {whose}, and it cannot be opened: connect it again"
+    account = f" as `{shown.account.replace('`', '')}`" if shown.account else ""
+    return f"connected {whose}{account}, {shown.masked}"
+
+
+def _offer(service: Service, everybody: bool) -> Result:
+    """Where the platform has opened the form already, this is not run."""
+    if not service.paste:
+        return Result(f"{service.shown} is connected by agreeing there: `/connect {service.name}`.")
+    invocation = " ".join(filter(None, ("connect", service.name, TOKEN, EVERYBODY if everybody else "")))
+    return Result(
+        f"A token is asked for in private: press the button, or `/{invocation}`.",
+        buttons=(Button(f"Connect {service.shown}", invocation),),
+    )
+
+
+async def _set_out(asking: Asking, services: Services, service: Service, everybody: bool) -> Result:
+    back = await services.redirect(asking.address.platform, service.oauth) if service.oauth is not None else ""
+    if not back:
+        return Result(NO_WAY.format(shown=service.shown))
+    scope = asking.scope
+    url = services.consent.set_out(service.name, scope.workspace, scope.actor, back, everybody=everybody)
+    said = url if asking.address.platform == TERMINAL else f"[Agree at {service.shown}]({url})"
+    return Result(
+        f"{said}\n\nThe link is for you alone, for {STATE_AGE_S_MAX // 60} minutes. The page behind it shows a code: "
+        f"say it here, as `/connect {service.name} CODE`."
+    )
+
+
+async def _finish(asking: Asking, desk: Desk, services: Services, service: Service, code: str) -> Result:
+    may = asking.rules.may(asking.role, "workspace_keys")
+    agreed = await services.consent.finish(service.name, asking.scope, code, may_for_everybody=may)
+    connection = await services.keep_granted(
+        service.name, asking.scope, agreed.grant, desk.clock() / 1_000_000, everybody=agreed.everybody
+    )
+    return Result(_done(service, connection.account, agreed.everybody))
+
+
+async def _by_device(asking: Asking, desk: Desk, services: Services, service: Service, everybody: bool) -> Result:
+    came = await services.consent.by_device(service.name, asking.scope)
+    if isinstance(came, Waiting):
+        return Result(
+            f"Open {came.url}, and type `{came.user_code}` there. Then say `/connect {service.name}` again. "
+            f"`/connect {service.name} token` asks for a token instead."
+        )
+    now_s = desk.clock() / 1_000_000
+    connection = await services.keep_granted(service.name, asking.scope, came, now_s, everybody=everybody)
+    return Result(_done(service, connection.account, everybody))
+
+
+def _done(service: Service, account: str, everybody: bool) -> str:
+    who = f" as `{account.replace('`', '')}`" if account else ""
+    whose = "Everybody in this workspace uses" if everybody else "You use"
+    return f"{service.shown} is connected{who}. {whose} it where no nearer connection is there."
+
+
+async def _ask(asking: Asking, desk: Desk) -> Form | None:
+    words, services = asking.arguments.split(), desk.services
+    service = services.table.get(words[0]) if services is not None and words else None
+    if service is None or not service.paste or not asking.rules.may(asking.role, "own_keys"):
+        return None
+    # Where one can agree at the service, that is what is offered; and a code behind the name is none of a form's.
+    if (service.oauth is not None and TOKEN not in words) or any(word not in _OPENS for word in words[1:]):
+        return None
+    whose = [Choice(MINE, "me alone")]
+    if asking.rules.may(asking.role, "workspace_keys"):
+        whose.append(Choice(EVERYBODY, "everybody in this workspace"))
+    wanted = EVERYBODY if EVERYBODY in words and len(whose) > 1 else MINE
+    return Form(
+        "connect",
+        f"Connect {service.shown}",
+        (
+            Field("service", "Service", "choice", value=service.name, choices=(Choice(service.name, service.shown),)),
+            Field("token", "Token", "secret", "It is sealed, and never shown again but for its last characters."),
+            Field("whose", "It serves", "choice", value=wanted, choices=tuple(whose)),
+        ),
+        "Connect",
+        service.paste,
+    )
+
+
+_OPENS = (TOKEN, MINE, EVERYBODY)
+
+
+async def _fill(asking: Asking, desk: Desk, values: Mapping[str, str]) -> Filling:
+    services, everybody = desk.services, values.get("whose") == EVERYBODY
+    if services is None:
+        return Filling(NONE)
+    if not asking.rules.may(asking.role, "workspace_keys" if everybody else "own_keys"):
+        return Filling(NOT_YOURS)
+    given, service = values.get("token", "").strip(), services.table.get(values.get("service", ""))
+    errors: dict[str, str] = {}
+    if service is None or not service.paste:
+        errors["service"] = "Choose one of the services."
+    if len(given) > TOKEN_CHARACTERS_MAX or not _PLAIN.fullmatch(given):
+        errors["token"] = f"A token is one word of plain characters, {TOKEN_CHARACTERS_MAX:,} at the most."
+    if errors or service is None:
+        return Filling("", errors=errors)
+    try:
+        kept = await services.keep_pasted(service.name, asking.scope, Secret(given), everybody=everybody)
+    except TokenRefused:
+        return Filling("", errors={"token": REFUSED.format(shown=service.shown)})
+    said = _done(service, kept.connection.account, everybody)
+    return Filling(said if kept.checked else f"{said} {UNCHECKED.format(shown=service.shown)}")
+
+
+async def _disconnect(asking: Asking, desk: Desk) -> Result:
+    services, words = desk.services, asking.arguments.split()
+    if WITHHELD in words:
+        return Result(WRITTEN)
+    if services is None:
+        return Result(NONE)
+    name, everybody = words[0] if words else "", EVERYBODY in words
+    if name not in (*SERVICES, *services.table):
+        return Result(
+            "`/disconnect SERVICE`: `/connect` shows what is connected; `workspace` behind it for everybody's."
+        )
+    if everybody and not asking.rules.may(asking.role, "workspace_keys"):
+        return Result(NOT_YOURS)
+    gone = await services.disconnect(name, asking.scope, everybody=everybody)
+    shown = services.table[name].shown if name in services.table else name
+    if gone is None:
+        return Result(f"{shown} is not connected {'for this workspace' if everybody else 'by you'}.")
+    still = "" if gone.revoked else f" What was kept is still good at {shown}: revoke it there if it must not be."
+    return Result(f"{shown} is disconnected{', and takes what was kept no more' if gone.revoked else ''}.{still}")
+
+
+def _about_services(arguments: str) -> bool:
+    return not arguments or arguments.split()[0] in SERVICES
+
+
+def _about_one(arguments: str) -> bool:
+    return bool(arguments) and arguments.split()[0] in SERVICES
+
+
+CONNECT = Command(
+    "connect",
+    "connect [SERVICE]",
+    "shows which services I may use for you, or connects one in private",
+    _connect,
+    _about_services,
+    private=True,
+    form=FormOf(_ask, _fill),
+    home="Connected services",
+)
+DISCONNECT = Command(
+    "disconnect",
+    "disconnect SERVICE",
+    "forgets what a service was connected with",
+    _disconnect,
+    _about_one,
+    private=True,
+)
