@@ -110,6 +110,12 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int], tokens: Token
         if not own_token:
             reads = settings.github_enabled
             unconnected |= {name for name, tool in found.items() if tool.spec.effect == "write" or not reads}
+    if tokens is not None and _google(settings) is not None:
+        from integrations.tools.gmail import gmail_tools
+
+        mails = gmail_tools(settings.gmail_api_url.rstrip("/"))
+        tools |= mails
+        unconnected |= set(mails)
     for server in settings.mcp_servers:
         for name, tool in (await _of_server(server)).items():
             # A server must not take the place of a tool that people know.

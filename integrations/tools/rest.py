@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 15.0
 ANSWER_BYTES_MAX = 30_000_000
 """Above the 25 MB that a mail may have at Gmail; what a tool says of it is shortened much earlier."""
+LONG_BYTES = 100_000
 RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceeded", "quotaExceeded"})
 """Google says some of what others say with 429 with 403."""
 
@@ -25,6 +26,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: JsonObject
+    """Empty where it is no object."""
+    is_object: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Rest:
         answer = await self.call(method, path, {"Authorization": f"Bearer {token}"}, query=query, body=body)
         if answer.status not in (200, 201, 204):
             raise self.refusal(answer)
+        if answer.status == 200 and not answer.is_object:
+            raise self.unexpected("no object")
         return answer
 
     async def call(
@@ -70,7 +75,7 @@ class Rest:
         body: JsonObject | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Whatever the status is. A body that is no object is ``BadAnswer`` where the status is 200."""
+        """Whatever the status and the body are."""
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=self.timeout_s)
@@ -87,26 +92,22 @@ class Rest:
                     method, f"{self.url}{path}", params=query, json=body, data=form, headers=sent, allow_redirects=False
                 ) as answer,
             ):
-                return Answer(answer.status, answer.headers.copy(), await self._read(answer))
+                found = await self._read(answer)
+                return Answer(answer.status, answer.headers.copy(), found or {}, found is not None)
         except TimeoutError as error:
             raise TimedOut(f"{self.service}: timed out", f"{self.service} did not answer in time.") from error
         except (aiohttp.ClientError, OSError) as error:
             unreachable = f"{self.service} cannot be reached at the moment."
             raise Unavailable(f"{self.service}: {type(error).__name__}", unreachable) from error
 
-    async def _read(self, answer: "ClientResponse") -> JsonObject:
+    async def _read(self, answer: "ClientResponse") -> JsonObject | None:
         data = bytearray()
         async for chunk in answer.content.iter_chunked(65_536):
             data += chunk
             if len(data) > ANSWER_BYTES_MAX:
                 raise BadAnswer(f"{self.service}: too long", f"{self.service} gave an answer that is too long.")
-        if not data.strip() and answer.status != 200:
-            return {}
         # A long one takes a moment to be parsed, in which nobody else is to wait.
-        found = await asyncio.to_thread(_parsed, bytes(data))
-        if found is None and answer.status == 200:
-            raise self.unexpected("no object")
-        return found or {}
+        return await asyncio.to_thread(_parsed, bytes(data)) if len(data) > LONG_BYTES else _parsed(bytes(data))
 
     def refusal(self, answer: Answer) -> ToolError:
         """What an answer's status means here. What the service said goes to the log alone, by its kind."""

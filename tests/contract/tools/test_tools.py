@@ -15,6 +15,7 @@ from integrations.tools.base import parameters as takes
 from integrations.tools.calculator import calculator_tool
 from integrations.tools.clock import clock_tool
 from integrations.tools.github import github_tools
+from integrations.tools.gmail import gmail_tools
 from integrations.tools.mcp import without_patterns
 from integrations.tools.status import error_of
 from integrations.tools.web_page import Address, web_page_tool
@@ -29,7 +30,7 @@ PERSON = {"login": "anna"}
 
 def everything(url: str = "http://127.0.0.1:9") -> dict[str, Tool]:
     tools: list[Tool] = [clock_tool(lambda: 0), calculator_tool(), web_page_tool(("example.org",))]
-    return {tool.spec.name: tool for tool in tools} | dict(github_tools(SECRET, url))
+    return {tool.spec.name: tool for tool in tools} | dict(github_tools(SECRET, url)) | dict(gmail_tools(url))
 
 
 @pytest.mark.parametrize("name", everything())
@@ -66,7 +67,7 @@ async def test_arguments_that_do_not_fit_reach_nobody(name: str) -> None:
         (503, "cannot be reached"),
     ],
 )
-@pytest.mark.parametrize("name", ["github_issues", "read_web_page"])
+@pytest.mark.parametrize("name", ["github_issues", "read_web_page", "gmail_search"])
 async def test_each_refusal_is_a_sentence(name: str, status: int, said: str) -> None:
     async with answering() as server:
         server.status, server.body = status, json.dumps({"message": f"internal detail {SECRET}"})
@@ -90,6 +91,29 @@ async def test_garbage_is_a_failed_result(name: str, body: str) -> None:
         result = await Toolbox(github_tools(SECRET, server.url)).use(use_of(name, given[name]))
     assert result.failed
     assert "GitHub gave an answer that was not expected" in result.content
+
+
+GARBAGE = [
+    "",
+    "{",
+    "null",
+    "[1]",
+    '"x"',
+    '{"messages": 1}',
+    '{"messages": [1]}',
+    '{"messages": [{"id": "../x"}]}',
+    "<html>",
+]
+"""None of these is a list of mails: `{}` is one, that has none."""
+
+
+@pytest.mark.parametrize("body", GARBAGE)
+async def test_garbage_in_place_of_mails_is_a_failed_result(body: str) -> None:
+    async with answering() as server:
+        server.body = body
+        result = await Toolbox(gmail_tools(server.url)).use(use_of("gmail_search", {"query": "x"}))
+    assert (result.failed, result.content) == (True, "Gmail gave an answer that was not expected.")
+    assert len(server.asked) == 1
 
 
 async def test_the_rest_of_a_limit_that_is_used_up_is_told() -> None:
@@ -124,6 +148,14 @@ async def test_a_server_that_hangs_is_left_in_time() -> None:
         result = await tools.use(use_of("read_web_page", arguments("read_web_page", server)))
     assert result.content == "read_web_page took longer than 0.2 seconds."
     assert result.failed
+
+
+async def test_gmail_that_hangs_is_left_in_time_and_is_asked_once() -> None:
+    async with answering() as server:
+        server.hang = True
+        result = await Toolbox(gmail_tools(server.url, 0.2)).use(use_of("gmail_search", {"query": "x"}))
+    assert (result.failed, result.content) == (True, "Gmail did not answer in time.")
+    assert len(server.asked) == 1
 
 
 async def test_a_tool_that_is_cancelled_ends() -> None:
@@ -271,9 +303,12 @@ def service(server: Answers, limits: ToolLimits = ToolLimits()) -> Toolbox:
         return True
 
     page = web_page_tool((host,), resolve, anywhere, limits)
-    return Toolbox({"read_web_page": page, **github_tools(SECRET, server.url)}, (SECRET,))
+    tools = {"read_web_page": page, **github_tools(SECRET, server.url), **gmail_tools(server.url)}
+    return Toolbox(tools, (SECRET,))
 
 
 def arguments(name: str, server: Answers) -> Mapping[str, Json]:
     url = server.url.replace("127.0.0.1", "docs.example")
+    if name == "gmail_search":
+        return {"query": "x"}
     return {"url": f"{url}/page"} if name == "read_web_page" else REPOSITORY

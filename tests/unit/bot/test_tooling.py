@@ -11,7 +11,7 @@ from bot.agents.memory import fit
 from bot.config import load
 from bot.lucidia.cards import SCRIPTED
 from bot.mcp_servers import mcp_servers
-from bot.tooling import toolbox_of
+from bot.tooling import services_of, toolbox_of
 from integrations.tools.base import Toolbox
 from ledger.pseudonyms import ActorId, WorkspaceId
 from tests.house import RecordingPlatform, RecordingTool, asks, card, running_house
@@ -71,6 +71,19 @@ async def test_what_people_connect_is_offered_to_them_and_what_the_house_has_to_
         offered = {spec.name for spec in await found.offered(WorkspaceId("w"), ActorId(actor))}
         assert offered & some == expected
         assert "calculator" in offered
+
+
+async def test_mails_are_there_for_whoever_connected_them_where_the_operator_made_a_client(tmp_path: Path) -> None:
+    settings = load({"GOOGLE_CLIENT_ID": "x", "GOOGLE_CLIENT_SECRET": "y"}, tmp_path, tmp_path).settings
+    assert settings is not None
+    assert set(services_of(settings)) == {"github", "gmail", "notion"}
+    found = await toolbox_of(settings, lambda: 0, Nobodys())
+    assert "gmail_send" in found.unconnected
+    assert not [spec for spec in await found.offered(WorkspaceId("w"), ActorId("a-ann")) if "gmail" in spec.name]
+    alone = load({"GOOGLE_CLIENT_ID": "x"}, tmp_path, tmp_path).settings
+    assert alone is not None
+    assert "gmail" not in services_of(alone)
+    assert "gmail_send" not in (await toolbox_of(alone, lambda: 0, Nobodys())).tools
 
 
 async def test_nothing_of_a_service_is_imported_before_it_is_used(tmp_path: Path) -> None:
