@@ -37,7 +37,7 @@ from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.run import House
-from bot.services import Redirect, Services
+from bot.services import Services
 from bot.settings import Settings
 from bot.tooling import services_of, toolbox_of
 from bot.vault import Vault
@@ -187,7 +187,7 @@ async def open_house(
             pseudonyms,
             allowance_s=settings.limits.allowance_s,
             billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
-            services=Services(services, credentials, consent, _way_back(settings, loopback)),
+            services=Services(services, credentials, consent, _Way(settings, loopback)),
         )
         toolbox = await toolbox_of(settings, clock_us, credentials)
         house = House(roadchain, desk, by_name, toolbox, settings.limits)
@@ -208,13 +208,20 @@ async def open_consent(
     return Consent(keys.pseudonyms, vault, roadchain, services_of(settings))
 
 
-def _way_back(settings: Settings, loopback: Loopback) -> Redirect:
-    async def redirect(platform: str, oauth: OAuthApp) -> str:
-        if platform == TERMINAL and oauth.loopback:
-            return await loopback.redirect_url()
-        return callback_url(settings)
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Fits ``bot.services.Way``: a terminal is led back to where its program listens, everybody else to ``carpool web``."""
 
-    return redirect
+    settings: Settings
+    loopback: Loopback
+
+    async def back(self, platform: str, oauth: OAuthApp) -> str:
+        if platform == TERMINAL and oauth.loopback:
+            return await self.loopback.redirect_url()
+        return callback_url(self.settings)
+
+    def there(self, platform: str, url: str) -> str:
+        return self.loopback.short(url) if platform == TERMINAL and self.loopback.listens else url
 
 
 def callback_url(settings: Settings) -> str:

@@ -1,8 +1,9 @@
 """The services that people connect: what there is, how somebody comes to be connected, and how they leave again."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from bot.consent import Consent
 from bot.credentials import ConnectedBy, Connection, Credentials
@@ -14,8 +15,17 @@ from ledger.entry import Scope
 
 log = logging.getLogger("carpool.services")
 
-Redirect = Callable[[str, OAuthApp], Awaitable[str]]
-"""Where a service sends a person of this platform back to; empty where it cannot reach them."""
+
+class Way(Protocol):
+    """From a platform to a service's page of consent, and back."""
+
+    async def back(self, platform: str, oauth: OAuthApp) -> str:
+        """Where the service sends a person of this platform back to; empty where it cannot reach them."""
+        ...
+
+    def there(self, platform: str, url: str) -> str:
+        """The page of consent, as a link that this platform can show."""
+        ...
 
 
 class TokenRefused(Exception):
@@ -35,7 +45,7 @@ class Services:
     table: Mapping[str, Service]
     credentials: Credentials
     consent: Consent
-    redirect: Redirect
+    way: Way
 
     async def keep_pasted(self, service: str, scope: Scope, token: Secret, *, everybody: bool) -> Kept:
         """Raises ``TokenRefused``, and ``StoreFailed``."""

@@ -4,11 +4,16 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import re
 import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from aiohttp import ClientSession
 
 EMULATORS = Path(__file__).parent.parent / ".emulators" / "node_modules"
 START_TIMEOUT_S = 20.0
@@ -119,3 +124,23 @@ async def _stop(process: Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+async def consent(link: str, person: str) -> dict[str, str]:
+    """Press a person's button on an emulator's page of consent; gives what they are sent back with."""
+    async with ClientSession() as session:
+        async with session.get(link) as answer:
+            page = await answer.text()
+            assert answer.status == 200, page
+        forms = re.findall(r"<form[^>]*action=\"([^\"]+)\"[^>]*>(.*?)</form>", page, re.DOTALL)
+        action, inside = next(form for form in forms if person in form[1])
+        fields = {
+            unescape(name): unescape(value)
+            for name, value in re.findall(r"name=\"([^\"]*)\"\s+value=\"([^\"]*)\"", inside)
+        }
+        parts = urlsplit(link)
+        async with session.post(
+            f"{parts.scheme}://{parts.netloc}{action}", data=fields, allow_redirects=False
+        ) as answer:
+            assert answer.status == 302
+            return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))

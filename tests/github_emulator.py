@@ -12,6 +12,7 @@ from tests.emulators import PORT, running_emulator
 
 TOKEN = "test_token_anna"
 REPOSITORY = "anna/house"
+CLIENT_ID, CLIENT_SECRET, BACK = "Iv1.carpool", "github-secret", "https://carpool.example/connect/callback"
 
 
 @asynccontextmanager
@@ -23,6 +24,9 @@ async def emulated_github(folder: Path) -> AsyncIterator[str]:
         "github": {
             "users": [{"login": "anna", "name": "Anna", "email": "anna@example.com"}],
             "repos": [{"owner": "anna", "name": "house", "auto_init": True}],
+            "oauth_apps": [
+                {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "name": "CarPool", "redirect_uris": [BACK]}
+            ],
         },
     }
     seed.write_text(json.dumps(config), encoding="utf-8")

@@ -1,14 +1,9 @@
 """Google as the emulator ``emulate`` plays it: consent, tokens and a mailbox with a few mails."""
 
 import json
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from html import unescape
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
-
-from aiohttp import ClientSession
 
 from integrations.oauth import OAuthApp
 from tests.emulators import PORT, running_emulator
@@ -54,23 +49,3 @@ def google_app(url: str) -> OAuthApp:
         loopback=True,
         more={"access_type": "offline", "prompt": "consent"},
     )
-
-
-async def consent(link: str) -> dict[str, str]:
-    """Press Ann's button on the page of consent; gives what she is sent back with."""
-    async with ClientSession() as session:
-        async with session.get(link) as answer:
-            page = await answer.text()
-            assert answer.status == 200, page
-        forms = re.findall(r"<form[^>]*action=\"([^\"]+)\"[^>]*>(.*?)</form>", page, re.DOTALL)
-        action, inside = next(form for form in forms if ANN in form[1])
-        fields = {
-            unescape(name): unescape(value)
-            for name, value in re.findall(r"name=\"([^\"]*)\"\s+value=\"([^\"]*)\"", inside)
-        }
-        parts = urlsplit(link)
-        async with session.post(
-            f"{parts.scheme}://{parts.netloc}{action}", data=fields, allow_redirects=False
-        ) as answer:
-            assert answer.status == 302
-            return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))

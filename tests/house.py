@@ -221,6 +221,10 @@ Brought: TypeAlias = Callable[[SqliteStore], tuple[()] | tuple[Vault, Build]]
 """The vault of keys that were brought, and what is made with one; nothing where nobody can bring any."""
 
 
+Connecting: TypeAlias = Callable[[SqliteStore, RoadChain], Services | None]
+"""What people can connect; None where that is nothing."""
+
+
 @asynccontextmanager
 async def running_house(
     folder: Path,
@@ -234,7 +238,7 @@ async def running_house(
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
     brought: Brought = lambda store: (),
     billing: Billing = FREE_FOR_ALL,
-    connecting: Callable[[SqliteStore, RoadChain], Services | None] = lambda store, roadchain: None,
+    connecting: Connecting = lambda store, roadchain: None,
 ) -> AsyncIterator[Open]:
     """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
     if not isinstance(adapters, Mapping):

@@ -21,7 +21,7 @@ from bot.platforms.slack_views import Views, together
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.pseudonyms import TurnId
-from tests.house import Open, running_house
+from tests.house import Connecting, Open, running_house
 from tests.slack_workspace import BOT_TOKEN, SECRET, Signed
 
 
@@ -69,12 +69,22 @@ async def running_slack(
     toolbox: Toolbox = EMPTY_TOOLBOX,
     cards: Sequence[ModelCard] | None = None,
     platform: SlackPlatform | None = None,
+    connecting: Connecting = lambda store, roadchain: None,
 ) -> AsyncIterator[SlackUnderTest]:
     platform = platform or SlackPlatform(BOT_TOKEN, api_url, pace, stream_clock_s)
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
     try:
         async with (
-            running_house(folder, platform, script, limits=limits, wrap=wrap, toolbox=toolbox, cards=cards) as open_,
+            running_house(
+                folder,
+                platform,
+                script,
+                limits=limits,
+                wrap=wrap,
+                toolbox=toolbox,
+                cards=cards,
+                connecting=connecting,
+            ) as open_,
             ClientSession() as session,
         ):
             views = Views(platform, open_.door)

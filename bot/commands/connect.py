@@ -107,12 +107,14 @@ def _offer(service: Service, everybody: bool) -> Result:
 
 
 async def _set_out(asking: Asking, services: Services, service: Service, everybody: bool) -> Result:
-    back = await services.redirect(asking.address.platform, service.oauth) if service.oauth is not None else ""
+    platform = asking.address.platform
+    back = await services.way.back(platform, service.oauth) if service.oauth is not None else ""
     if not back:
         return Result(NO_WAY.format(shown=service.shown))
     scope = asking.scope
     url = services.consent.set_out(service.name, scope.workspace, scope.actor, back, everybody=everybody)
-    said = url if asking.address.platform == TERMINAL else f"[Agree at {service.shown}]({url})"
+    link = services.way.there(platform, url)
+    said = link if platform == TERMINAL else f"[Agree at {service.shown}]({link})"
     return Result(
         f"{said}\n\nThe link is for you alone, for {STATE_AGE_S_MAX // 60} minutes. The page behind it shows a code: "
         f"say it here, as `/connect {service.name} CODE`."

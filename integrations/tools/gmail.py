@@ -1,7 +1,8 @@
 """What an agent may do in somebody's Gmail: search and read; with approval draft, send and label (``gmail_writes``)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from adapters.messages import Json, JsonObject, ToolSpec
@@ -38,6 +39,12 @@ class Mailbox:
     """Of whoever the token of a use is of. Raises ``ToolError``."""
 
     rest: Rest
+
+    @asynccontextmanager
+    async def together(self) -> "AsyncIterator[Mailbox]":
+        """For what takes several calls."""
+        async with self.rest.together() as rest:
+            yield Mailbox(rest)
 
     async def mail(self, token: str, name: str, *, headers_only: bool = False) -> Mail:
         query = "format=metadata" + "".join(f"&metadataHeaders={header}" for header in LISTED_HEADERS)
@@ -97,8 +104,10 @@ def gmail_tools(url: str = API, timeout_s: float = 15.0) -> Mapping[str, Tool]:
 
 def _reading_tools(mailbox: Mailbox) -> list[Tool]:
     async def search(use: Use) -> str:
-        names, more = await mailbox.find(use.token, use.text("query"), min(use.number("most", PAGE), FOUND_MAX))
-        lines = [mail.line for mail in await mailbox.heads(use.token, names)]
+        most = min(use.number("most", PAGE), FOUND_MAX)
+        async with mailbox.together() as opened:
+            names, more = await opened.find(use.token, use.text("query"), most)
+            lines = [mail.line for mail in await opened.heads(use.token, names)]
         return _listed([OTHERS, *lines], more) if lines else "Nothing was found."
 
     async def read(use: Use) -> str:

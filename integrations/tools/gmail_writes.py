@@ -175,11 +175,12 @@ async def _account(mailbox: "Mailbox", use: Use) -> str:
 async def _sought(mailbox: "Mailbox", use: Use, where: str) -> str | None:
     """The id of the mail that carries the mark of this use. Raises ``Unknown`` where not all could be looked through."""
     mark = marker(use)
-    names, _ = await mailbox.find(use.token, f"rfc822msgid:{message_id(mark).strip('<>')}", 1)
-    if names:
-        return names[0]
-    names, more = await mailbox.find(use.token, f"{where} after:{int(time.time()) - SOUGHT_S}", SOUGHT_MAX)
-    found = next((mail.id for mail in await mailbox.heads(use.token, names) if carries(mail, mark)), None)
+    async with mailbox.together() as opened:
+        names, _ = await opened.find(use.token, f"rfc822msgid:{message_id(mark).strip('<>')}", 1)
+        if names:
+            return names[0]
+        names, more = await opened.find(use.token, f"{where} after:{int(time.time()) - SOUGHT_S}", SOUGHT_MAX)
+        found = next((mail.id for mail in await opened.heads(use.token, names) if carries(mail, mark)), None)
     if found is None and more:
         raise Unknown(f"{SERVICE}: more than {SOUGHT_MAX}", "It is not known whether this was done.")
     return found

@@ -1,9 +1,11 @@
 """A service with an interface of JSON over HTTP, asked without an SDK."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from adapters.messages import Json, JsonObject
@@ -11,7 +13,7 @@ from integrations.tools.base import BadAnswer, TimedOut, ToolError, Unavailable
 from integrations.tools.status import error_of
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
+    from aiohttp import ClientResponse, ClientSession
 
 TIMEOUT_S = 15.0
 ANSWER_BYTES_MAX = 30_000_000
@@ -34,14 +36,21 @@ class Answer:
 class Rest:
     """``service`` is its name for people, ``url`` has no slash at its end.
 
-    Each call is made once, on a connection of its own, without cookies and without a proxy of the environment; redirects are not
-    followed: a token does not go where it was not meant to. Raises ``ToolError``.
+    Each call is made once, without cookies and without a proxy of the environment; redirects are not followed: a token
+    does not go where it was not meant to. A connection is of one call, or of those of one ``together``. Raises ``ToolError``.
     """
 
     service: str
     url: str
     timeout_s: float = TIMEOUT_S
     headers: Mapping[str, str] = field(default_factory=dict)
+    session: "ClientSession | None" = None
+
+    @asynccontextmanager
+    async def together(self) -> "AsyncIterator[Rest]":
+        """For several calls of one use: their connections are used again, and closed at the end of the block."""
+        async with self._opened(force_close=False) as session:
+            yield replace(self, session=session)
 
     async def get(self, path: str, token: str, query: Mapping[str, str | int] | None = None) -> JsonObject:
         return (await self.ask("GET", path, token, query=query)).body
@@ -78,16 +87,10 @@ class Rest:
         """Whatever the status and the body are."""
         import aiohttp
 
-        timeout = aiohttp.ClientTimeout(total=self.timeout_s)
         sent = {"Accept": "application/json", "User-Agent": "CarPool", **self.headers, **headers}
         try:
             async with (
-                aiohttp.ClientSession(
-                    timeout=timeout,
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    connector=aiohttp.TCPConnector(force_close=True),
-                    trust_env=False,
-                ) as session,
+                contextlib.nullcontext(self.session) if self.session else self._opened(force_close=True) as session,
                 session.request(
                     method, f"{self.url}{path}", params=query, json=body, data=form, headers=sent, allow_redirects=False
                 ) as answer,
@@ -99,6 +102,16 @@ class Rest:
         except (aiohttp.ClientError, OSError) as error:
             unreachable = f"{self.service} cannot be reached at the moment."
             raise Unavailable(f"{self.service}: {type(error).__name__}", unreachable) from error
+
+    def _opened(self, *, force_close: bool) -> "ClientSession":
+        import aiohttp
+
+        return aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=aiohttp.TCPConnector(force_close=force_close),
+            trust_env=False,
+        )
 
     async def _read(self, answer: "ClientResponse") -> JsonObject | None:
         data = bytearray()

@@ -26,12 +26,12 @@ from bot.loopback import Loopback
 from bot.platforms.base import Address, Filled, PlatformName, Standing
 from bot.services import Services
 from bot.vault import Vault
-from integrations.oauth import OAuthApp
 from integrations.services import Service, who_at
 from integrations.storage.sqlite import SqliteStore
 from ledger.actions import CommandRun, KeyAdded, KeyRemoved
 from ledger.roadchain import RoadChain
 from tests.fakes.oauth_server import OAuthServer, running_oauth_server
+from tests.fakes.ways import ToThe
 from tests.house import ME, PSEUDONYMS, Open, RecordingPlatform, asks, running_house
 
 BACK = "https://carpool.example/connect/callback"
@@ -110,9 +110,6 @@ async def connecting(
     platform = AtTerminal() if device else RecordingPlatform()
     made: list[tuple[Services, Vault]] = []
 
-    async def redirect(platform: str, oauth: OAuthApp) -> str:
-        return back
-
     async with running_oauth_server() as server:
 
         def bring(store: SqliteStore, roadchain: RoadChain) -> Services:
@@ -125,7 +122,7 @@ async def connecting(
             }
             held = Credentials(vault, roadchain, table, lambda: server.now_s)
             consent = Consent(KEY, vault, roadchain, table, lambda: server.now_s)
-            made.append((Services(table, held, consent, redirect), vault))
+            made.append((Services(table, held, consent, ToThe(back)), vault))
             return made[0][0]
 
         async with running_house(folder, platform, connecting=bring) as house:
@@ -430,6 +427,8 @@ async def test_at_the_terminal_the_way_back_is_this_machine_and_nothing_else_is_
             query = dict(parse_qsl(urlsplit(link).query))
             back = URL(url).with_query(code=here.server.consent(query, "ann"), state=query["state"])
             async with ClientSession() as session:
+                async with session.get(loopback.short(link), allow_redirects=False) as led:
+                    assert (led.status, led.headers["Location"]) == (303, link)
                 for path, host in (("/", ""), (CALLBACK_PATH, "evil.example")):
                     headers = {"Host": host} if host else {}
                     async with session.get(back.with_path(path, keep_query=True), headers=headers) as answer:

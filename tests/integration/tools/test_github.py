@@ -5,14 +5,18 @@ The emulator lists no files of a pull request and takes any token: those are see
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from integrations.oauth import Declined, OAuthApp
+from integrations.services import who_at
 from integrations.tools.base import Conflict, Toolbox, Unknown
 from integrations.tools.github import github_tools
-from tests.github_emulator import REPOSITORY, TOKEN, done, emulated_github, use_of
+from tests.emulators import consent
+from tests.github_emulator import BACK, CLIENT_ID, CLIENT_SECRET, REPOSITORY, TOKEN, done, emulated_github, use_of
 
 WHERE = {"repository": REPOSITORY}
 
@@ -127,3 +131,29 @@ async def test_a_pull_request_is_opened_reviewed_and_merged_as_it_was_read(box: 
 
 async def test_nobody_writes_without_a_token() -> None:
     assert all(tool.spec.effect == "read" for tool in github_tools().values())
+
+
+async def test_a_person_agrees_at_the_emulator_and_acts_with_what_was_granted(tmp_path: Path) -> None:
+    """The emulator knows neither PKCE nor the call that takes a token back: those are seen at the server of our own."""
+    async with emulated_github(tmp_path) as url:
+        app = OAuthApp(
+            "GitHub",
+            CLIENT_ID,
+            CLIENT_SECRET,
+            ("repo",),
+            f"{url}/login/oauth/authorize",
+            f"{url}/login/oauth/access_token",
+            f"{url}/applications/{CLIENT_ID}/token",
+            "github",
+        )
+        back = await consent(app.consent_url(BACK, "state-1", "v" * 43), "anna")
+        assert back["state"] == "state-1"
+        grant = await app.exchange(back["code"], BACK, "v" * 43)
+        assert (grant.scopes, grant.lasts_s) == (("repo",), 0)
+        assert await who_at("GitHub", url, "/user", "login")(grant.token) == "anna"
+        with pytest.raises(Declined):  # a code is good once, which GitHub says with 200
+            await app.exchange(back["code"], BACK, "v" * 43)
+        with pytest.raises(Declined):
+            await replace(app, client_secret="wrong").exchange("code", BACK, "v" * 43)
+        use = replace(use_of("github_create_issue", {**WHERE, "title": "Door"}), token=grant.token)
+        assert not (await Toolbox(github_tools("", url, connectable=True)).use(use)).failed

@@ -24,9 +24,11 @@ from integrations.tools.gmail import gmail_tools
 from ledger.entry import HOUSE, Scope
 from ledger.pseudonyms import ActorId, WorkspaceId
 from ledger.roadchain import RoadChain
+from tests.emulators import consent
 from tests.fakes.gmail_server import part, running_gmail
+from tests.fakes.ways import ToThe
 from tests.github_emulator import use_of
-from tests.google_emulator import ANN, BACK, TOKEN, consent, emulated_google, google_app
+from tests.google_emulator import ANN, BACK, TOKEN, emulated_google, google_app
 from tests.house import DATABASE, GENESIS
 
 MAILS: list[dict[str, object]] = [
@@ -148,14 +150,11 @@ async def test_a_person_agrees_at_the_emulator_is_connected_renewed_and_disconne
             held = Credentials(vault, roadchain, table, lambda: now_s[0])
             way = Consent(b"k" * 32, vault, roadchain, table, lambda: now_s[0])
 
-            async def nowhere(platform: str, oauth: object) -> str:
-                return ""
-
-            services = Services(table, held, way, nowhere)
+            services = Services(table, held, way, ToThe(BACK))
             scope = Scope(WorkspaceId("w"), ActorId("a"), HOUSE.conversation, HOUSE.turn)
             link = way.set_out("gmail", scope.workspace, scope.actor, BACK, everybody=False)
             assert dict(parse_qsl(urlsplit(link).query))["access_type"] == "offline"
-            came = await way.come_back(await consent(link), BACK)
+            came = await way.come_back(await consent(link, ANN), BACK)
             agreed = await way.finish("gmail", scope, came.typed.split()[-1], may_for_everybody=False)
             await services.keep_granted("gmail", scope, agreed.grant, now_s[0], everybody=False)
 
