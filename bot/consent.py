@@ -110,7 +110,7 @@ class Consent:
         services: Mapping[str, Service],
         clock_s: Callable[[], float] = time.time,
     ) -> None:
-        self._key = hmac.digest(key, b"carpool connect state", hashlib.sha256)
+        self._key = _state_key(key)
         self._vault = vault
         self._roadchain = roadchain
         self._services = services
@@ -198,12 +198,7 @@ class Consent:
 
     def bound(self, workspace: WorkspaceId, actor: ActorId) -> str:
         """The asker, as the state names them: nobody without the key can tell who that is."""
-        return self._mac("asker", f"{workspace}/{actor}")[:32]
-
-    def owners(self, workspace: WorkspaceId, actor: ActorId) -> tuple[str, ...]:
-        """Under which owners of the vault a person's consents under way are."""
-        bound = self.bound(workspace, actor)
-        return _Pending(bound).text, _Pending(bound, "device").text
+        return _bound(self._key, workspace, actor)
 
     def _read(self, text: str) -> _State | None:
         """What a state says, where it is one of ours; however old."""
@@ -241,7 +236,25 @@ class Consent:
         return unpadded(hmac.digest(self._key, f"verifier/{state}".encode(), hashlib.sha256))
 
     def _mac(self, what: str, text: str) -> str:
-        return hmac.digest(self._key, f"{what}/{text}".encode(errors="surrogatepass"), hashlib.sha256).hex()
+        return _mac(self._key, what, text)
+
+
+def pending_owners(key: bytes, workspace: WorkspaceId, actor: ActorId) -> tuple[str, ...]:
+    """Under which owners of the vault a person's consents under way are. ``key`` is that of ``Consent``."""
+    bound = _bound(_state_key(key), workspace, actor)
+    return _Pending(bound).text, _Pending(bound, "device").text
+
+
+def _state_key(key: bytes) -> bytes:
+    return hmac.digest(key, b"carpool connect state", hashlib.sha256)
+
+
+def _bound(key: bytes, workspace: WorkspaceId, actor: ActorId) -> str:
+    return _mac(key, "asker", f"{workspace}/{actor}")[:32]
+
+
+def _mac(key: bytes, what: str, text: str) -> str:
+    return hmac.digest(key, f"{what}/{text}".encode(errors="surrogatepass"), hashlib.sha256).hex()
 
 
 def _as_shown(typed: str) -> str:

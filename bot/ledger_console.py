@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.app import GENESIS_KEY, key_added, ledger_exists, ledger_file, open_consent, open_ledger, open_notary
+from bot.app import GENESIS_KEY, key_added, ledger_exists, ledger_file, open_ledger, open_notary
+from bot.consent import pending_owners
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.credentials import ConnectedBy
 from bot.keys import Keys, retire_old_key, rotate_signing_key
@@ -212,7 +213,7 @@ async def erase_texts(settings: Settings, kind: str, platform: str, workspace: s
         erased = await erase(roadchain, store, texts)
         keys_gone = 0
         if isinstance(texts, OfPerson):
-            under_way = (await open_consent(settings, store, keys, roadchain)).owners(texts.workspace, texts.person)
+            under_way = pending_owners(keys.pseudonyms, texts.workspace, texts.person)
             keys_gone = await _drop_keys(roadchain, store, texts)
             for sealed in await store.secrets(under_way):  # what they had not finished connecting
                 await store.drop_secret(sealed.owner, sealed.name)

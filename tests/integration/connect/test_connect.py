@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from bot.config import load
-from bot.consent import CALLBACK_PATH, Consent
+from bot.consent import CALLBACK_PATH, Consent, pending_owners
 from bot.consent_page import come_back_page
 from bot.credentials import Credentials
 from bot.doctor import Finding, examine
@@ -229,6 +229,10 @@ async def test_whoever_agrees_at_the_service_types_the_code_and_is_connected(tmp
         assert (query["redirect_uri"], query["scope"], query["code_challenge_method"]) == (BACK, "mail.modify", "S256")
         status, typed = await here.back(query)
         assert status == 200
+        workspace = PSEUDONYMS.workspace(ME.platform, ME.workspace)
+        actor = PSEUDONYMS.actor(ME.platform, ME.workspace, ME.person)
+        (under_way,) = await here.house.store.all_secrets()
+        assert under_way.owner == pending_owners(KEY, workspace, actor)[0]
         assert re.fullmatch(r"/connect gmail [0-9A-Z]{4}-[0-9A-Z]{4}", typed)
         # Nothing is fetched before somebody says the code where it began.
         assert [path for path, _ in here.server.asked] == []

@@ -4,6 +4,7 @@ The emulator has no profile, takes any token, takes a code with any redirect add
 finds no mail by it (it looks for what stands behind ``rfc822msgid`` with its colon).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import pytest_asyncio
 
-from adapters.messages import Json
+from adapters.messages import Finished, Json, ToolCall, ToolCallId
+from adapters.scripted import ScriptReply, answer
 from bot.consent import Consent
 from bot.credentials import ConnectedBy, Credentials
+from bot.limits import Limits
 from bot.services import Services
 from bot.vault import Vault
 from integrations.services import Service, who_at
@@ -29,7 +32,7 @@ from tests.fakes.gmail_server import part, running_gmail
 from tests.fakes.ways import ToThe
 from tests.github_emulator import use_of
 from tests.google_emulator import ANN, BACK, TOKEN, emulated_google, google_app
-from tests.house import DATABASE, GENESIS
+from tests.house import DATABASE, GENESIS, RecordingPlatform, asks, running_house
 
 MAILS: list[dict[str, object]] = [
     {
@@ -316,3 +319,36 @@ async def test_a_mail_of_somebody_who_means_harm_is_read_within_bounds() -> None
     assert said[3].endswith("äöü")
     assert said[4].endswith("(no text)")
     assert said[5] == "Gmail gave an answer that was not expected."
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_process_that_dies_while_a_mail_is_sent_never_sends_it_twice(tmp_path: Path, arrived: bool) -> None:
+    """Whether Gmail had taken it or not, there is one in the end, and the person is answered once."""
+    script: tuple[ScriptReply, ...] = (
+        (ToolCall(ToolCallId("c1"), "gmail_send", dict(SEND)), Finished("tool_calls", None)),
+        answer("It is sent."),
+    )
+    async with running_gmail() as gmail:
+        box, hold, held = box_at(gmail.url, "token-ann"), asyncio.Event(), asyncio.Event()
+
+        async def dies() -> None:
+            held.set()
+            await hold.wait()
+
+        platform = RecordingPlatform()
+        gmail.before_answering = dies
+        async with running_house(tmp_path, platform, script[:1], toolbox=box, limits=Limits(shutdown_s=0)) as opened:
+            turn, _ = await opened.ask(asks("send it", "1"))
+            await opened.ask(asks(f"/approve {turn}.1", "2"))
+            await held.wait()
+        if not arrived:
+            gmail.mails.clear()
+        gmail.before_answering = None
+        hold.set()
+        assert len(gmail.sent) == arrived
+        async with running_house(tmp_path, platform, script[1:], toolbox=box) as opened:
+            assert await opened.intake.ended(turn) == "answered"
+            journal = await opened.journal(turn)
+        assert len(gmail.sent) == 1
+        assert (journal.count("tool.called"), journal.count("tool.answered")) == (1, 1)
+        assert platform.texts[-1] == "It is sent."

@@ -11,10 +11,12 @@ import pytest
 from adapters.messages import ProviderName, ToolSpec
 from bot.app import found_ledger, open_ledger, open_vault
 from bot.config import load
+from bot.consent import pending_owners
 from bot.credentials import ConnectedBy, Connection, Credentials
 from bot.ledger_console import erase_texts
 from bot.secret import Secret
 from bot.vault import KeyOwner, Vault
+from integrations.secrets import SealedSecret
 from integrations.services import Service, who_at
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import ReadTool, RefusedCredentials, Toolbox, Unavailable, Use, parameters
@@ -177,6 +179,8 @@ async def test_what_an_erased_person_connected_goes_and_the_workspaces_stays(
         for number, owner in enumerate((ConnectedBy(where, who), ConnectedBy(where))):
             await held.keep(owner, "github", Connection(str(number), Secret("token")), SCOPE)
         await vault.keep(KeyOwner(where, who), ProviderName("openai"), Secret("key"))
+        for pending in pending_owners(keys.pseudonyms, where, who):
+            await store.keep_secrets([SealedSecret(pending, "gmail", b"a consent under way")])
     assert await erase_texts(settings, "person", "slack", "T1", ["U1"]) == 0
     assert capsys.readouterr().out.startswith("2 keys and connections of the person's are removed.")
     async with open_ledger(settings) as (store, _):
