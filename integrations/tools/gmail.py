@@ -111,12 +111,14 @@ def _reading_tools(mailbox: Mailbox) -> list[Tool]:
         return _listed([OTHERS, *lines], more) if lines else "Nothing was found."
 
     async def read(use: Use) -> str:
-        return f"{OTHERS}\n\n{(await mailbox.mail(use.token, use.text('id'))).shown}"
+        mail = await mailbox.mail(use.token, use.text("id"))
+        # It takes a moment where a mail is long, in which nobody else is to wait.
+        return f"{OTHERS}\n\n{await asyncio.to_thread(lambda: mail.shown)}"
 
     async def thread(use: Use) -> str:
         answer = await mailbox.rest.get(f"/gmail/v1/users/me/threads/{use.text('id')}?format=full", use.token)
         mails = [read_mail(item) for item in items(answer, "messages")]
-        shown = "\n\n---\n\n".join(mail.shown for mail in mails[-THREAD_MAX:])
+        shown = await asyncio.to_thread(lambda: "\n\n---\n\n".join(mail.shown for mail in mails[-THREAD_MAX:]))
         left = len(mails) - THREAD_MAX
         older = f"[{left} older mails of this thread are left out.]\n\n" if left > 0 else ""
         return f"{OTHERS}\n\n{older}{shown or 'There is no mail in it.'}"

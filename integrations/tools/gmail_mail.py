@@ -15,10 +15,11 @@ from email.policy import SMTP
 
 from adapters.messages import Json, JsonObject
 from integrations.tools.base import BadAnswer, Invalid
-from integrations.tools.web_page import text_of
+from integrations.tools.html_text import text_of
 
 SERVICE = "Gmail"
 TEXT_CHARACTERS_MAX = 20_000
+HTML_CHARACTERS_MAX = 2_000_000
 HEADER_CHARACTERS_MAX = 1_000
 PARTS_MAX = 200
 ATTACHMENTS_MAX = 50
@@ -138,7 +139,7 @@ def _content(payload: JsonObject) -> tuple[str, list[str]]:
         if isinstance(name, str) and name:
             files.append(_decoded(name))
         elif kind == "text/html":
-            html.append(text_of(_body(part)))
+            html.append(text_of(_body(part)[:HTML_CHARACTERS_MAX]))
         elif kind == "text/plain":
             plain.append(_body(part))
     return "\n\n".join(html or plain).strip() or "(no text)", files

@@ -5,16 +5,16 @@ and again behind each redirect. The connection goes to the very address that was
 differently the second time gains nothing.
 """
 
+import asyncio
 import ipaddress
-import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, TypeAlias
 
 from adapters.messages import ToolSpec
 from integrations.tools.base import BadAnswer, Invalid, NotAllowed, ReadTool, ToolLimits, Unavailable, Use, parameters
+from integrations.tools.html_text import text_of as text_of
 from integrations.tools.status import error_of
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ def is_public(address: Address) -> bool:
 
 
 async def system_resolve(host: str, port: int) -> Sequence[str]:
-    import asyncio
-
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[4][0]) for address in found]
 
@@ -185,124 +183,5 @@ async def _text(answer: "ClientResponse", url: "URL") -> str:
         text = bytes(data).decode(answer.charset or "utf-8", errors="replace")
     except LookupError:
         text = bytes(data).decode(errors="replace")
-    return text_of(text) if "html" in answer.content_type else text
-
-
-def text_of(html: str) -> str:
-    """What a person would see of it: neither scripts nor what is marked as hidden."""
-    page = _Page()
-    page.feed(html)
-    page.close()
-    lines = (" ".join(line.split()) for line in _TAGS.sub("", "".join(page.seen)).splitlines())
-    return "\n".join(filter(None, lines))
-
-
-class _Page(HTMLParser):
-    UNSEEN = frozenset({"script", "style", "template", "noscript", "iframe", "object", "svg", "head"})
-    VOID = frozenset(
-        {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-    )
-    BREAKS = frozenset(
-        {
-            "p",
-            "div",
-            "br",
-            "li",
-            "tr",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "section",
-            "article",
-            "pre",
-            "table",
-            "ul",
-            "ol",
-        }
-    )
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.seen: list[str] = []
-        self._hidden: list[str] = []  # the open elements from the hidden one on
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "title" and self._hidden == ["head"]:
-            self._hidden.append("title")
-            return
-        if tag == "body" and "head" in self._hidden:
-            self._hidden.clear()  # many pages do not close their head
-        if tag in self.VOID:
-            self.seen.append("\n" if tag in self.BREAKS and not self._hidden else "")
-        elif self._hidden or tag in self.UNSEEN or _is_hidden(dict(attrs)):
-            self._hidden.append(tag)
-        elif tag in self.BREAKS:
-            self.seen.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._hidden:
-            while self._hidden.pop() != tag:
-                pass
-        elif not self._hidden and tag in self.BREAKS:
-            self.seen.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.seen.append(data)
-        elif self._hidden == ["head", "title"]:
-            self.seen.append(f"{data}\n")
-
-
-def _is_hidden(attributes: dict[str, str | None]) -> bool:
-    """By its own attributes. What a style sheet hides is read: nothing here may depend on that it was not."""
-    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
-        return True
-    style = _style(attributes.get("style") or "")
-    if any(style.get(name) in values for name, values in _HIDES.items()):
-        return True
-    if any(_ZERO.match(style.get(name, "1")) for name in ("opacity", "font-size")):
-        return True
-    if any(
-        _AWAY.match(style.get(name, "")) for name in ("left", "right", "top", "bottom", "text-indent", "margin-left")
-    ):
-        return True
-    if "hidden" in style.get("overflow", "") and any(_ZERO.match(style.get(name, "1")) for name in _SIZES):
-        return True
-    shape = style.get("clip", "") + style.get("clip-path", "") + style.get("transform", "")
-    colour, ground = style.get("color", ""), style.get("background-color") or style.get("background", "")
-    return bool(_NO_SHAPE.search(shape)) or (bool(colour) and _colour(colour) == _colour(ground))
-
-
-_HIDES = {
-    "display": ("none",),
-    "visibility": ("hidden", "collapse"),
-    "color": ("transparent", "rgba(0,0,0,0)"),
-    "content-visibility": ("hidden",),
-}
-_SIZES = ("height", "width", "max-height", "max-width")
-_ZERO = re.compile(r"0*\.?0*(?:[a-z%]*)$")
-_AWAY = re.compile(r"-[0-9.]*[0-9]{3,}(?:\.[0-9]+)?(?:px|pt|em|rem|%|vw|vh)$")
-_NO_SHAPE = re.compile(r"rect\(0(?:px)?,0(?:px)?,0(?:px)?,0(?:px)?\)|inset\((?:50|100)%\)|scale\(0\)|circle\(0")
-_TAGS = re.compile("[\U000e0000-\U000e007f]")
-"""Characters without a shape, in which a whole text can be hidden."""
-
-
-def _style(text: str) -> dict[str, str]:
-    """
-    >>> _style("Left: -9999px; color : RED")
-    {'left': '-9999px', 'color': 'red'}
-    """
-    pairs = (part.partition(":") for part in "".join(text.split()).casefold().split(";"))
-    return {name: value.removesuffix("!important") for name, _, value in pairs}
-
-
-def _colour(text: str) -> str:
-    """
-    >>> _colour("#FFF") == _colour("white") == _colour("#ffffff")
-    True
-    """
-    text = {"white": "#ffffff", "black": "#000000"}.get(text, text).casefold()
-    return "#" + "".join(2 * digit for digit in text[1:]) if re.fullmatch("#[0-9a-f]{3}", text) else text
+    # It takes a moment, in which nobody else is to wait.
+    return await asyncio.to_thread(text_of, text) if "html" in answer.content_type else text
