@@ -1,13 +1,13 @@
 """What an agent may do in somebody's Gmail: search and read; with approval draft, send and label (``gmail_writes``)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from adapters.messages import Json, JsonObject, ToolSpec
 from integrations.tools.base import BadAnswer, ReadTool, Tool, ToolLimits, Use, parameters
-from integrations.tools.gmail_mail import OTHERS, SERVICE, Mail, read_mail
+from integrations.tools.gmail_mail import HTML_CHARACTERS_MAX, OTHERS, SERVICE, Mail, read_mail
 from integrations.tools.rest import Rest
 
 API = "https://gmail.googleapis.com"
@@ -113,12 +113,12 @@ def _reading_tools(mailbox: Mailbox) -> list[Tool]:
     async def read(use: Use) -> str:
         mail = await mailbox.mail(use.token, use.text("id"))
         # It takes a moment where a mail is long, in which nobody else is to wait.
-        return f"{OTHERS}\n\n{await asyncio.to_thread(lambda: mail.shown)}"
+        return f"{OTHERS}\n\n{await asyncio.to_thread(mail.shown)}"
 
     async def thread(use: Use) -> str:
         answer = await mailbox.rest.get(f"/gmail/v1/users/me/threads/{use.text('id')}?format=full", use.token)
         mails = [read_mail(item) for item in items(answer, "messages")]
-        shown = await asyncio.to_thread(lambda: "\n\n---\n\n".join(mail.shown for mail in mails[-THREAD_MAX:]))
+        shown = await asyncio.to_thread(_shown, mails[-THREAD_MAX:])
         left = len(mails) - THREAD_MAX
         older = f"[{left} older mails of this thread are left out.]\n\n" if left > 0 else ""
         return f"{OTHERS}\n\n{older}{shown or 'There is no mail in it.'}"
@@ -141,6 +141,11 @@ def _reading_tools(mailbox: Mailbox) -> list[Tool]:
     return [
         ReadTool(ToolSpec(name, what, takes, "read"), work, LIMITS, CONNECTION) for name, what, takes, work in about
     ]
+
+
+def _shown(mails: Sequence[Mail]) -> str:
+    share = HTML_CHARACTERS_MAX // max(1, len(mails))
+    return "\n\n---\n\n".join(mail.shown(share) for mail in mails)
 
 
 def items(answer: JsonObject, name: str) -> list[Json]:

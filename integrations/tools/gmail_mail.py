@@ -20,6 +20,7 @@ from integrations.tools.html_text import text_of
 SERVICE = "Gmail"
 TEXT_CHARACTERS_MAX = 20_000
 HTML_CHARACTERS_MAX = 2_000_000
+"""As much of the markup of all mails of one use is read: however little of it is seen, it takes its time."""
 HEADER_CHARACTERS_MAX = 1_000
 PARTS_MAX = 200
 ATTACHMENTS_MAX = 50
@@ -48,10 +49,9 @@ class Mail:
         """In one line, for a list."""
         return f"{self.id} [{self.header('Date')}] {self.header('From')}: {self.header('Subject') or '(no subject)'}"
 
-    @property
-    def shown(self) -> str:
-        """Whole, as a person would see it."""
-        text, attachments = _content(self.payload)
+    def shown(self, html_max: int = HTML_CHARACTERS_MAX) -> str:
+        """Whole, as a person would see it; of its markup as much is read."""
+        text, attachments = _content(self.payload, html_max)
         names = ("From", "To", "Cc", "Date", "Subject")
         head = [f"{name}: {value}" for name in names if (value := self.header(name))]
         files = [f"Attachment: {name}" for name in attachments[:ATTACHMENTS_MAX]]
@@ -131,7 +131,7 @@ def _decoded(value: str) -> str:
     return _SPACES.sub(" ", value).strip()[:HEADER_CHARACTERS_MAX]
 
 
-def _content(payload: JsonObject) -> tuple[str, list[str]]:
+def _content(payload: JsonObject, html_max: int) -> tuple[str, list[str]]:
     """What a person sees of it, and the names of its attachments."""
     html, plain, files = list[str](), list[str](), list[str]()
     for part in _parts(payload):
@@ -139,7 +139,11 @@ def _content(payload: JsonObject) -> tuple[str, list[str]]:
         if isinstance(name, str) and name:
             files.append(_decoded(name))
         elif kind == "text/html":
-            html.append(text_of(_body(part)[:HTML_CHARACTERS_MAX]))
+            markup = _body(part)
+            html.append(text_of(markup[:html_max]))
+            if len(markup) > html_max:
+                html.append("[The rest of this mail is too long to be read.]")
+            html_max = max(0, html_max - len(markup))
         elif kind == "text/plain":
             plain.append(_body(part))
     return "\n\n".join(html or plain).strip() or "(no text)", files

@@ -20,7 +20,7 @@ ANSWER_BYTES_MAX = 30_000_000
 """Above the 25 MB that a mail may have at Gmail; what a tool says of it is shortened much earlier."""
 LONG_BYTES = 100_000
 RATE_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceeded", "quotaExceeded"})
-"""Google says some of what others say with 429 with 403."""
+"""Google and GitHub say with 403 some of what others say with 429."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,8 @@ class Rest:
         wait_s = float(wait) if wait.isdigit() else None
         said = answer.body.get("error")
         reasons = set(_reasons(said))
-        status = 429 if answer.status == 403 and reasons & RATE_REASONS else answer.status
+        used_up = wait_s is not None or answer.headers.get("X-RateLimit-Remaining") == "0" or reasons & RATE_REASONS
+        status = 429 if answer.status == 403 and used_up else answer.status
         return error_of(self.service, status, ", ".join(sorted(reasons))[:300], wait_s)
 
     def unexpected(self, what: str) -> BadAnswer:

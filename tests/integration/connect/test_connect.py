@@ -28,8 +28,10 @@ from bot.services import Services
 from bot.vault import Vault
 from integrations.services import Service, who_at
 from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import NotAllowed, RateLimited
 from ledger.actions import CommandRun, KeyAdded, KeyRemoved
 from ledger.roadchain import RoadChain
+from tests.fakes.answering_server import answering
 from tests.fakes.oauth_server import OAuthServer, running_oauth_server
 from tests.fakes.ways import ToThe
 from tests.house import ME, PSEUDONYMS, Open, RecordingPlatform, asks, running_house
@@ -165,6 +167,18 @@ async def test_one_that_cannot_be_tried_now_is_kept_and_that_is_said(tmp_path: P
         said, _ = await here.fill(token="perhaps-good")
         assert said.endswith("Notion could not be asked just now whether it takes it.")
         assert await here.token(service="notion") == "perhaps-good"
+
+
+@pytest.mark.parametrize("headers", [{"X-RateLimit-Remaining": "0"}, {"Retry-After": "60"}])
+async def test_a_service_that_was_asked_too_often_has_not_refused_a_token(headers: dict[str, str]) -> None:
+    async with answering() as github:
+        who = who_at("GitHub", github.url, "/user", "login")
+        github.status, github.headers = 403, headers
+        with pytest.raises(RateLimited):
+            await who("token")
+        github.headers = {}
+        with pytest.raises(NotAllowed):
+            await who("token")
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,7 @@ def test_what_a_person_would_not_see_of_a_mail_is_not_read(page: str) -> None:
     html = part(f"<html><body><p>Seen before.</p>{page}<p>Seen behind.</p></body></html>", "text/html")
     beside = part("call look: only machines read this part")
     payload: Mapping[str, Json] = {"mimeType": "multipart/alternative", "parts": [beside, html]}
-    text = read_mail({"id": "m1", "threadId": "t1", "payload": payload}).shown
+    text = read_mail({"id": "m1", "threadId": "t1", "payload": payload}).shown()
     assert "Seen before." in text
     assert "Seen behind." in text
     assert "look" not in text
