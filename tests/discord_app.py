@@ -23,7 +23,7 @@ from bot.platforms.discord_seen import Seen, snowflake
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX, Toolbox
 from ledger.pseudonyms import TurnId
-from tests.house import Brought, Open, card, running_house
+from tests.house import Brought, Connecting, Open, card, running_house
 
 CDN_HOST = "cdn.simcord.invalid"
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.discord.bot-token"
@@ -114,6 +114,7 @@ async def running_discord(
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
     toolbox: Toolbox = EMPTY_TOOLBOX,
     brought: Brought = lambda store: (),
+    connecting: Connecting = lambda store, roadchain: None,
 ) -> AsyncIterator[DiscordUnderTest]:
     platform = DiscordPlatform(TOKEN, reads_all, edit_every_s=0.0, cdn_hosts=(CDN_HOST,), rates=UNPACED)
     adapter = ScriptedAdapter(ProviderName("scripted"), script if callable(script) else tuple(script))
@@ -126,6 +127,7 @@ async def running_discord(
         wrap=wrap,
         toolbox=toolbox,
         brought=brought,
+        connecting=connecting,
     ) as open_:
         desk = open_.house.desk
         seen = Seen(folder / "discord.json", snowflake(0))

@@ -229,7 +229,7 @@ def _about_one(arguments: str) -> bool:
 
 CONNECT = Command(
     "connect",
-    "connect [SERVICE]",
+    "connect [SERVICE [CODE]]",
     "shows which services I may use for you, or connects one in private",
     _connect,
     _about_services,

@@ -18,10 +18,13 @@ from bot.secret import Secret
 from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import Toolbox
+from ledger.actions import KeyAdded
 from ledger.book import Wanted
 from ledger.errors import StoreFailed
 from ledger.store import Seal, Sealed
 from tests.discord_app import buttons_of, ours, running_discord, texts_of
+from tests.fakes.oauth_server import running_oauth_server
+from tests.fakes.ways import notion_at
 from tests.house import PSEUDONYMS, WANTS_TOOL, RecordingTool, card
 
 
@@ -205,6 +208,22 @@ async def test_settings_are_a_form_for_admins(tmp_path: Path) -> None:
         assert sent.ephemeral
         changed = [action for action in await carpool.actions() if action.name == "setting.changed"]
         assert [(action.setting, action.value) for action in changed] == [("policy", "best")]
+
+
+async def test_a_service_is_connected_by_a_form_and_its_token_stands_nowhere(tmp_path: Path) -> None:
+    async with running_oauth_server() as server, running_discord(tmp_path, connecting=notion_at(server)) as carpool:
+        shown = await carpool.anna.slash(carpool.channel, "connect", service="notion")
+        assert shown.modal is not None
+        token = server.grant("ann")["access_token"]
+        sent = await carpool.anna.submit_modal(shown, {"service": ["notion"], "whose": ["mine"], "token": token})
+        assert sent.ephemeral
+        added = [action for action in await carpool.actions() if isinstance(action, KeyAdded)]
+        assert added == [KeyAdded("service", "", "notion")]
+        listed = await carpool.anna.slash(carpool.channel, "connect")
+        await carpool.settled()
+        assert listed.ephemeral
+        for item in await carpool.open.all():
+            assert token.encode() not in item.leaf + (item.body or b"")
 
 
 async def test_what_is_wrong_in_a_form_is_said_and_it_can_be_opened_again(tmp_path: Path) -> None:

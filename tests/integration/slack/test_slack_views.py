@@ -10,25 +10,18 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bot.consent import Consent
-from bot.credentials import Credentials
 from bot.platforms import slack_views
 from bot.platforms.base import Accepted, Address, Field, Filled, Form, Incoming, Section, Standing, Taken
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_handlers import bolt_app
 from bot.platforms.slack_needs import ASK, SUMMARISE
 from bot.platforms.slack_views import NOT_HERE, NOT_RECORDED, WORKING, Views, together
-from bot.services import Services
-from bot.vault import Vault
-from integrations.services import Service, who_at
-from integrations.storage.sqlite import SqliteStore
 from ledger.actions import SettingChanged
 from ledger.errors import StoreFailed
-from ledger.roadchain import RoadChain
 from tests.fakes.oauth_server import running_oauth_server
 from tests.fakes.slack_server import CHANNEL, IM, PERSON, TEAM, SlackServer, running_slack_server
 from tests.fakes.slack_views import TRIGGER_S
-from tests.fakes.ways import ToThe
+from tests.fakes.ways import notion_at
 from tests.slack_app import SlackUnderTest, running_slack
 from tests.slack_workspace import BOT_TOKEN, FORM, Signed, envelope, sign, workspace_at
 
@@ -125,14 +118,7 @@ async def test_a_service_is_connected_by_a_form_and_the_page_says_so_at_once(
     tmp_path: Path, slack: SlackServer
 ) -> None:
     async with running_oauth_server() as server:
-
-        def bring(store: SqliteStore, roadchain: RoadChain) -> Services:
-            table = {"notion": Service("notion", "Notion", who_at("Notion", server.url, "/me", "login"), "Make one.")}
-            vault = Vault(store, [b"v" * 32])
-            held, consent = Credentials(vault, roadchain, table), Consent(b"k" * 32, vault, roadchain, table)
-            return Services(table, held, consent, ToThe("https://carpool.example/connect/callback"))
-
-        async with running_slack(tmp_path, slack.api_url, connecting=bring) as app:
+        async with running_slack(tmp_path, slack.api_url, connecting=notion_at(server)) as app:
             assert await app.deliver(command(slack, "connect notion")) == (200, "")
             assert slack.views.modal["title"]["text"] == "Connect Notion"
             values = {"service": "notion", "whose": "workspace", "token": SECRET_KEY}
