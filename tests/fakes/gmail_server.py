@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.serving import serving
+
 ANN = "ann@example.com"
 
 
@@ -127,13 +129,5 @@ def _error(status: int, kind: str, reason: str) -> web.Response:
 @asynccontextmanager
 async def running_gmail() -> AsyncIterator[Mailbox]:
     mailbox = Mailbox()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", mailbox.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    mailbox.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(mailbox.answer) as mailbox.url:
         yield mailbox
-    finally:
-        await runner.cleanup()

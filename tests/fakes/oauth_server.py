@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from integrations.oauth import OAuthApp
+from tests.fakes.serving import serving
 
 CLIENT_ID, CLIENT_SECRET = "client-1", "client-secret-1"
 CODE_S = 600
@@ -205,13 +206,5 @@ def _refused(error: str, status: int = 400) -> web.Response:
 @asynccontextmanager
 async def running_oauth_server() -> AsyncIterator[OAuthServer]:
     server = OAuthServer()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(server.answer) as server.url:
         yield server
-    finally:
-        await runner.cleanup()
