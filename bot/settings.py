@@ -75,6 +75,8 @@ class Settings:
     github_enabled: bool
     github_token: Secret
     github_api_url: str
+    notion_token: Secret
+    notion_api_url: str
     mcp_servers: tuple[ServerTable, ...]
     slack_bot_token: Secret
     slack_signing_secret: Secret
@@ -298,6 +300,10 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("github_enabled", "CARPOOL_GITHUB_ENABLED", readers.flag, "false", "whether a model may read GitHub"),
         Setting("github_token", "GITHUB_TOKEN", readers.secret, "", "GitHub: a token, to write there too"),
         Setting("github_api_url", "GITHUB_API_URL", readers.url, "https://api.github.com", "GitHub: where its API is"),
+        Setting(
+            "notion_token", "NOTION_TOKEN", readers.secret, "", "Notion: the token of a connection, to read and write"
+        ),
+        Setting("notion_api_url", "NOTION_API_URL", readers.url, "https://api.notion.com", "Notion: where its API is"),
         Setting(
             "mcp_servers", "CARPOOL_MCP_SERVERS", mcp_servers, "", "a TOML file of MCP servers, whose tools are used"
         ),

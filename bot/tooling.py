@@ -33,6 +33,11 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int]) -> Toolbox:
 
         tools |= github_tools(settings.github_token.reveal(), settings.github_api_url)
         secrets.append(settings.github_token.reveal())
+    if settings.notion_token:
+        from integrations.tools.notion import notion_tools
+
+        tools |= notion_tools(settings.notion_token.reveal(), settings.notion_api_url)
+        secrets.append(settings.notion_token.reveal())
     for server in settings.mcp_servers:
         for name, tool in (await _of_server(server)).items():
             # A server must not take the place of a tool that people know.

@@ -41,6 +41,10 @@ async def test_each_service_is_there_where_it_is_set_up(tmp_path: Path) -> None:
     assert writes.changes_something
     assert writes.secrets == ("ghp_x",)
     assert "ghp_x" not in repr(writes)
+    notion = await box(tmp_path, NOTION_TOKEN="ntn_x")
+    assert {"notion_page", "notion_append"} < set(notion.tools)
+    assert notion.secrets == ("ntn_x",)
+    assert not any(name.startswith("notion") for name in notion.own)
 
 
 async def test_nothing_of_a_service_is_imported_before_it_is_used(tmp_path: Path) -> None:
@@ -49,9 +53,10 @@ async def test_nothing_of_a_service_is_imported_before_it_is_used(tmp_path: Path
 
     code = (
         "import asyncio, sys; from pathlib import Path; from bot.config import load; from bot.tooling import toolbox_of;"
-        f"s = load(dict(GITHUB_TOKEN='x', CARPOOL_WEB_HOSTS='a.org'), Path({str(tmp_path)!r}), Path({str(tmp_path)!r}));"
+        "given = dict(GITHUB_TOKEN='x', NOTION_TOKEN='x', CARPOOL_WEB_HOSTS='a.org');"
+        f"s = load(given, Path({str(tmp_path)!r}), Path({str(tmp_path)!r}));"
         "asyncio.run(toolbox_of(s.settings, lambda: 0));"
-        "print(sorted({'github', 'requests', 'mcp', 'aiohttp', 'jsonschema'} & set(sys.modules)))"
+        "print(sorted({'github', 'requests', 'mcp', 'aiohttp', 'jsonschema', 'httpx', 'notion_client'} & set(sys.modules)))"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
