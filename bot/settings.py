@@ -77,6 +77,8 @@ class Settings:
     github_api_url: str
     notion_token: Secret
     notion_api_url: str
+    slack_tools: bool
+    slack_search_token: Secret
     mcp_servers: tuple[ServerTable, ...]
     slack_bot_token: Secret
     slack_signing_secret: Secret
@@ -304,6 +306,20 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             "notion_token", "NOTION_TOKEN", readers.secret, "", "Notion: the token of a connection, to read and write"
         ),
         Setting("notion_api_url", "NOTION_API_URL", readers.url, "https://api.notion.com", "Notion: where its API is"),
+        Setting(
+            "slack_tools",
+            "CARPOOL_SLACK_TOOLS",
+            readers.flag,
+            "false",
+            "whether a model may read Slack and write there, where the person who asks may see it",
+        ),
+        Setting(
+            "slack_search_token",
+            "SLACK_SEARCH_TOKEN",
+            readers.secret,
+            "",
+            "Slack: a person's token with search:read, to search the channels that the person who asks is in",
+        ),
         Setting(
             "mcp_servers", "CARPOOL_MCP_SERVERS", mcp_servers, "", "a TOML file of MCP servers, whose tools are used"
         ),

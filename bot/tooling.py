@@ -38,6 +38,12 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int]) -> Toolbox:
 
         tools |= notion_tools(settings.notion_token.reveal(), settings.notion_api_url)
         secrets.append(settings.notion_token.reveal())
+    if settings.slack_tools and settings.slack_bot_token:
+        from integrations.tools.slack_tools import slack_tools
+
+        speaking, searching = settings.slack_bot_token.reveal(), settings.slack_search_token.reveal()
+        tools |= slack_tools(speaking, clock, settings.slack_api_url, searching)
+        secrets += [speaking, searching]
     for server in settings.mcp_servers:
         for name, tool in (await _of_server(server)).items():
             # A server must not take the place of a tool that people know.

@@ -97,6 +97,17 @@ class Unknown(ToolError):
 
 
 @dataclass(frozen=True, slots=True)
+class Where:
+    """By whom and in which conversation a use was asked for, in the platform's own ids."""
+
+    platform: str
+    workspace: str
+    channel: str
+    thread: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """One use of a tool. ``mark`` names it for ever: the idempotency key, or the marker that is left at the service."""
 
@@ -104,6 +115,7 @@ class Use:
     mark: str
     workspace: WorkspaceId
     actor: ActorId
+    where: Where | None = None
 
     def text(self, name: str, default: str = "") -> str:
         """Raises ``Invalid`` where the argument is no text."""

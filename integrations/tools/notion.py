@@ -59,7 +59,7 @@ def _reading_tools(client: NotionClient) -> list[Tool]:
 
 def _tool(client: NotionClient, spec: ToolSpec, work: Callable[[Notion, Use], Awaitable[str]]) -> Tool:
     async def read(use: Use) -> str:
-        return await client.run(lambda notion: work(notion, use))
+        return await client.run(use, work)
 
     return ReadTool(spec, read, READ_LIMITS)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from integrations.tools.base import BadAnswer, Invalid, TimedOut, ToolError, Unavailable
+from integrations.tools.base import BadAnswer, Invalid, TimedOut, ToolError, Unavailable, Use
 from integrations.tools.status import error_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class NotionClient:
     token: str = field(repr=False)
     url: str = API
 
-    async def run(self, work: Callable[[Notion], Awaitable[T]]) -> T:
+    async def run(self, use: Use, work: Callable[[Notion, Use], Awaitable[T]]) -> T:
         """Do it. Raises ``ToolError``; every error of the client and of what it calls with becomes one here."""
         import httpx
         from notion_client import AsyncClient
@@ -88,7 +88,7 @@ class NotionClient:
         )
         try:
             async with httpx.AsyncClient(trust_env=False) as http:
-                return await work(Notion(AsyncClient(options, http)))
+                return await work(Notion(AsyncClient(options, http)), use)
         except HTTPResponseError as error:
             raise _ours(error) from error
         except RequestTimeoutError as error:

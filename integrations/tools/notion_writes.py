@@ -42,13 +42,13 @@ def writing_tools(client: NotionClient) -> list[Tool]:
 
 def _tool(client: NotionClient, write: _Write) -> Tool:
     async def call(use: Use) -> str:
-        return await client.run(lambda notion: write.work(notion, use))
+        return await client.run(use, write.work)
 
     async def show(use: Use) -> Preview:
-        return await client.run(lambda notion: write.show(notion, use))
+        return await client.run(use, write.show)
 
     async def seek(use: Use) -> str | None:
-        return await client.run(lambda notion: write.seek(notion, use))
+        return await client.run(use, write.seek)
 
     return WriteTool(ToolSpec(write.name, write.about, write.takes, "write"), call, show, seek, WRITE_LIMITS)
 

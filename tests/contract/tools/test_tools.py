@@ -17,6 +17,7 @@ from integrations.tools.clock import clock_tool
 from integrations.tools.github import github_tools
 from integrations.tools.mcp import without_patterns
 from integrations.tools.notion import notion_tools
+from integrations.tools.slack_tools import slack_tools
 from integrations.tools.status import error_of
 from integrations.tools.web_page import Address, web_page_tool
 from tests.fakes.answering_server import Answers, answering
@@ -31,7 +32,9 @@ PERSON = {"login": "anna"}
 
 def everything(url: str = "http://127.0.0.1:9") -> dict[str, Tool]:
     tools: list[Tool] = [clock_tool(lambda: 0), calculator_tool(), web_page_tool(("example.org",))]
-    return {tool.spec.name: tool for tool in tools} | dict(github_tools(SECRET, url)) | dict(notion_tools(SECRET, url))
+    slack = slack_tools(SECRET, lambda: 0, f"{url}/api/", SECRET)
+    named = {tool.spec.name: tool for tool in tools}
+    return {**named, **github_tools(SECRET, url), **notion_tools(SECRET, url), **slack}
 
 
 @pytest.mark.parametrize("name", everything())

@@ -44,6 +44,11 @@ async def test_each_service_is_there_where_it_is_set_up(tmp_path: Path) -> None:
     notion = await box(tmp_path, NOTION_TOKEN="ntn_x")
     assert {"notion_page", "notion_append"} < set(notion.tools)
     assert notion.secrets == ("ntn_x",)
+    speaks = await box(tmp_path, SLACK_BOT_TOKEN="xoxb-x")
+    assert not any(name.startswith("slack") for name in speaks.tools), "nobody said that it may"
+    slack = await box(tmp_path, SLACK_BOT_TOKEN="xoxb-x", CARPOOL_SLACK_TOOLS="true", SLACK_SEARCH_TOKEN="xoxp-x")
+    assert {"slack_channel", "slack_search", "slack_post"} < set(slack.tools)
+    assert slack.secrets == ("xoxb-x", "xoxp-x")
     assert not any(name.startswith("notion") for name in notion.own)
 
 
@@ -54,9 +59,11 @@ async def test_nothing_of_a_service_is_imported_before_it_is_used(tmp_path: Path
     code = (
         "import asyncio, sys; from pathlib import Path; from bot.config import load; from bot.tooling import toolbox_of;"
         "given = dict(GITHUB_TOKEN='x', NOTION_TOKEN='x', CARPOOL_WEB_HOSTS='a.org');"
+        "given |= dict(SLACK_BOT_TOKEN='xoxb-x', CARPOOL_SLACK_TOOLS='true');"
         f"s = load(given, Path({str(tmp_path)!r}), Path({str(tmp_path)!r}));"
         "asyncio.run(toolbox_of(s.settings, lambda: 0));"
-        "print(sorted({'github', 'requests', 'mcp', 'aiohttp', 'jsonschema', 'httpx', 'notion_client'} & set(sys.modules)))"
+        "sdks = {'github', 'requests', 'mcp', 'aiohttp', 'jsonschema', 'httpx', 'notion_client', 'slack_sdk'};"
+        "print(sorted(sdks & set(sys.modules)))"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
