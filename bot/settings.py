@@ -79,6 +79,8 @@ class Settings:
     notion_api_url: str
     slack_tools: bool
     slack_search_token: Secret
+    stripe_tools_key: Secret
+    stripe_tools_url: str
     mcp_servers: tuple[ServerTable, ...]
     slack_bot_token: Secret
     slack_signing_secret: Secret
@@ -319,6 +321,20 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.secret,
             "",
             "Slack: a person's token with search:read, to search the channels that the person who asks is in",
+        ),
+        Setting(
+            "stripe_tools_key",
+            "STRIPE_TOOLS_API_KEY",
+            readers.secret,
+            "",
+            "Stripe: a restricted key of an account that models look things up in; not the one that CarPool is paid by",
+        ),
+        Setting(
+            "stripe_tools_url",
+            "STRIPE_TOOLS_API_URL",
+            readers.url,
+            "",
+            "another address than Stripe's own, for those tools",
         ),
         Setting(
             "mcp_servers", "CARPOOL_MCP_SERVERS", mcp_servers, "", "a TOML file of MCP servers, whose tools are used"

@@ -44,6 +44,11 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int]) -> Toolbox:
         speaking, searching = settings.slack_bot_token.reveal(), settings.slack_search_token.reveal()
         tools |= slack_tools(speaking, clock, settings.slack_api_url, searching)
         secrets += [speaking, searching]
+    if settings.stripe_tools_key:
+        from integrations.tools.stripe_tools import stripe_tools
+
+        tools |= stripe_tools(settings.stripe_tools_key.reveal(), settings.stripe_tools_url)
+        secrets.append(settings.stripe_tools_key.reveal())
     for server in settings.mcp_servers:
         for name, tool in (await _of_server(server)).items():
             # A server must not take the place of a tool that people know.

@@ -136,13 +136,15 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What exactly a write would do, in plain words. ``irreversible`` says what of it cannot be taken back."""
+    """What exactly a write would do, in plain words. ``irreversible`` says what of it cannot be taken back. ``by_another_admin``:
+    it moves money, so that whatever is set, an admin approves of it who is not the one who asked."""
 
     title: str
     fields: tuple[tuple[str, str], ...]
     diff: str = ""
     irreversible: str = ""
     cost: Money | None = None
+    by_another_admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

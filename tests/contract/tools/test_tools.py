@@ -19,6 +19,7 @@ from integrations.tools.mcp import without_patterns
 from integrations.tools.notion import notion_tools
 from integrations.tools.slack_tools import slack_tools
 from integrations.tools.status import error_of
+from integrations.tools.stripe_tools import stripe_tools
 from integrations.tools.web_page import Address, web_page_tool
 from tests.fakes.answering_server import Answers, answering
 from tests.github_emulator import use_of
@@ -34,7 +35,8 @@ def everything(url: str = "http://127.0.0.1:9") -> dict[str, Tool]:
     tools: list[Tool] = [clock_tool(lambda: 0), calculator_tool(), web_page_tool(("example.org",))]
     slack = slack_tools(SECRET, lambda: 0, f"{url}/api/", SECRET)
     named = {tool.spec.name: tool for tool in tools}
-    return {**named, **github_tools(SECRET, url), **notion_tools(SECRET, url), **slack}
+    services = {**github_tools(SECRET, url), **notion_tools(SECRET, url), **slack, **stripe_tools(SECRET, url)}
+    return {**named, **services}
 
 
 @pytest.mark.parametrize("name", everything())

@@ -49,6 +49,16 @@ async def test_each_service_is_there_where_it_is_set_up(tmp_path: Path) -> None:
     slack = await box(tmp_path, SLACK_BOT_TOKEN="xoxb-x", CARPOOL_SLACK_TOOLS="true", SLACK_SEARCH_TOKEN="xoxp-x")
     assert {"slack_channel", "slack_search", "slack_post"} < set(slack.tools)
     assert slack.secrets == ("xoxb-x", "xoxp-x")
+    # What CarPool is paid by is no tool's.
+    paid = {
+        "STRIPE_API_KEY": "sk_test_x",
+        "STRIPE_WEBHOOK_SECRET": "whsec_x",
+        "STRIPE_RETURN_URL": "https://carpool.example/",
+    }
+    assert not any(name.startswith("stripe") for name in (await box(tmp_path, **paid)).tools)
+    stripe = await box(tmp_path, STRIPE_TOOLS_API_KEY="rk_test_x", **paid)
+    assert {"stripe_customers", "stripe_refund"} < set(stripe.tools)
+    assert stripe.secrets == ("rk_test_x",)
     assert not any(name.startswith("notion") for name in notion.own)
 
 
@@ -59,10 +69,10 @@ async def test_nothing_of_a_service_is_imported_before_it_is_used(tmp_path: Path
     code = (
         "import asyncio, sys; from pathlib import Path; from bot.config import load; from bot.tooling import toolbox_of;"
         "given = dict(GITHUB_TOKEN='x', NOTION_TOKEN='x', CARPOOL_WEB_HOSTS='a.org');"
-        "given |= dict(SLACK_BOT_TOKEN='xoxb-x', CARPOOL_SLACK_TOOLS='true');"
+        "given |= dict(SLACK_BOT_TOKEN='xoxb-x', CARPOOL_SLACK_TOOLS='true', STRIPE_TOOLS_API_KEY='x');"
         f"s = load(given, Path({str(tmp_path)!r}), Path({str(tmp_path)!r}));"
         "asyncio.run(toolbox_of(s.settings, lambda: 0));"
-        "sdks = {'github', 'requests', 'mcp', 'aiohttp', 'jsonschema', 'httpx', 'notion_client', 'slack_sdk'};"
+        "sdks = {'github', 'requests', 'mcp', 'aiohttp', 'jsonschema', 'httpx', 'notion_client', 'slack_sdk', 'stripe'};"
         "print(sorted(sdks & set(sys.modules)))"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
