@@ -89,6 +89,7 @@ def _item(account: Account, given: Thing) -> Thing:
         "ii", "invoiceitem", customer=given["customer"], invoice=invoice["id"], amount=cents, currency=given["currency"],
         description=about, metadata={}, quantity=1, discountable=True, date=account.now_s,
     )  # fmt: skip
+    del item["created"]  # what Stripe calls its date here
     line = {
         "id": f"il_{item['id']}", "object": "line_item", "amount": cents, "subtotal": cents, "currency": given["currency"],
         "description": about, "quantity": 1, "invoice": invoice["id"], "metadata": {}, "taxes": [], "livemode": account.live,
