@@ -83,7 +83,7 @@ def question(
 
     ``doubtful``: it was allowed before, and is asked all the same.
     """
-    lines = [f"**{_plain(preview.title)}** (`{_plain(call.name)}`)", ""]
+    lines = [f"**{_plain(preview.title)}** (`{_named(call.name)}`)", ""]
     lines += [f"- {_plain(name)}: {_value(value)}" for name, value in preview.fields]
     if preview.diff:
         lines += ["", *_fenced(_cut(visible(preview.diff), DIFF_CHARACTERS_MAX), "diff")]
@@ -203,6 +203,11 @@ def _fenced(text: str, language: str) -> list[str]:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters, in the file)"
+
+
+def _named(text: str) -> str:
+    """A name as it is written for `/settings approver`, within code and on one line."""
+    return re.sub(r"[`\s]+", " ", visible(text)).strip()
 
 
 def _plain(text: str) -> str:

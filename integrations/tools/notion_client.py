@@ -9,6 +9,8 @@ from integrations.tools.base import BadAnswer, Invalid, TimedOut, ToolError, Una
 from integrations.tools.status import error_of
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from notion_client import AsyncClient
     from notion_client.errors import HTTPResponseError
 
@@ -68,6 +70,8 @@ class NotionClient:
 
     token: str = field(repr=False)
     url: str = API
+    _trusted: "list[SSLContext]" = field(default_factory=list, init=False, repr=False, compare=False)
+    """Whose certificates are believed: to read them takes longer than all else of a use, and is done with the first."""
 
     async def run(self, use: Use, work: Callable[[Notion, Use], Awaitable[T]]) -> T:
         """Do it. Raises ``ToolError``; every error of the client and of what it calls with becomes one here."""
@@ -87,7 +91,9 @@ class NotionClient:
             retry=False,
         )
         try:
-            async with httpx.AsyncClient(trust_env=False) as http:
+            if not self._trusted:
+                self._trusted.append(httpx.create_ssl_context(trust_env=False))
+            async with httpx.AsyncClient(verify=self._trusted[0], trust_env=False) as http:
                 return await work(Notion(AsyncClient(options, http)), use)
         except HTTPResponseError as error:
             raise _ours(error) from error
