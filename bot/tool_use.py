@@ -195,7 +195,7 @@ def _use(story: Story, call: ToolCall) -> Use:
     mark = f"{story.scope.turn}/{story.attempts[-1].called.attempt}/{call.id}"
     asked = story.asked.address
     where = Where(asked.platform, asked.workspace, asked.channel, asked.thread, asked.person)
-    return Use(call, mark, story.scope.workspace, story.scope.actor, where)
+    return Use(call, mark, story.scope.workspace, story.scope.actor, where=where)
 
 
 def _step(story: Story, call: ToolCall) -> ToolStep:
