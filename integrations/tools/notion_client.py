@@ -41,14 +41,14 @@ class Notion:
         return _thing(await self.client.request(path, "GET", query=dict(query or {})))
 
     async def found(self, path: str) -> Thing | None:
-        """None where there is nothing, or nothing that was shared."""
+        """None where there is nothing of that kind, or nothing that was shared."""
         from notion_client.errors import APIErrorCode, APIResponseError
 
         try:
             return await self.get(path)
         except APIResponseError as error:
-            if error.code is APIErrorCode.ObjectNotFound:
-                return None
+            if error.code in (APIErrorCode.ObjectNotFound, APIErrorCode.ValidationError):
+                return None  # of the id of something else than was asked for, Notion says either
             raise
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Thing:

@@ -146,6 +146,8 @@ def _line(kind: str, about: Thing, block: Thing) -> str:
             # The address of a file that lies with Notion lets anybody in who has it.
             where = about["external"]["url"] if about.get("type") == "external" else "kept at Notion"
             return f"[{kind}: {where}] {marked(about.get('caption') or ())}".rstrip()
+        case _ if about.get("rich_text"):  # of a kind that came later
+            return marked(about["rich_text"])
         case _:
             return f"[{kind}]"
 

@@ -28,9 +28,17 @@ PAGE_MAX = 200
 MEMBERS_PAGES_MAX = 25
 """Of 1,000 each. Whoever is not found among them counts as no member."""
 
+_NO_MEMBERS = (
+    "channel_not_found",
+    "not_in_channel",
+    "fetch_members_failed",
+    "method_not_supported_for_channel_type",
+)
+
 _STATUS = {
     "ratelimited": 429,
     "rate_limited": 429,
+    "restricted_too_many": 429,
     "internal_error": 500,
     "fatal_error": 500,
     "service_unavailable": 503,
@@ -85,7 +93,7 @@ class Slack:
                 if count >= MEMBERS_PAGES_MAX:
                     return False
         except SlackApiError as error:
-            if _code(error) not in ("channel_not_found", "not_in_channel", "fetch_members_failed"):
+            if _code(error) not in _NO_MEMBERS:
                 raise
         return False
 

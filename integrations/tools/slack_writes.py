@@ -1,4 +1,5 @@
-"""What an agent may write in Slack, where the asking person may see it. A message carries its mark in its metadata.
+"""What an agent may write in Slack, where the asking person may see it. A message that is posted at once carries its mark in its
+metadata.
 
 What is posted is shown as text: it mentions nobody, and no address in it is opened to show what is there.
 """
@@ -166,7 +167,6 @@ def _scheduling(clock: Callable[[], int]) -> _Write:
                 text=_text(use),
                 post_at=at_s,
                 thread_ts=use.text("thread_ts") or None,
-                metadata=_metadata(use),
                 unfurl_links=False,
                 unfurl_media=False,
             )
@@ -183,13 +183,13 @@ def _scheduling(clock: Callable[[], int]) -> _Write:
         )
 
     async def seek(slack: Slack, use: Use) -> str | None:
-        """What waits tells no metadata, so that one like it may be of another use. Raises ``Unknown`` then, and where its time
-        has come."""
+        """It carries no mark, since Slack does not post what was scheduled with metadata: one like it may be of another use.
+
+        Raises ``Unknown`` then, and where its time has come.
+        """
         channel = await slack.seen(use)
         at_s = round(datetime.fromisoformat(use.text("post_at")).timestamp())
         if at_s * 1_000_000 <= clock():
-            if posted := await _seek_post(slack, use):
-                return posted
             raise Unknown(f"{SERVICE}: its time has come", "It is not known whether this was scheduled.")
         async for page in slack.pages(
             lambda cursor: slack.web.chat_scheduledMessages_list(channel=channel, cursor=cursor, limit=100)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SCHEDULED_S_MAX = 120 * 86_400
+SCHEDULED_AT_ONCE_MAX = 30
+"""Within five minutes, in one channel."""
 MEMBERS_MAX = 1_000
 FOUND_MAX = 100
 EMOJI = {"eyes", "thumbsup", "white_check_mark"}
@@ -66,9 +68,9 @@ class Doings:
         due = [each for each in self.scheduled if each["post_at"] <= to_s]
         self.scheduled = [each for each in self.scheduled if each["post_at"] > to_s]
         for each in due:
-            self.post(
-                {name: value for name, value in each.items() if name in ("channel", "text", "thread_ts", "metadata")}
-            )
+            if "metadata" in each:
+                continue  # docs.slack.dev, "chat.scheduleMessage", "Bug alert": it will not post
+            self.post({name: value for name, value in each.items() if name in ("channel", "text", "thread_ts")})
 
     def _open_to(self, user: str, channel: str) -> bool:
         if channel not in self.members:
@@ -132,6 +134,9 @@ class Doings:
             return refused("time_in_past")
         if at_s > self.now_s + SCHEDULED_S_MAX:
             return refused("time_too_far")
+        near = [each for each in self.scheduled if each["channel"] == channel and abs(each["post_at"] - at_s) < 300]
+        if len(near) >= SCHEDULED_AT_ONCE_MAX:
+            return refused("restricted_too_many")
         name = f"Q{len(self.scheduled):04}"
         self.scheduled.append({**fields, "post_at": at_s, "id": name, "date_created": self.now_s})
         return {"ok": True, "channel": channel, "scheduled_message_id": name, "post_at": str(at_s)}

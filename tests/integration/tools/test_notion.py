@@ -94,6 +94,7 @@ async def test_a_page_is_read_as_markdown_to_its_end(notion: NotionServer) -> No
         {"type": "bookmark", "bookmark": {"url": "https://example.org/"}},
         {"type": "divider", "divider": {}},
         {"type": "unsupported", "unsupported": {}},
+        block("heading_9", "smaller"),
     )
     inner = notion.page("Rooms", page)
     said = await done(notion, "notion_page", {"page": notion.things[page]["url"]})
@@ -102,7 +103,7 @@ async def test_a_page_is_read_as_markdown_to_its_end(notion: NotionServer) -> No
     assert "line 229\n" in said
     assert said.endswith(
         "## Doors\n- front\n  - [x] oil\n```python\na = 1\n```\n| a | b |\n[file: kept at Notion]\n"
-        f"[bookmark: https://example.org/]\n---\n[unsupported]\n[child page: Rooms ({inner})]"
+        f"[bookmark: https://example.org/]\n---\n[unsupported]\nsmaller\n[child page: Rooms ({inner})]"
     )
     assert "signature" not in said
     assert len([asked for asked in notion.asked if f"{page}/children" in asked]) == 3
@@ -129,6 +130,9 @@ async def test_a_data_source_is_queried_to_its_end_also_by_the_id_of_its_databas
     assert len(said.splitlines()) == 130
     assert "Task 129 https://www.notion.so/" in said
     assert "(Status: Open; Done: no)" not in said
+    notion.faults.append(fault := Fault("GET", "/v1/data_sources", 400))
+    assert len((await done(notion, "notion_query", {"data_source": database})).splitlines()) == 130
+    assert fault not in notion.faults
     condition: Mapping[str, Json] = {"property": "Status", "select": {"equals": "Open"}}
     assert len((await done(notion, "notion_query", {"data_source": source, "filter": condition})).splitlines()) == 65
     wrong = await box_of(notion).use(use_of("notion_query", {"data_source": source, "filter": {"property": "No"}}))

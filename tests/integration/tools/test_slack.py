@@ -220,11 +220,17 @@ async def test_a_message_is_scheduled_and_posted_when_its_time_has_come(slack: S
         await box_of(slack).look(use)
     assert await box_of(slack).look(asked("slack_schedule", {"text": "other", "post_at": LATER})) is None
     slack.doings.pass_time(LATER_S)
-    found = await box_of(slack).look(use)
-    assert found is not None
-    assert found.content.startswith("Posted in")
+    assert [message["text"] for message in slack.messages[CHANNEL]] == ["Öl!"]
     with pytest.raises(Unknown):
-        await box_of(slack).look(asked("slack_schedule", {"text": "Öl!", "post_at": LATER}, "turn/2/c"))
+        await box_of(slack).look(use)
+
+
+async def test_more_messages_for_one_time_than_slack_takes_are_refused_in_words(slack: SlackServer) -> None:
+    for number in range(30):
+        await done(slack, asked("slack_schedule", {"text": f"{number}", "post_at": LATER}))
+    assert (
+        "asked too often" in (await box_of(slack).use(asked("slack_schedule", {"text": "x", "post_at": LATER}))).content
+    )
 
 
 @pytest.mark.parametrize(
