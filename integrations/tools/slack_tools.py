@@ -26,7 +26,7 @@ def _reading_tools(client: SlackClient) -> list[Tool]:
         _tool(
             client,
             "slack_channel",
-            "Reads the newest messages of a channel; without one, of this.",
+            "Reads the newest messages of a channel; without one, of this, and says which it is.",
             {"channel": CHANNEL},
             (),
             _channel,
@@ -65,7 +65,7 @@ async def _channel(slack: Slack, use: Use) -> str:
     found, more = await slack.messages(
         lambda cursor: slack.web.conversations_history(channel=channel, cursor=cursor, limit=PAGE_MAX)
     )
-    return _listed(map(_line, reversed(found)), more, "older")
+    return f"channel: {channel}\n{_listed(map(_line, reversed(found)), more, 'older')}"
 
 
 async def _thread(slack: Slack, use: Use) -> str:

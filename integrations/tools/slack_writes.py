@@ -1,7 +1,8 @@
 """What an agent may write in Slack, where the asking person may see it. A message that is posted at once carries its mark in its
 metadata.
 
-What is posted is shown as text: it mentions nobody, and no address in it is opened to show what is there.
+What is posted is shown as text: it mentions nobody, and no address in it is opened to show what is there. The channel is named
+each time: what was always allowed for one place must not count in another.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -203,9 +204,9 @@ def _scheduling(clock: Callable[[], int]) -> _Write:
 
     return _Write(
         "slack_schedule",
-        "Schedules a message in a channel; without one, in this. post_at is a time with its offset: 2026-11-30T09:00:00+01:00.",
+        "Schedules a message in a channel. post_at is a time with its offset: 2026-11-30T09:00:00+01:00.",
         {"channel": CHANNEL, "thread_ts": TS, "text": TEXT, "post_at": {"type": "string", "maxLength": 40}},
-        ("text", "post_at"),
+        ("channel", "text", "post_at"),
         schedule,
         show,
         seek,
@@ -223,18 +224,18 @@ def _writes(clock: Callable[[], int]) -> tuple[_Write, ...]:
     return (
         _Write(
             "slack_post",
-            "Posts a message in a channel, or in a thread there; without a channel, in this one.",
+            "Posts a message in a channel, or in a thread there. slack_channel says which channel this is.",
             {"channel": CHANNEL, "thread_ts": TS, "text": TEXT},
-            ("text",),
+            ("channel", "text"),
             _post,
             _show_post,
             _seek_post,
         ),
         _Write(
             "slack_react",
-            "Puts an emoji, by its name without colons, on a message in a channel; without one, in this.",
+            "Puts an emoji, by its name without colons, on a message in a channel.",
             {"channel": CHANNEL, "ts": TS, "emoji": EMOJI},
-            ("ts", "emoji"),
+            ("channel", "ts", "emoji"),
             _react,
             _show_react,
             _seek_react,

@@ -114,7 +114,7 @@ async def slack_message() -> AsyncIterator[Place]:
             return [method for method in server.calls if method.startswith(("chat.", "reactions.add"))]
 
         tools = slack_tools(BOT_TOKEN, lambda: 0, server.api_url)
-        yield Place(tools, ("slack_channel", {}), ("slack_post", {"text": TO}), put, effects)
+        yield Place(tools, ("slack_channel", {}), ("slack_post", {"channel": slacks.CHANNEL, "text": TO}), put, effects)
 
 
 @asynccontextmanager

@@ -49,7 +49,8 @@ def box_of(slack: SlackServer) -> Toolbox:
 
 
 def asked(name: str, arguments: Mapping[str, Json], mark: str = "turn/1/c", where: Where | None = HERE) -> Use:
-    return replace(use_of(name, arguments, mark), where=where)
+    here = {} if name in ("slack_channel", "slack_thread", "slack_search") else {"channel": CHANNEL}
+    return replace(use_of(name, {**here, **arguments}, mark), where=where)
 
 
 async def done(slack: SlackServer, use: Use) -> str:
@@ -71,20 +72,21 @@ async def test_a_channel_and_a_thread_are_read_to_their_end(slack: SlackServer) 
         say(slack, CHANNEL, f"reply {number}", thread_ts=first)
         say(slack, CHANNEL, f"line {number}")
     said = await done(slack, asked("slack_channel", {}))
-    assert said.splitlines()[0] == f"{first} U0BERT: Öl & Tür 🚪 <b>"
-    assert len(said.splitlines()) == 26
+    assert said.splitlines()[:2] == [f"channel: {CHANNEL}", f"{first} U0BERT: Öl & Tür 🚪 <b>"]
+    assert len(said.splitlines()) == 27
     assert said.endswith("line 24")
     thread = await done(slack, asked("slack_thread", {"ts": first}))
     assert len(thread.splitlines()) == 26
     assert thread.endswith("reply 24")
-    assert await done(slack, asked("slack_channel", {}, where=replace(HERE, channel=IM))) == "Nothing was found."
+    empty = await done(slack, asked("slack_channel", {}, where=replace(HERE, channel=IM)))
+    assert empty == f"channel: {IM}\nNothing was found."
 
 
 async def test_of_a_long_channel_the_newest_are_read_and_it_says_so(slack: SlackServer) -> None:
     for number in range(250):
         say(slack, CHANNEL, f"line {number}")
     said = await done(slack, asked("slack_channel", {}))
-    assert len(said.splitlines()) == 201
+    assert len(said.splitlines()) == 202
     assert "line 50\n" in said
     assert "line 49\n" not in said
     assert said.endswith("line 249\n[There are older ones than these.]")
@@ -209,6 +211,16 @@ async def test_a_reaction_is_put_once(slack: SlackServer) -> None:
     assert await box_of(slack).look(use) is not None
     assert "conflicts" in (await box_of(slack).use(use)).content
     assert (await box_of(slack).use(asked("slack_react", {"ts": ts, "emoji": "no-such"}))).failed
+
+
+@pytest.mark.parametrize("name", ["slack_post", "slack_react", "slack_schedule"])
+async def test_a_write_names_its_channel_so_that_what_was_allowed_for_one_counts_in_no_other(
+    slack: SlackServer, name: str
+) -> None:
+    use = asked(name, dict(USES)[name])
+    without = {key: value for key, value in use.call.arguments.items() if key != "channel"}
+    with pytest.raises(Invalid, match="arguments of"):
+        await box_of(slack).preview(replace(use, call=replace(use.call, arguments=without)))
 
 
 async def test_a_message_is_scheduled_and_posted_when_its_time_has_come(slack: SlackServer) -> None:
