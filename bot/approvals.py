@@ -45,7 +45,9 @@ def digest(call: ToolCall, fields: Iterable[str] | None = None) -> str:
 
 
 def approver_of(tool: str, preview: Preview, rules: Rules) -> Approver:
-    """What costs money is never approved by the one who asked for it, whatever is set."""
+    """What costs money is never approved by the one who asked for it, and what moves it by an admin alone, whatever is set."""
+    if preview.by_another_admin:
+        return "another_admin"
     wanted = rules.approvers.get(tool, "asker")
     return "another" if preview.cost and wanted == "asker" else wanted
 
@@ -81,7 +83,7 @@ def question(
 
     ``doubtful``: it was allowed before, and is asked all the same.
     """
-    lines = [f"**{_plain(preview.title)}** (`{_plain(call.name)}`)", ""]
+    lines = [f"**{_plain(preview.title)}** (`{_named(call.name)}`)", ""]
     lines += [f"- {_plain(name)}: {_value(value)}" for name, value in preview.fields]
     if preview.diff:
         lines += ["", *_fenced(_cut(visible(preview.diff), DIFF_CHARACTERS_MAX), "diff")]
@@ -136,6 +138,9 @@ def may_decide(asked: ApprovalAsked, asker: ActorId, actor: ActorId, role: Role,
             )
         case "admin":
             return "" if rules.may(role, "settings") else "Only an admin can approve this."
+        case "another_admin":
+            may = actor != asker and rules.may(role, "settings")
+            return "" if may else "This moves money: an admin other than the person who asked has to approve it."
         case _:
             assert_never(asked.approver)
 
@@ -168,7 +173,13 @@ def refusal_for_model(decision: str) -> str:
 
 
 def _who(approver: Approver) -> str:
-    return {"asker": "Approve or refuse", "another": "Somebody else approves", "admin": "An admin approves"}[approver]
+    said: Mapping[Approver, str] = {
+        "asker": "Approve or refuse",
+        "another": "Somebody else approves",
+        "admin": "An admin approves",
+        "another_admin": "An admin other than the person who asked approves",
+    }
+    return said[approver]
 
 
 def _minutes(seconds: int) -> str:
@@ -192,6 +203,11 @@ def _fenced(text: str, language: str) -> list[str]:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters, in the file)"
+
+
+def _named(text: str) -> str:
+    """A name as it is written for `/settings approver`, within code and on one line."""
+    return re.sub(r"[`\s]+", " ", visible(text)).strip()
 
 
 def _plain(text: str) -> str:

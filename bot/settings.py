@@ -80,6 +80,12 @@ class Settings:
     google_client_id: str
     google_client_secret: Secret
     gmail_api_url: str
+    notion_token: Secret
+    notion_api_url: str
+    slack_tools: bool
+    slack_search_token: Secret
+    stripe_tools_key: Secret
+    stripe_tools_url: str
     mcp_servers: tuple[ServerTable, ...]
     slack_bot_token: Secret
     slack_signing_secret: Secret
@@ -311,6 +317,38 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         Setting("google_client_secret", "GOOGLE_CLIENT_SECRET", readers.secret, "", "Google: for the same"),
         Setting(
             "gmail_api_url", "GMAIL_API_URL", readers.url, "https://gmail.googleapis.com", "Gmail: where its API is"
+        ),
+        Setting(
+            "notion_token", "NOTION_TOKEN", readers.secret, "", "Notion: the token of a connection, to read and write"
+        ),
+        Setting("notion_api_url", "NOTION_API_URL", readers.url, "https://api.notion.com", "Notion: where its API is"),
+        Setting(
+            "slack_tools",
+            "CARPOOL_SLACK_TOOLS",
+            readers.flag,
+            "false",
+            "whether a model may read Slack and write there, where the person who asks may see it",
+        ),
+        Setting(
+            "slack_search_token",
+            "SLACK_SEARCH_TOKEN",
+            readers.secret,
+            "",
+            "Slack: a person's token with search:read, to search the channels that the person who asks is in",
+        ),
+        Setting(
+            "stripe_tools_key",
+            "STRIPE_TOOLS_API_KEY",
+            readers.secret,
+            "",
+            "Stripe: a restricted key of an account that models look things up in; not the one that CarPool is paid by",
+        ),
+        Setting(
+            "stripe_tools_url",
+            "STRIPE_TOOLS_API_URL",
+            readers.url,
+            "",
+            "another address than Stripe's own, for those tools",
         ),
         Setting(
             "mcp_servers", "CARPOOL_MCP_SERVERS", mcp_servers, "", "a TOML file of MCP servers, whose tools are used"

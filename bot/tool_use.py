@@ -16,7 +16,7 @@ from bot.payloads import encode_message, encode_said
 from bot.platforms.base import Reply, ToolStep
 from bot.run import Run, Suspended, record, rules_in
 from bot.story import Approval, Story, ToolUse
-from integrations.tools.base import Tool, ToolError, Unknown, Use
+from integrations.tools.base import Tool, ToolError, Unknown, Use, Where
 from ledger.actions import ApprovalAsked, ApprovalExpired, ApprovalGiven, ApprovalShown, ToolAnswered, ToolCalled
 
 APPROVAL_PARTS = 1_000
@@ -193,7 +193,9 @@ def _called(story: Story, run: Run, call: ToolCall) -> ToolCalled:
 
 def _use(story: Story, call: ToolCall) -> Use:
     mark = f"{story.scope.turn}/{story.attempts[-1].called.attempt}/{call.id}"
-    return Use(call, mark, story.scope.workspace, story.scope.actor)
+    asked = story.asked.address
+    where = Where(asked.platform, asked.workspace, asked.channel, asked.thread, asked.person)
+    return Use(call, mark, story.scope.workspace, story.scope.actor, where=where)
 
 
 def _step(story: Story, call: ToolCall) -> ToolStep:

@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 
 GITHUB_URL = "https://github.com"
 GITHUB_API_URL = "https://api.github.com"
-NOTION_URL = "https://api.notion.com"
 NOTION_VERSION = "2025-09-03"
 
 
@@ -24,7 +23,7 @@ def services_of(settings: Settings) -> Mapping[str, Service]:
     """What people can connect, by the name that they write."""
     if not settings.tools_enabled:
         return {}
-    google = _google(settings)
+    google, notion = _google(settings), settings.notion_api_url.rstrip("/")
     services = (
         Service(
             "github",
@@ -37,7 +36,13 @@ def services_of(settings: Settings) -> Mapping[str, Service]:
         Service(
             "notion",
             "Notion",
-            who_at("Notion", NOTION_URL, "/v1/users/me", "name", version=("Notion-Version", NOTION_VERSION)),
+            who_at(
+                "Notion",
+                notion,
+                "/v1/users/me",
+                "name",
+                version=("Notion-Version", NOTION_VERSION),
+            ),
             "Notion makes one under My integrations; share with it the pages that it may see, and no more.",
         ),
     )
@@ -116,6 +121,24 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int], tokens: Token
         mails = gmail_tools(settings.gmail_api_url.rstrip("/"))
         tools |= mails
         unconnected |= set(mails)
+    if settings.notion_token or tokens is not None:
+        from integrations.tools.notion import notion_tools
+
+        pages = notion_tools(settings.notion_token.reveal(), settings.notion_api_url)
+        tools |= pages
+        secrets.append(settings.notion_token.reveal())
+        unconnected |= set() if settings.notion_token else set(pages)
+    if settings.slack_tools and settings.slack_bot_token:
+        from integrations.tools.slack_tools import slack_tools
+
+        speaking, searching = settings.slack_bot_token.reveal(), settings.slack_search_token.reveal()
+        tools |= slack_tools(speaking, clock, settings.slack_api_url, searching)
+        secrets += [speaking, searching]
+    if settings.stripe_tools_key:
+        from integrations.tools.stripe_tools import stripe_tools
+
+        tools |= stripe_tools(settings.stripe_tools_key.reveal(), settings.stripe_tools_url)
+        secrets.append(settings.stripe_tools_key.reveal())
     for server in settings.mcp_servers:
         for name, tool in (await _of_server(server)).items():
             # A server must not take the place of a tool that people know.

@@ -193,7 +193,7 @@ class ToolAnswered:
     failed: bool
 
 
-Approver = Literal["asker", "another", "admin"]
+Approver = Literal["asker", "another", "admin", "another_admin"]
 
 
 @dataclass(frozen=True, slots=True)

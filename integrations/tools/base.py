@@ -97,6 +97,17 @@ class Unknown(ToolError):
 
 
 @dataclass(frozen=True, slots=True)
+class Where:
+    """By whom and in which conversation a use was asked for, in the platform's own ids."""
+
+    platform: str
+    workspace: str
+    channel: str
+    thread: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """One use of a tool. ``mark`` names it for ever: the idempotency key, or the marker that is left at the service.
 
@@ -109,6 +120,7 @@ class Use:
     workspace: WorkspaceId
     actor: ActorId
     token: str = field(default="", repr=False)
+    where: Where | None = None
 
     def text(self, name: str, default: str = "") -> str:
         """Raises ``Invalid`` where the argument is no text."""
@@ -129,13 +141,15 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What exactly a write would do, in plain words. ``irreversible`` says what of it cannot be taken back."""
+    """What exactly a write would do, in plain words. ``irreversible`` says what of it cannot be taken back. ``by_another_admin``:
+    it moves money, so that whatever is set, an admin approves of it who is not the one who asked."""
 
     title: str
     fields: tuple[tuple[str, str], ...]
     diff: str = ""
     irreversible: str = ""
     cost: Money | None = None
+    by_another_admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

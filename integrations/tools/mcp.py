@@ -123,14 +123,23 @@ class McpTool:
         return ToolResult(use.call.id, _said(result), result.is_error)
 
     async def preview(self, use: Use) -> Preview:
-        fields = tuple((name, _plain(value)) for name, value in use.call.arguments.items())
-        title = f"Use {self.tool} of the MCP server {self.server.name}"
+        """The names are the server's own words, so that they stand where a person sees that they are quoted."""
+        fields = (("Tool", self.tool), *(_argument(name, value) for name, value in use.call.arguments.items()))
+        title = f"Use a tool of the MCP server {self.server.name}"
         return Preview(title, fields, irreversible="What it does cannot be taken back from here.")
 
     async def look(self, use: Use) -> ToolResult | None:
         if self.spec.effect == "read":
             return None
         raise Unknown(f"{self.server.name}: no marks", "An MCP server cannot be asked what became of a call.")
+
+
+_ORDINARY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
+
+
+def _argument(name: str, value: object) -> tuple[str, str]:
+    """What is no word alone could be taken for one of CarPool's sentences."""
+    return (name, _plain(value)) if _ORDINARY.fullmatch(name) else ("Argument", f"{name}: {_plain(value)}")
 
 
 def _plain(value: object) -> str:

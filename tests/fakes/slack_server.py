@@ -21,6 +21,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tests.fakes.slack_doings import Doings
 from tests.fakes.slack_oauth import Apps
 from tests.fakes.slack_views import Views
 from tests.slack_workspace import BOT_TOKEN, PERSON_TOKEN
@@ -109,6 +110,7 @@ class SlackServer:
     base_url: str = ""
     apps: Apps = field(default_factory=Apps)
     views: Views = field(init=False)
+    doings: Doings = field(init=False)
     messages: dict[str, "Channel"] = field(default_factory=lambda: defaultdict(Channel))
     ephemeral: list[dict[str, Any]] = field(default_factory=list)
     responses: list[dict[str, Any]] = field(default_factory=list)
@@ -143,6 +145,10 @@ class SlackServer:
 
     def __post_init__(self) -> None:
         self.views = Views(lambda: self.now_s)
+        members = {CHANNEL: [BOT, PERSON, "U0BERT"], IM: [BOT, PERSON]}
+        self.doings = Doings(self.messages, lambda fields: str(self._post(fields, BOT)["ts"]), BOT, members)
+        self.doings.names[CHANNEL] = "team"
+        self.doings.private.add(IM)
 
     @property
     def api_url(self) -> str:
@@ -244,6 +250,8 @@ class SlackServer:
         team = self.apps.grants[token].team if token in self.apps.grants else TEAM
         if (of_views := self.views.answer(method, fields, team, self.names)) is not None:
             return of_views
+        if (of_doings := self.doings.answer(method, fields, user)) is not None:
+            return of_doings
         match method:
             case "auth.test":
                 return {"ok": True, "user_id": user, "team_id": TEAM}
@@ -289,8 +297,10 @@ class SlackServer:
         return {"ok": False, "error": "unknown_method"}
 
     def _post(self, fields: dict[str, Any], user: str) -> dict[str, Any]:
-        if fields.get("channel") not in (CHANNEL, IM):
+        if fields.get("channel") not in self.doings.members:
             return {"ok": False, "error": "channel_not_found"}
+        if user not in self.doings.members[fields["channel"]]:
+            return {"ok": False, "error": "not_in_channel"}
         if error := refusal(fields):
             return {"ok": False, "error": error}
         ts = f"{FIRST_S + next(self._clock)}.000100"
@@ -458,8 +468,8 @@ class SlackServer:
         count = min(self.page, int(fields.get("limit") or 1000))
         page = all_[start : start + count]
         more = start + count < len(all_)
-        if fields.get("include_all_metadata") != "true":
-            page = [{key: value for key, value in message.items() if key != "metadata"} for message in page]
+        if not _with_metadata(fields):
+            page = [_without_metadata(message) for message in page]
         cursor = str(start + count) if more else ""
         return {"ok": True, "messages": page, "has_more": more, "response_metadata": {"next_cursor": cursor}}
 
@@ -473,6 +483,8 @@ class SlackServer:
         start, count = int(fields.get("cursor") or 0), min(self.page, int(fields.get("limit") or 100))
         cursor = str(start + count) if start + count < len(found) else ""
         page = found[::-1][start : start + count]
+        if not _with_metadata(fields):
+            page = [_without_metadata(message) for message in page]
         return {"ok": True, "messages": page, "has_more": bool(cursor), "response_metadata": {"next_cursor": cursor}}
 
     def _fail(self, fault: Fault, request: web.Request) -> web.StreamResponse:
@@ -514,6 +526,14 @@ class SlackServer:
                     self.acknowledged[ack["envelope_id"]] = ack.get("payload")
                     self._acks.notify_all()
         return socket
+
+
+def _with_metadata(fields: Mapping[str, Any]) -> bool:
+    return fields.get("include_all_metadata") in ("true", "1")
+
+
+def _without_metadata(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in message.items() if key != "metadata"}
 
 
 def _error(code: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from aiohttp import ClientSession, web
 from stripe import params
 from stripe.params import billing, billing_portal, checkout
 
+from tests.fakes import stripe_shop
 from tests.fakes.stripe_account import Account, Refused, Thing
 
 KEY = "sk_test_carpool"
@@ -43,6 +44,7 @@ KNOWN: Mapping[tuple[str, str], type] = {
     ("GET", "/v1/events"): params.EventListParams,
     ("POST", "/v1/billing_portal/sessions"): billing_portal.SessionCreateParams,
     ("POST", "/v1/billing/meter_events"): billing.MeterEventCreateParams,
+    **stripe_shop.KNOWN,
 }
 """What may be asked, as the SDK has it."""
 
@@ -180,6 +182,8 @@ class StripeServer:
                     message = f"Received unknown parameter: {name}"
                     raise Refused(400, "invalid_request_error", message, "parameter_unknown", name)
         account = self.account
+        if (made := stripe_shop.answer(account, method, path.removeprefix("/v1/"), given)) is not None:
+            return 200, made
         match method, path.removeprefix("/v1/").split("/"):
             case "POST", ["customers"]:
                 return 200, account.customer(given.get("metadata", {}))
@@ -236,8 +240,8 @@ class StripeServer:
         found = self.account.of(object)
         if object == "subscription" and "status" not in given:
             found = [item for item in found if item["status"] != "canceled"]
-        for name in ("customer", "payment_intent", "status"):
-            if name in given:
+        for name in ("customer", "email", "payment_intent", "status"):
+            if name in given and (name, given[name]) != ("status", "all"):
                 found = [item for item in found if item[name] == given[name]]
         if "subscription" in given:
             found = [

@@ -17,20 +17,27 @@ from integrations.tools.clock import clock_tool
 from integrations.tools.github import github_tools
 from integrations.tools.gmail import gmail_tools
 from integrations.tools.mcp import without_patterns
+from integrations.tools.notion import notion_tools
+from integrations.tools.slack_tools import slack_tools
 from integrations.tools.status import error_of
+from integrations.tools.stripe_tools import stripe_tools
 from integrations.tools.web_page import Address, web_page_tool
 from tests.fakes.answering_server import Answers, answering
 from tests.github_emulator import use_of
 
 SECRET = "ghp_verysecret"
 REPOSITORY = {"repository": "anna/house"}
+NOTION_PAGE = {"page": "0" * 32}
 ISSUE = {"title": "T", "state": "open", "body": "B", "created_at": "2026-01-01T00:00:00Z"}
 PERSON = {"login": "anna"}
 
 
 def everything(url: str = "http://127.0.0.1:9") -> dict[str, Tool]:
     tools: list[Tool] = [clock_tool(lambda: 0), calculator_tool(), web_page_tool(("example.org",))]
-    return {tool.spec.name: tool for tool in tools} | dict(github_tools(SECRET, url)) | dict(gmail_tools(url))
+    slack = slack_tools(SECRET, lambda: 0, f"{url}/api/", SECRET)
+    named = {tool.spec.name: tool for tool in tools}
+    github, notion, stripe = (make(SECRET, url) for make in (github_tools, notion_tools, stripe_tools))
+    return {**named, **github, **gmail_tools(url), **notion, **slack, **stripe}
 
 
 @pytest.mark.parametrize("name", everything())
@@ -67,7 +74,7 @@ async def test_arguments_that_do_not_fit_reach_nobody(name: str) -> None:
         (503, "cannot be reached"),
     ],
 )
-@pytest.mark.parametrize("name", ["github_issues", "read_web_page", "gmail_search"])
+@pytest.mark.parametrize("name", ["github_issues", "gmail_search", "notion_page", "read_web_page"])
 async def test_each_refusal_is_a_sentence(name: str, status: int, said: str) -> None:
     async with answering() as server:
         server.status, server.body = status, json.dumps({"message": f"internal detail {SECRET}"})
@@ -78,19 +85,20 @@ async def test_each_refusal_is_a_sentence(name: str, status: int, said: str) -> 
 
 
 @pytest.mark.parametrize("body", ["", "{", "null", "[1]", '"x"', '{"number": "?"}', "<html>"])
-@pytest.mark.parametrize("name", ["github_issues", "github_pull", "github_file"])
+@pytest.mark.parametrize("name", ["github_issues", "github_pull", "github_file", "notion_page", "notion_search"])
 async def test_garbage_is_a_failed_result(name: str, body: str) -> None:
     given: dict[str, Mapping[str, Json]] = {
         "github_issues": REPOSITORY,
         "github_pull": {**REPOSITORY, "number": 1},
         "github_file": {**REPOSITORY, "path": "a"},
-        "github_search": {"query": "x"},
+        "notion_page": NOTION_PAGE,
+        "notion_search": {"query": "x"},
     }
     async with answering() as server:
         server.body = body
-        result = await Toolbox(github_tools(SECRET, server.url)).use(use_of(name, given[name]))
+        result = await Toolbox(everything(server.url)).use(use_of(name, given[name]))
     assert result.failed
-    assert "GitHub gave an answer that was not expected" in result.content
+    assert "gave an answer that was not expected" in result.content
 
 
 GARBAGE = [
@@ -141,12 +149,13 @@ async def test_an_empty_list_says_so() -> None:
     assert result == ToolResult(result.call_id, "Nothing was found.")
 
 
-async def test_a_server_that_hangs_is_left_in_time() -> None:
+@pytest.mark.parametrize("name", ["notion_page", "read_web_page"])
+async def test_a_server_that_hangs_is_left_in_time(name: str) -> None:
     async with answering() as server:
         server.hang = True
         tools = service(server, ToolLimits(timeout_s=0.2))
-        result = await tools.use(use_of("read_web_page", arguments("read_web_page", server)))
-    assert result.content == "read_web_page took longer than 0.2 seconds."
+        result = await tools.use(use_of(name, arguments(name, server)))
+    assert result.content == f"{name} took longer than 0.2 seconds."
     assert result.failed
 
 
@@ -158,10 +167,11 @@ async def test_gmail_that_hangs_is_left_in_time_and_is_asked_once() -> None:
     assert len(server.asked) == 1
 
 
-async def test_a_tool_that_is_cancelled_ends() -> None:
+@pytest.mark.parametrize("name", ["notion_page", "read_web_page"])
+async def test_a_tool_that_is_cancelled_ends(name: str) -> None:
     async with answering() as server:
         server.hang = True
-        use = use_of("read_web_page", arguments("read_web_page", server))
+        use = use_of(name, arguments(name, server))
         running = asyncio.create_task(service(server).use(use))
         while not server.asked:
             await asyncio.sleep(0)
@@ -305,6 +315,10 @@ def service(server: Answers, limits: ToolLimits = ToolLimits()) -> Toolbox:
     page = web_page_tool((host,), resolve, anywhere, limits)
     tools = {"read_web_page": page, **github_tools(SECRET, server.url), **gmail_tools(server.url)}
     return Toolbox(tools, (SECRET,))
+    reading = notion_tools(SECRET, server.url)["notion_page"]
+    assert isinstance(reading, ReadTool)
+    timed = {"read_web_page": page, "notion_page": replace(reading, limits=limits)}
+    return Toolbox({**github_tools(SECRET, server.url), **timed}, (SECRET,))
 
 
 def arguments(name: str, server: Answers) -> Mapping[str, Json]:
@@ -312,3 +326,5 @@ def arguments(name: str, server: Answers) -> Mapping[str, Json]:
     if name == "gmail_search":
         return {"query": "x"}
     return {"url": f"{url}/page"} if name == "read_web_page" else REPOSITORY
+    given = {"read_web_page": {"url": f"{url}/page"}, "notion_page": NOTION_PAGE}
+    return given.get(name, REPOSITORY)

@@ -42,6 +42,25 @@ async def test_each_service_is_there_where_it_is_set_up(tmp_path: Path) -> None:
     assert writes.changes_something
     assert writes.secrets == ("ghp_x",)
     assert "ghp_x" not in repr(writes)
+    notion = await box(tmp_path, NOTION_TOKEN="ntn_x")
+    assert {"notion_page", "notion_append"} < set(notion.tools)
+    assert notion.secrets == ("ntn_x",)
+    speaks = await box(tmp_path, SLACK_BOT_TOKEN="xoxb-x")
+    assert not any(name.startswith("slack") for name in speaks.tools), "nobody said that it may"
+    slack = await box(tmp_path, SLACK_BOT_TOKEN="xoxb-x", CARPOOL_SLACK_TOOLS="true", SLACK_SEARCH_TOKEN="xoxp-x")
+    assert {"slack_channel", "slack_search", "slack_post"} < set(slack.tools)
+    assert slack.secrets == ("xoxb-x", "xoxp-x")
+    # What CarPool is paid by is no tool's.
+    paid = {
+        "STRIPE_API_KEY": "sk_test_x",
+        "STRIPE_WEBHOOK_SECRET": "whsec_x",
+        "STRIPE_RETURN_URL": "https://carpool.example/",
+    }
+    assert not any(name.startswith("stripe") for name in (await box(tmp_path, **paid)).tools)
+    stripe = await box(tmp_path, STRIPE_TOOLS_API_KEY="rk_test_x", **paid)
+    assert {"stripe_customers", "stripe_refund"} < set(stripe.tools)
+    assert stripe.secrets == ("rk_test_x",)
+    assert not any(name.startswith("notion") for name in notion.own)
 
 
 class Nobodys:
@@ -92,9 +111,12 @@ async def test_nothing_of_a_service_is_imported_before_it_is_used(tmp_path: Path
 
     code = (
         "import asyncio, sys; from pathlib import Path; from bot.config import load; from bot.tooling import toolbox_of;"
-        f"s = load(dict(GITHUB_TOKEN='x', CARPOOL_WEB_HOSTS='a.org'), Path({str(tmp_path)!r}), Path({str(tmp_path)!r}));"
+        "given = dict(GITHUB_TOKEN='x', NOTION_TOKEN='x', CARPOOL_WEB_HOSTS='a.org');"
+        "given |= dict(SLACK_BOT_TOKEN='xoxb-x', CARPOOL_SLACK_TOOLS='true', STRIPE_TOOLS_API_KEY='x');"
+        f"s = load(given, Path({str(tmp_path)!r}), Path({str(tmp_path)!r}));"
         "asyncio.run(toolbox_of(s.settings, lambda: 0));"
-        "print(sorted({'github', 'requests', 'mcp', 'aiohttp', 'jsonschema'} & set(sys.modules)))"
+        "sdks = {'github', 'requests', 'mcp', 'aiohttp', 'jsonschema', 'httpx', 'notion_client', 'slack_sdk', 'stripe'};"
+        "print(sorted(sdks & set(sys.modules)))"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
