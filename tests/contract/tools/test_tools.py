@@ -313,18 +313,17 @@ def service(server: Answers, limits: ToolLimits = ToolLimits()) -> Toolbox:
         return True
 
     page = web_page_tool((host,), resolve, anywhere, limits)
-    tools = {"read_web_page": page, **github_tools(SECRET, server.url), **gmail_tools(server.url)}
-    return Toolbox(tools, (SECRET,))
     reading = notion_tools(SECRET, server.url)["notion_page"]
     assert isinstance(reading, ReadTool)
     timed = {"read_web_page": page, "notion_page": replace(reading, limits=limits)}
-    return Toolbox({**github_tools(SECRET, server.url), **timed}, (SECRET,))
+    return Toolbox({**github_tools(SECRET, server.url), **gmail_tools(server.url), **timed}, (SECRET,))
 
 
 def arguments(name: str, server: Answers) -> Mapping[str, Json]:
     url = server.url.replace("127.0.0.1", "docs.example")
-    if name == "gmail_search":
-        return {"query": "x"}
-    return {"url": f"{url}/page"} if name == "read_web_page" else REPOSITORY
-    given = {"read_web_page": {"url": f"{url}/page"}, "notion_page": NOTION_PAGE}
+    given: Mapping[str, Mapping[str, Json]] = {
+        "gmail_search": {"query": "x"},
+        "notion_page": NOTION_PAGE,
+        "read_web_page": {"url": f"{url}/page"},
+    }
     return given.get(name, REPOSITORY)
