@@ -192,7 +192,7 @@ async def open_house(
         )
         documents = DocumentReader(settings.limits.documents_at_once_max)
         toolbox = await toolbox_of(settings, clock_us, credentials)
-        house = House(roadchain, desk, by_name, toolbox, settings.limits, documents=documents)
+        house = House(roadchain, desk, by_name, toolbox, settings.limits, clock_us, documents, settings.image_hosts)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.heard)

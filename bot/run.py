@@ -59,6 +59,7 @@ class House:
     limits: Limits
     clock: Callable[[], int] = clock_us
     documents: DocumentReader = field(default_factory=DocumentReader)
+    image_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bot.billing import given_back
 from bot.commands.base import Asking, Decided
 from bot.commands.table import run_command
 from bot.context import read_context
+from bot.guard import GuardedScreen, guarded
 from bot.listening import Heard, listen
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
@@ -73,7 +74,7 @@ async def run_turn(claimed: OpenTurn, house: House, signs: Signs) -> TurnOutcome
             case "use_tools":
                 story = await use_tools(story, run)
             case "prepare_reply":
-                story = await record(story, run, *letting_go(story), _prepared(story, run))
+                story = await record(story, run, *letting_go(story), await _prepared(story, run))
             case "deliver_reply":
                 story = await _deliver(story, run)
             case "finish":
@@ -152,7 +153,9 @@ async def _call_model(story: Story, run: Run) -> Story:
         await run.screen.show("\n\n")
     # Its key may have been removed since the decision: then the next candidate is asked.
     adapter = connected.adapters.get(provider) or AbsentAdapter(provider)
-    heard = await listen(adapter.chat(request), run.screen, run.signs.stop, request.timeout_s)
+    screen = GuardedScreen(run.screen, story, run, attempt)
+    heard = await listen(adapter.chat(request), screen, run.signs.stop, request.timeout_s)
+    await screen.end()
     answered = (_answered(attempt, heard), encode_message(heard.message()))
     paid = settling(story, answered[0], heard.message().text, input_tokens(request))
     # Where this is the answer, it and the reply made of it are one durable step: no answer without its outbox.
@@ -161,7 +164,7 @@ async def _call_model(story: Story, run: Run) -> Story:
     step = next_step(ahead, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max)
     if step == "prepare_reply" and not run.signs.withdrawn.is_set():
         note = await warning(story, run, paid)
-        return await record(story, run, *paid, answered, _prepared(ahead, run, note))
+        return await record(story, run, *paid, answered, await _prepared(ahead, run, note))
     return await record(story, run, *paid, answered)
 
 
@@ -208,8 +211,8 @@ async def _discard(story: Story, run: Run) -> Story:
     return await record(story, run, *letting_go(story), (erased, None), (_finished(story), None))
 
 
-def _prepared(story: Story, run: Run, note: str = "") -> tuple[ReplyPrepared, bytes]:
-    kind, outcome, text = compose_reply(story, run.house.limits)
+async def _prepared(story: Story, run: Run, note: str = "") -> tuple[ReplyPrepared, bytes]:
+    kind, outcome, text = compose_reply(await guarded(story, run), run.house.limits)
     text += f"\n\n_{note}_" if note else ""
     return ReplyPrepared(1, kind, outcome), text.encode()
 

@@ -93,7 +93,7 @@ NESTED = (
     b"%PDF-1.4\n1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj\n2 0 obj <</Type/Pages/Kids[2 0 R 2 0 R]/Count 2>> endobj\n"
     b"3 0 obj " + b"[" * 200_000 + b"]" * 200_000 + b" endobj\ntrailer <</Root 1 0 R/Size 4>>\n%%EOF"
 )
-DEEP = a_docx("<w:p>" * 400_000 + "</w:p>" * 400_000)
+DEEP = a_docx("<w:p>" * 50_000 + "</w:p>" * 50_000)
 LONG = a_docx(f"<w:p><w:r><w:t>{'a' * 45_000_000}</w:t></w:r></w:p>")
 LIMITS = ReadingLimits(seconds=20, memory_bytes_max=90_000_000)
 
