@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
 from adapters.messages import JsonObject, ToolSpec
 from integrations.tools.base import Conflict, Preview, Tool, ToolLimits, Unknown, Use, WriteTool, parameters
@@ -124,7 +125,8 @@ def _seek_comment(repository: "Repository", use: Use) -> str | None:
 
 def _create_branch(repository: "Repository", use: Use) -> str:
     repository.create_git_ref(f"refs/heads/{use.text('branch')}", use.text("from_sha"))
-    return f"Created the branch {use.text('branch')} at {use.text('from_sha')}."
+    branch = use.text("branch")
+    return f"Created the branch {branch} at {use.text('from_sha')}: {repository.html_url}/tree/{quote(branch)}"
 
 
 def _seek_branch(repository: "Repository", use: Use) -> str | None:
