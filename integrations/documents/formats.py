@@ -191,7 +191,7 @@ def _table(data: bytes, bounds: Bounds) -> str:
 
 
 def _html(data: bytes, bounds: Bounds) -> str:
-    from integrations.tools.web_page import text_of as seen_of
+    from integrations.tools.html_text import text_of as seen_of
 
     return _fitting([without_unseen(seen_of(_decoded(data)))], bounds.text_bytes_max, "of the page")
 

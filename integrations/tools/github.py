@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from adapters.messages import JsonObject, ToolSpec
 from integrations.tools.base import BadAnswer, ReadTool, Tool, Use, parameters
 from integrations.tools.github_client import API, CONNECTION, SERVICE, GitHubClient, listed, some
+from integrations.tools.github_undo import undoing_tools
 from integrations.tools.github_writes import NUMBER, REPOSITORY, writing_tools
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def github_tools(token: str = "", url: str = API, *, connectable: bool = False) 
     client = GitHubClient(token, url)
     tools: list[Tool] = [*_reading_tools(client)]
     if token or connectable:
-        tools += writing_tools(client)
+        tools += [*writing_tools(client), *undoing_tools(client)]
     return {tool.spec.name: tool for tool in tools}
 
 

@@ -190,6 +190,19 @@ async def test_a_list_with_things_of_another_type_is_a_failed_result(number: Jso
     assert "GitHub gave an answer that was not expected" in result.content
 
 
+async def test_what_somebody_else_made_is_not_taken_back() -> None:
+    async with answering() as server:
+        pages(server, [[1]])
+        issue = {**ISSUE, "number": 1, "user": PERSON, "html_url": "https://github.example/1"}
+        server.by_path["/repos/anna/house/issues/1"] = (200, json.dumps(issue), {})
+        result = await Toolbox(github_tools(SECRET, server.url)).use(
+            use_of("github_close", {**REPOSITORY, "number": 1})
+        )
+    assert result.failed
+    assert "only what was made here is taken back" in result.content
+    assert not any(asked.startswith("PATCH") for asked in server.asked)
+
+
 async def test_an_issue_of_somebody_who_is_gone_is_read() -> None:
     async with answering() as server:
         pages(server, [[1]])
