@@ -56,7 +56,8 @@ NO_LINKS = Links(frozenset())
 
 
 class GuardedScreen:
-    """A screen for what one attempt says. Whether it has read words of others is looked up with the first word that matters."""
+    """A screen for what one attempt says. Where nothing was read, and nothing said before, each letter is shown as it comes; else
+    whether there are words of others in it is looked up with the first word that matters."""
 
     def __init__(self, screen: Screen, story: Story, run: Run, attempt: int) -> None:
         self._screen = screen
@@ -72,7 +73,7 @@ class GuardedScreen:
         return self._screen.shows
 
     async def show(self, delta: str) -> None:
-        if not self._decided and is_doubtful(self._filter.held + delta):
+        if not self._decided and (is_doubtful(self._filter.held + delta) or await self._has_read_nothing()):
             links = await links_of(self._story, self._run, self._attempt)
             self._decided, self._open = True, links is None
             if links is None:
@@ -82,6 +83,10 @@ class GuardedScreen:
         shown = delta if self._open else self._filter.feed(delta)
         if shown:
             await self._screen.show(shown)
+
+    async def _has_read_nothing(self) -> bool:
+        story, run = self._story, self._run
+        return not story.has_read_others(run.house.toolbox.own) and not await run.past.of(story, run.house)
 
     async def end(self) -> None:
         """Show what was held back."""
