@@ -15,8 +15,10 @@ from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from pypdf import PdfReader
+
 Kind: TypeAlias = Literal["pdf", "docx", "table", "html", "text"]
-Cause: TypeAlias = Literal["locked", "broken", "unpacked", "entities", "binary", "empty", "memory", "time"]
+Cause: TypeAlias = Literal["locked", "broken", "unpacked", "limits", "entities", "binary", "empty", "memory", "time"]
 
 WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 ALTERNATIVE = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -49,21 +51,34 @@ def text_of(kind: Kind, data: bytes, bounds: Bounds) -> str:
 
 
 def _pdf(data: bytes, bounds: Bounds) -> str:
-    from pypdf import PdfReader
+    from pypdf import Configuration, PdfReader, apply_configuration
     from pypdf.errors import LimitReachedError, PyPdfError
 
+    most = bounds.unpacked_bytes_max
+    limits = Configuration(
+        maximum_declared_stream_length=most,
+        array_based_stream_maximum_output_length=most,
+        jbig2_maximum_output_length=most,
+        lzw_maximum_output_length=most,
+        run_length_maximum_output_length=most,
+        zlib_maximum_output_length=most,
+        brotli_maximum_output_length=most,
+    )
     try:
-        reader = PdfReader(io.BytesIO(data), strict=False)
-        # Many are sealed with an empty password, which every viewer tries.
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise Unreadable("locked")
-        pages = len(reader.pages)
-        texts = (without_unseen(page.extract_text()).strip() for page in reader.pages)
-        return _fitting(_numbered(texts), bounds.text_bytes_max, f"of {pages:,} pages")
+        with apply_configuration(limits):
+            return _pages(PdfReader(io.BytesIO(data), strict=False), bounds)
     except LimitReachedError as error:
-        raise Unreadable("unpacked") from error
+        raise Unreadable("limits") from error
     except (PyPdfError, RecursionError) as error:
         raise Unreadable("broken") from error
+
+
+def _pages(reader: "PdfReader", bounds: Bounds) -> str:
+    # Many are sealed with an empty password, which every viewer tries.
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise Unreadable("locked")
+    texts = (without_unseen(page.extract_text()).strip() for page in reader.pages)
+    return _fitting(_numbered(texts), bounds.text_bytes_max, f"of {len(reader.pages):,} pages")
 
 
 def _numbered(texts: Iterable[str]) -> Iterator[str]:

@@ -164,6 +164,9 @@ def _sentence(cause: str, limits: ReadingLimits) -> str:
             return f"Reading it took more than {limits.memory_bytes_max:,} bytes of memory, and it was not read."
         case "unpacked":
             return f"Unpacked it is longer than {limits.unpacked_bytes_max:,} bytes, and it was not read."
+        case "limits":
+            most = limits.unpacked_bytes_max
+            return f"Reading it takes more work than is done for one file (of {most:,} bytes unpacked), and it was not read."
         case "locked":
             return "It is protected with a password, and was not read."
         case "entities":

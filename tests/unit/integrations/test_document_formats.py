@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 
 import pytest
 from docx import Document
@@ -57,6 +58,31 @@ def test_a_scan_has_no_text() -> None:
 def test_a_pdf_that_is_sealed_with_an_empty_password_is_read_and_one_with_a_password_is_not() -> None:
     assert "Rent" in text_of("pdf", a_pdf("Rent", owner="x"), BOUNDS)
     assert refused("pdf", a_pdf("Rent", password="secret")) == "locked"
+
+
+def drawn(content: bytes, filters: bytes = b"/FlateDecode") -> bytes:
+    """A PDF of one page, which is drawn so."""
+    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R/Resources<</Font<</F1 %s>>>>>>" % font,
+        b"<</Length %d/Filter%s>>stream\n%s\nendstream" % (len(content), filters, content),
+    ]
+    made, places = b"%PDF-1.4\n", b""
+    for number, each in enumerate(objects, start=1):
+        places += b"%010d 00000 n \n" % len(made)
+        made += b"%d 0 obj %s endobj\n" % (number, each)
+    table = b"xref\n0 5\n0000000000 65535 f \n" + places
+    return made + table + b"trailer <</Root 1 0 R/Size 5>>\nstartxref\n%d\n%%%%EOF" % len(made)
+
+
+def test_a_pdf_that_unpacks_to_more_than_it_may_is_refused() -> None:
+    said = zlib.compress(b"BT /F1 12 Tf (Hello) Tj ET")
+    assert text_of("pdf", drawn(said), BOUNDS) == "[Page 1]\nHello"
+    bomb = zlib.compress(b"BT /F1 12 Tf " + b" " * 3_000_000 + b"(Hello) Tj ET", 9)
+    assert refused("pdf", drawn(bomb)) == "limits"
+    assert refused("pdf", drawn(zlib.compress(bomb, 9), b"[/FlateDecode/FlateDecode]")) == "limits"
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.7", b"%PDF-1.7\nstartxref\n99999\n%%EOF", b""])
