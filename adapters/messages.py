@@ -36,9 +36,12 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """``text`` is what was read of it for models that read no files; empty where nothing was."""
+
     name: str
     media_type: str
     data: bytes
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

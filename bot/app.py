@@ -41,6 +41,7 @@ from bot.services import Services
 from bot.settings import Settings
 from bot.tooling import services_of, toolbox_of
 from bot.vault import Vault
+from integrations.documents.reading import DocumentReader
 from integrations.oauth import OAuthApp
 from integrations.storage.sqlite import SqliteStore
 from ledger.actions import LedgerCreated
@@ -189,8 +190,9 @@ async def open_house(
             billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
             services=Services(services, credentials, consent, _Way(settings, loopback)),
         )
+        documents = DocumentReader(settings.limits.documents_at_once_max)
         toolbox = await toolbox_of(settings, clock_us, credentials)
-        house = House(roadchain, desk, by_name, toolbox, settings.limits)
+        house = House(roadchain, desk, by_name, toolbox, settings.limits, clock_us, documents, settings.image_hosts)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):
             store.on_turns(intake.heard)

@@ -8,6 +8,7 @@ from typing import assert_never
 import orjson
 
 from adapters.messages import File, ToolCall
+from bot.links import Links, safe
 from bot.payloads import Said
 from bot.platforms.base import Button
 from bot.rules import Role, Rules
@@ -83,14 +84,14 @@ def question(
 
     ``doubtful``: it was allowed before, and is asked all the same.
     """
-    lines = [f"**{_plain(preview.title)}** (`{_named(call.name)}`)", ""]
-    lines += [f"- {_plain(name)}: {_value(value)}" for name, value in preview.fields]
+    lines = [f"**{_unlinked(preview.title)}** (`{_named(call.name)}`)", ""]
+    lines += [f"- {_unlinked(name)}: {_value(value)}" for name, value in preview.fields]
     if preview.diff:
         lines += ["", *_fenced(_cut(visible(preview.diff), DIFF_CHARACTERS_MAX), "diff")]
     if preview.cost:
         lines += ["", f"It costs {rc_text(preview.cost)}."]
     if preview.irreversible:
-        lines += ["", f"This cannot be undone: {_plain(preview.irreversible)}"]
+        lines += ["", f"This cannot be undone: {_unlinked(preview.irreversible)}"]
     shown = (preview.title, *(text for pair in preview.fields for text in pair), preview.diff)
     if mixed := mixed_words(shown):
         words = ", ".join(_value(word) for word in mixed)
@@ -208,6 +209,11 @@ def _cut(text: str, most: int) -> str:
 def _named(text: str) -> str:
     """A name as it is written for `/settings approver`, within code and on one line."""
     return re.sub(r"[`\s]+", " ", visible(text)).strip()
+
+
+def _unlinked(text: str) -> str:
+    """The same for a place where a platform would make links of addresses: a question must not carry anything out either."""
+    return safe(_plain(text), Links(frozenset()))
 
 
 def _plain(text: str) -> str:

@@ -23,6 +23,11 @@ class Limits:
     page_entries_max: int = 256
     attachment_bytes_max: int = 10_000_000
     attachments_max: int = 10
+    document_s: int = 20
+    document_memory_bytes_max: int = 512_000_000
+    document_unpacked_bytes_max: int = 50_000_000
+    document_text_bytes_max: int = 200_000
+    documents_at_once_max: int = 2
     overheard_messages_max: int = 50
     approval_s: int = 900
     allowance_s: int = 604_800
@@ -47,6 +52,11 @@ ABOUT: Mapping[str, str] = {
     "page_entries_max": "how many entries a page of the explorer has",
     "attachment_bytes_max": "how long a file may be that is sent along",
     "attachments_max": "how many files of one message are read",
+    "document_s": "how long reading the text of a file may take",
+    "document_memory_bytes_max": "how much memory reading the text of a file may take",
+    "document_unpacked_bytes_max": "how long what is packed in a file may be",
+    "document_text_bytes_max": "how much of the text of a file is kept",
+    "documents_at_once_max": "how many files are read as text at once",
     "overheard_messages_max": "how much of a thread is read when CarPool is asked in it for the first time",
     "approval_s": "how long a person's approval of a tool is waited for",
     "allowance_s": "how long a tool stays allowed without asking",

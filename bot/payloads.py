@@ -144,8 +144,9 @@ def _encode_part(part: Part) -> dict[str, object]:
             return {"text": text}
         case Image(media_type, data):
             return {"image": base64.b64encode(data).decode(), "media_type": media_type}
-        case File(name, media_type, data):
-            return {"file": base64.b64encode(data).decode(), "media_type": media_type, "name": name}
+        case File(name, media_type, data, text):
+            file = {"file": base64.b64encode(data).decode(), "media_type": media_type, "name": name}
+            return {**file, "text": text} if text else {**file}
         case ToolCall(id, name, arguments):
             return {"tool_call": id, "name": name, "arguments": arguments}
         case ToolResult(call_id, content, failed):
@@ -156,12 +157,12 @@ def _encode_part(part: Part) -> dict[str, object]:
 
 def _decode_part(data: dict[str, str]) -> Part:
     match data:
-        case {"text": text}:
+        case {"text": text, **others} if not others:
             return Text(text)
         case {"image": image, "media_type": media_type}:
             return Image(media_type, base64.b64decode(image))
         case {"file": file, "media_type": media_type, "name": name}:
-            return File(name, media_type, base64.b64decode(file))
+            return File(name, media_type, base64.b64decode(file), data.get("text", ""))
         case {"tool_call": call, "name": name, "arguments": arguments}:
             return ToolCall(ToolCallId(call), name, arguments)  # type: ignore[arg-type]  # an object, as it was encoded
         case {"tool_result": call, "content": content, "failed": failed}:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.messages import Message
 from bot.agents.memory import recall
@@ -11,6 +11,7 @@ from bot.limits import Limits
 from bot.platforms.base import Platform, Screen
 from bot.rules import Rules, rules_of
 from bot.story import Fact, Story, after
+from integrations.documents.reading import DocumentReader
 from integrations.tools.base import Toolbox
 from ledger.actions import (
     Action,
@@ -57,6 +58,8 @@ class House:
     toolbox: Toolbox
     limits: Limits
     clock: Callable[[], int] = clock_us
+    documents: DocumentReader = field(default_factory=DocumentReader)
+    image_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ class Settings:
     blackroad_models: tuple[str, ...]
     tools_enabled: bool
     web_hosts: tuple[str, ...]
+    image_hosts: tuple[str, ...]
     github_enabled: bool
     github_token: Secret
     github_api_url: str
@@ -305,6 +306,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.names,
             "",
             "the hosts whose pages a model may read, with commas between: example.org,*.example.org",
+        ),
+        Setting(
+            "image_hosts",
+            "CARPOOL_IMAGE_HOSTS",
+            readers.names,
+            "",
+            "the hosts of which an answer made from what others wrote may show images: example.org,*.example.org",
         ),
         Setting("github_enabled", "CARPOOL_GITHUB_ENABLED", readers.flag, "false", "whether a model may read GitHub"),
         Setting("github_token", "GITHUB_TOKEN", readers.secret, "", "GitHub: a token, to write there too"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from adapters.messages import Message, ToolCall, ToolResult
+from adapters.messages import File, Image, Message, ToolCall, ToolResult
 from bot.payloads import ERASED, Asked, Said, decode_asked, decode_message, decode_said
 from ledger.actions import (
     Action,
@@ -135,7 +135,8 @@ class Story:
     def has_read_others(self, own: frozenset[str]) -> bool:
         """Whether words of others were read for it: of a thread, of files, of a tool that is none of ``own``."""
         heard = self.context is not None and bool(self.context.parts)
-        return heard or any(use.result is not None and use.called.tool not in own for use in self.tools)
+        sent = any(isinstance(part, File | Image) for part in self.asked.parts)
+        return heard or sent or any(use.result is not None and use.called.tool not in own for use in self.tools)
 
     @property
     def question(self) -> Message:

@@ -19,8 +19,8 @@ def tokens_in(message: Message) -> int:
                 count += tokens_in_text(text)
             case Image():
                 count += IMAGE_TOKENS
-            case File(data=data):
-                count += len(data) // BYTES_PER_TOKEN
+            case File(data=data, text=text):
+                count += tokens_in_text(text) if text else len(data) // BYTES_PER_TOKEN
             case ToolCall(arguments=arguments):
                 count += tokens_in_text(str(arguments))
             case ToolResult(content=content):

@@ -22,6 +22,8 @@ from ledger.actions import ApprovalAsked, ApprovalExpired, ApprovalGiven, Approv
 APPROVAL_PARTS = 1_000
 """Questions are marked at the platform by part numbers from here on, answers by those below."""
 
+NO_SUCH_TOOL = "a tool that is not there"
+
 UNKNOWN = "The outcome of this call is unknown: it was cut off. Do not repeat it; tell the person."
 
 
@@ -49,7 +51,7 @@ async def _read(story: Story, run: Run) -> Story:
     if called:
         story = await record(story, run, *called)
     for call in calls:
-        await run.screen.tool(_step(story, call))
+        await run.screen.tool(_step(story, run, call))
     over = {call.id for call in new[max(0, left) :]}
     results = await _until_stopped(run, [_result(story, run, call, call.id in over) for call in calls])
     return await _answered(story, run, list(zip(calls, results, strict=True)))
@@ -140,7 +142,7 @@ async def _write(story: Story, run: Run, call: ToolCall) -> Story:
         why = refusal_for_model("changed" if decision == "given" else decision)
         return await _all_failed(story, run, [call], why)
     story = await record(story, run, (_called(story, run, call), encode_message(Message("assistant", (call,)))))
-    await run.screen.tool(_step(story, call))
+    await run.screen.tool(_step(story, run, call))
     # It is not broken off where the person says stop: then nobody would know what became of it.
     return await _answered(story, run, [(call, await run.house.toolbox.use(_use(story, call)))])
 
@@ -176,7 +178,7 @@ async def _answered(story: Story, run: Run, results: Sequence[tuple[ToolCall, To
     entries = []
     for call, came in results:
         result = _failed(call, "The person stopped this.") if came is None else came
-        await run.screen.tool(replace(_step(story, call), state="failed" if result.failed else "done"))
+        await run.screen.tool(replace(_step(story, run, call), state="failed" if result.failed else "done"))
         answered = ToolAnswered(story.attempts[-1].called.attempt, call.id, result.failed)
         entries.append((answered, encode_message(Message("tool", (result,)))))
     return await record(story, run, *entries) if entries else story
@@ -198,8 +200,10 @@ def _use(story: Story, call: ToolCall) -> Use:
     return Use(call, mark, story.scope.workspace, story.scope.actor, where=where)
 
 
-def _step(story: Story, call: ToolCall) -> ToolStep:
-    return ToolStep(f"{story.attempts[-1].called.attempt}/{call.id}", call.name, "running")
+def _step(story: Story, run: Run, call: ToolCall) -> ToolStep:
+    # A name that no tool has is whatever the model says, an address as well.
+    title = call.name if run.house.toolbox.find(call.name) is not None else NO_SUCH_TOOL
+    return ToolStep(f"{story.attempts[-1].called.attempt}/{call.id}", title, "running")
 
 
 def _failed(call: ToolCall, sentence: str) -> ToolResult:

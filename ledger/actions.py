@@ -73,7 +73,10 @@ class CommandRun:
 
 @dataclass(frozen=True, slots=True)
 class ContextRead:
-    """What lay with the platform was read for an answer. Payload: what others said in the thread before, and the files."""
+    """What lay with the platform was read for an answer. Payload: what others said in the thread before, and the files.
+
+    ``files`` were sent along; ``failed`` counts those of them that were not read, and the thread where it could not be.
+    """
 
     name: ClassVar[str] = "context.read"
     messages: int

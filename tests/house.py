@@ -239,6 +239,7 @@ async def running_house(
     brought: Brought = lambda store: (),
     billing: Billing = FREE_FOR_ALL,
     connecting: Connecting = lambda store, roadchain: None,
+    image_hosts: tuple[str, ...] = (),
 ) -> AsyncIterator[Open]:
     """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
     if not isinstance(adapters, Mapping):
@@ -264,7 +265,7 @@ async def running_house(
             billing=billing,
             services=connecting(store, roadchain),
         )
-        house = House(roadchain, desk, {platform.name: platform}, toolbox, limits)
+        house = House(roadchain, desk, {platform.name: platform}, toolbox, limits, image_hosts=image_hosts)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)
         await stack.enter_async_context(intake)
         yield Open(house, intake, HouseDoor(intake, house), store, roadchain)

@@ -83,7 +83,8 @@ def needs_of(messages: Sequence[Message], output_tokens: int, tools: bool, past_
         input_tokens += tokens_in(message)
         for part in message.parts:
             images = images or isinstance(part, Image)
-            files = files or isinstance(part, File)
+            # One whose text was read can be answered by any model.
+            files = files or (isinstance(part, File) and not part.text)
     sample = _sample(messages[-1].text if messages else "")
     words = _words_in(sample)
     hints = words & _HINTS

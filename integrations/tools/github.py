@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING
 from adapters.messages import JsonObject, ToolSpec
 from integrations.tools.base import BadAnswer, ReadTool, Tool, Use, parameters
 from integrations.tools.github_client import API, CONNECTION, SERVICE, GitHubClient, listed, some
+from integrations.tools.github_undo import undoing_tools
 from integrations.tools.github_writes import NUMBER, REPOSITORY, writing_tools
 
 if TYPE_CHECKING:
     from github import Github
     from github.ContentFile import ContentFile
     from github.Issue import Issue
+    from github.NamedUser import NamedUser
+    from github.Organization import Organization
     from github.PullRequest import PullRequest
 
 STATE: JsonObject = {"enum": ["open", "closed", "all"]}
 FOUND_MAX = 50
+INCOMPLETE = "[GitHub ran out of time and looked through a part only: there may be more.]"
+GHOST = "ghost"
+"""GitHub's own name for somebody whose account is gone."""
 
 
 def github_tools(token: str = "", url: str = API, *, connectable: bool = False) -> Mapping[str, Tool]:
@@ -23,7 +29,7 @@ def github_tools(token: str = "", url: str = API, *, connectable: bool = False) 
     client = GitHubClient(token, url)
     tools: list[Tool] = [*_reading_tools(client)]
     if token or connectable:
-        tools += writing_tools(client)
+        tools += [*writing_tools(client), *undoing_tools(client)]
     return {tool.spec.name: tool for tool in tools}
 
 
@@ -75,11 +81,45 @@ def _reading_tools(client: GitHubClient) -> list[Tool]:
 
 
 def _search(github: "Github", query: str, kind: str) -> str:
-    if kind == "code":
-        files, more = some(github.search_code(query), FOUND_MAX)
-        return listed((f"{file.repository.full_name}: {file.path} {file.html_url}" for file in files), more)
-    found, more = some(github.search_issues(query), FOUND_MAX)
-    return listed((f"{_line(issue)} {issue.html_url}" for issue in found), more)
+    """One page of it, read as it came: PyGithub takes an answer without results for an empty one.
+
+    See docs.github.com, "REST API endpoints for search": ``incomplete_results`` where GitHub ran out of time.
+    """
+    _, answer = github.requester.requestJsonAndCheck("GET", f"/search/{kind}", {"q": query, "per_page": FOUND_MAX})
+    found = answer["items"]
+    if not isinstance(found, list):
+        raise TypeError("items is no list")
+    line = _code_line if kind == "code" else _issue_line
+    text = listed([line(item) for item in found], answer["total_count"] > len(found))
+    # Nothing found in a part of GitHub does not say that there is nothing.
+    return f"{text}\n{INCOMPLETE}" if answer.get("incomplete_results") else text
+
+
+def _code_line(item: JsonObject) -> str:
+    return f"{_text(_part(item, 'repository'), 'full_name')}: {_text(item, 'path')} {_text(item, 'html_url')}"
+
+
+def _issue_line(item: JsonObject) -> str:
+    number, person = item["number"], item["user"]
+    if not isinstance(number, int):
+        raise TypeError("number is no number")
+    login = GHOST if person is None else _text(_part(item, "user"), "login")
+    made = f"by {login}, {_text(item, 'created_at')[:10]}"
+    return f"#{number} [{_text(item, 'state')}] {_text(item, 'title')} ({made}) {_text(item, 'html_url')}"
+
+
+def _part(item: JsonObject, name: str) -> JsonObject:
+    part = item[name]
+    if not isinstance(part, Mapping):
+        raise TypeError(f"{name} is no object")
+    return part
+
+
+def _text(item: JsonObject, name: str) -> str:
+    text = item[name]
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is no text")
+    return text
 
 
 def _file(github: "Github", repository: str, path: str, ref: str) -> str:
@@ -116,13 +156,17 @@ def _pulls(github: "Github", repository: str, state: str) -> str:
 
 
 def _line(item: "Issue | PullRequest") -> str:
-    return f"#{item.number} [{item.state}] {item.title} (by {item.user.login}, {item.created_at:%Y-%m-%d})"
+    return f"#{item.number} [{item.state}] {item.title} (by {_login(item.user)}, {item.created_at:%Y-%m-%d})"
+
+
+def _login(person: "NamedUser | Organization | None") -> str:
+    return GHOST if person is None else person.login
 
 
 def _issue(github: "Github", repository: str, number: int) -> str:
     issue = github.get_repo(repository).get_issue(number)
     comments, more = some(issue.get_comments())
-    said = [f"{comment.user.login}, {comment.created_at:%Y-%m-%d %H:%M}:\n{comment.body}" for comment in comments]
+    said = [f"{_login(comment.user)}, {comment.created_at:%Y-%m-%d %H:%M}:\n{comment.body}" for comment in comments]
     return listed([_line(issue), issue.html_url, "", issue.body or "", "", *said], more)
 
 
@@ -137,8 +181,8 @@ def _pull(github: "Github", repository: str, number: int) -> str:
             f"{_line(pull)}\n{pull.html_url}\n{head}\n\n{pull.body or ''}\n\nChanges:",
             listed((f"{file.status} {file.filename}\n{file.patch or '(no text)'}" for file in files), more_files),
             "\nReviews:",
-            listed((f"{each.user.login} {each.state}: {each.body}" for each in reviews), more_reviews),
+            listed((f"{_login(each.user)} {each.state}: {each.body}" for each in reviews), more_reviews),
             "\nComments:",
-            listed((f"{each.user.login}: {each.body}" for each in comments), more_comments),
+            listed((f"{_login(each.user)}: {each.body}" for each in comments), more_comments),
         ]
     )

@@ -38,7 +38,7 @@ class GitHubClient:
 
     def _run(self, token: str, work: "Callable[[Github], T]") -> T:
         import requests
-        from github import Auth, Github, GithubException
+        from github import Auth, BadAttributeException, Github, GithubException
 
         auth = Auth.Token(token) if token else None
         # Nothing is repeated here: a turn decides that, and a write is never repeated. Nor is anything waited for.
@@ -60,7 +60,7 @@ class GitHubClient:
             raise TimedOut(f"{SERVICE}: {error}", f"{SERVICE} did not answer in time.") from error
         except requests.RequestException as error:
             raise Unavailable(f"{SERVICE}: {error}", f"{SERVICE} cannot be reached at the moment.") from error
-        except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AssertionError, AttributeError, BadAttributeException, KeyError, TypeError, ValueError) as error:
             # PyGithub reads an answer of another shape than it expects so. Ours never end in one of these.
             raise BadAnswer(f"{SERVICE}: {error!r}", f"{SERVICE} gave an answer that was not expected.") from error
         finally:

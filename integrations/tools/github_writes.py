@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
 from adapters.messages import JsonObject, ToolSpec
 from integrations.tools.base import Conflict, Preview, Tool, ToolLimits, Unknown, Use, WriteTool, parameters
@@ -36,7 +37,7 @@ Show = Callable[["Repository", Use], Preview]
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
+class Write:
     name: str
     about: str
     properties: dict[str, JsonObject]
@@ -47,10 +48,10 @@ class _Write:
 
 
 def writing_tools(client: GitHubClient) -> list[Tool]:
-    return [_tool(client, write) for write in WRITES]
+    return [tool_of(client, write) for write in WRITES]
 
 
-def _tool(client: GitHubClient, write: _Write) -> Tool:
+def tool_of(client: GitHubClient, write: Write) -> Tool:
     takes = parameters({"repository": REPOSITORY, **write.properties}, ("repository", *write.required))
 
     async def call(use: Use) -> str:
@@ -69,7 +70,7 @@ def _repository(github: "Github", use: Use) -> "Repository":
     return github.get_repo(use.text("repository"))
 
 
-def _preview(title: str, use: Use, names: Iterable[str], diff: str = "", irreversible: str = "") -> Preview:
+def preview_of(title: str, use: Use, names: Iterable[str], diff: str = "", irreversible: str = "") -> Preview:
     given = ((name.replace("_", " ").capitalize(), str(use.call.arguments.get(name, ""))) for name in names)
     fields = (("Repository", use.text("repository")), *((name, value) for name, value in given if value))
     return Preview(f"{title} at GitHub", fields, diff, irreversible)
@@ -114,7 +115,7 @@ def _comment(repository: "Repository", use: Use) -> str:
 
 def _show_comment(repository: "Repository", use: Use) -> Preview:
     issue = repository.get_issue(use.number("number"))
-    shown = _preview("Comment", use, ("number", "body"), irreversible="Who watches it is told by mail at once.")
+    shown = preview_of("Comment", use, ("number", "body"), irreversible="Who watches it is told by mail at once.")
     return Preview(shown.title, (*shown.fields, ("On", issue.title)), irreversible=shown.irreversible)
 
 
@@ -124,7 +125,8 @@ def _seek_comment(repository: "Repository", use: Use) -> str | None:
 
 def _create_branch(repository: "Repository", use: Use) -> str:
     repository.create_git_ref(f"refs/heads/{use.text('branch')}", use.text("from_sha"))
-    return f"Created the branch {use.text('branch')} at {use.text('from_sha')}."
+    branch = use.text("branch")
+    return f"Created the branch {branch} at {use.text('from_sha')}: {repository.html_url}/tree/{quote(branch)}"
 
 
 def _seek_branch(repository: "Repository", use: Use) -> str | None:
@@ -160,7 +162,7 @@ def _show_commit(repository: "Repository", use: Use) -> Preview:
         raise Conflict(f"{path} has moved", f"{path} is not what it was when it was read; read it again.")
     before = _lines(found)
     diff = "".join(difflib.unified_diff(before, _kept(use.text("content")), f"a/{path}", f"b/{path}"))
-    return _preview("Commit", use, ("branch", "path", "message"), diff)
+    return preview_of("Commit", use, ("branch", "path", "message"), diff)
 
 
 def _lines(file: "ContentFile | None") -> list[str]:
@@ -226,7 +228,7 @@ def _show_merge(repository: "Repository", use: Use) -> Preview:
         raise Conflict("not open", "The pull request is not open.")
     files, _ = some(pull.get_files())
     diff = "\n".join(f"{file.status} {file.filename}\n{file.patch or ''}" for file in files)
-    shown = _preview("Merge", use, ("number", "head_sha"), diff, "A merge can be reverted, not unmade.")
+    shown = preview_of("Merge", use, ("number", "head_sha"), diff, "A merge can be reverted, not unmade.")
     what = (("Pull request", pull.title), ("Into", pull.base.ref), ("By", use.text("method", "merge")))
     return Preview(shown.title, (*shown.fields, *what), diff, shown.irreversible)
 
@@ -241,13 +243,13 @@ def _seek_merge(repository: "Repository", use: Use) -> str | None:
 
 
 def _shows(title: str, names: tuple[str, ...], irreversible: str = "") -> Show:
-    return lambda repository, use: _preview(title, use, names, irreversible=irreversible)
+    return lambda repository, use: preview_of(title, use, names, irreversible=irreversible)
 
 
 _MAILS = "Who watches the repository is told by mail at once."
 
 WRITES = (
-    _Write(
+    Write(
         "github_create_issue",
         "Creates an issue.",
         {"title": TITLE, "body": BODY},
@@ -256,7 +258,7 @@ WRITES = (
         _shows("Create an issue", ("title", "body"), _MAILS),
         _seek_issue,
     ),
-    _Write(
+    Write(
         "github_comment",
         "Comments on an issue or a pull request.",
         {"number": NUMBER, "body": {**BODY, "minLength": 1}},
@@ -265,7 +267,7 @@ WRITES = (
         _show_comment,
         _seek_comment,
     ),
-    _Write(
+    Write(
         "github_create_branch",
         "Creates a branch at a commit.",
         {"branch": NAME, "from_sha": SHA},
@@ -274,7 +276,7 @@ WRITES = (
         _shows("Create a branch", ("branch", "from_sha")),
         _seek_branch,
     ),
-    _Write(
+    Write(
         "github_commit",
         "Writes one whole file on a branch. replaces_sha is the file's sha as it was read; leave it out for a new file.",
         {"branch": NAME, "path": NAME, "content": BODY, "message": TITLE, "replaces_sha": SHA},
@@ -283,7 +285,7 @@ WRITES = (
         _show_commit,
         _seek_commit,
     ),
-    _Write(
+    Write(
         "github_open_pull",
         "Opens a pull request.",
         {"title": TITLE, "body": BODY, "head": NAME, "base": NAME},
@@ -292,7 +294,7 @@ WRITES = (
         _shows("Open a pull request", ("title", "body", "head", "base"), _MAILS),
         _seek_pull,
     ),
-    _Write(
+    Write(
         "github_review",
         "Reviews a pull request as it was read: head_sha is its head.",
         {"number": NUMBER, "head_sha": SHA, "event": {"enum": ["APPROVE", "REQUEST_CHANGES", "COMMENT"]}, "body": BODY},
@@ -301,7 +303,7 @@ WRITES = (
         _shows("Review a pull request", ("number", "head_sha", "event", "body"), _MAILS),
         _seek_review,
     ),
-    _Write(
+    Write(
         "github_merge",
         "Merges a pull request as it was read: head_sha is its head.",
         {"number": NUMBER, "head_sha": SHA, "method": {"enum": ["merge", "squash", "rebase"]}},

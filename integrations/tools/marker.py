@@ -1,6 +1,7 @@
 """The mark of one use, in a form that may be left at a service and found there again."""
 
 import hashlib
+import re
 
 from integrations.tools.base import Use
 
@@ -13,3 +14,8 @@ def marker(use: Use) -> str:
 def hidden(use: Use) -> str:
     """As a comment that Markdown does not show, to be put behind a text."""
     return f"\n\n<!-- {marker(use)} -->"
+
+
+def is_marked(text: str) -> bool:
+    """Whether a text carries the mark of some use, as ``hidden`` leaves it."""
+    return re.search("<!-- carpool-use-[0-9a-f]{32} -->", text) is not None

@@ -19,6 +19,7 @@ from tests.benchmarks.slack_load import slack_load
 from tests.benchmarks.slack_streams import slack_streams
 from tests.benchmarks.starting import starting
 from tests.benchmarks.store import store
+from tests.benchmarks.tools import tools
 from tests.benchmarks.turn import turn
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "slack_load": slack_load,
     "lucidia": lucidia,
     "adapters": adapters,
+    "tools": tools,
     "payments": payments,
     "starting": starting,
     "store": store,

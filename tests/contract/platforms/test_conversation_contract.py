@@ -10,7 +10,7 @@ from typing import TypeAlias
 import pytest
 
 from adapters.errors import Unavailable
-from adapters.messages import File, Finished, TextDelta
+from adapters.messages import Finished, TextDelta
 from adapters.scripted import SOME_USAGE, Raise, ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.limits import Limits
 from ledger.store import Recorded
@@ -108,7 +108,9 @@ async def test_a_file_that_is_sent_along_reaches_the_model(enter: Enter) -> None
     async with enter() as room:
         await room.ask("what is it?", files=[("notes.txt", b"hello")])
         await settled(room)
-        assert File("notes.txt", "text/plain", b"hello") in _adapter(room).requests[-1].messages[-1].parts
+        said = _adapter(room).requests[-1].messages[-1].text
+        assert "notes.txt" in said
+        assert "> hello\n" in said
 
 
 @where_there_is("files out")

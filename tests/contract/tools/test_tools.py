@@ -85,7 +85,9 @@ async def test_each_refusal_is_a_sentence(name: str, status: int, said: str) -> 
 
 
 @pytest.mark.parametrize("body", ["", "{", "null", "[1]", '"x"', '{"number": "?"}', "<html>"])
-@pytest.mark.parametrize("name", ["github_issues", "github_pull", "github_file", "notion_page", "notion_search"])
+@pytest.mark.parametrize(
+    "name", ["github_issues", "github_pull", "github_file", "github_search", "notion_page", "notion_search"]
+)
 async def test_garbage_is_a_failed_result(name: str, body: str) -> None:
     given: dict[str, Mapping[str, Json]] = {
         "github_issues": REPOSITORY,
@@ -122,6 +124,92 @@ async def test_garbage_in_place_of_mails_is_a_failed_result(body: str) -> None:
         result = await Toolbox(gmail_tools(server.url)).use(use_of("gmail_search", {"query": "x"}))
     assert (result.failed, result.content) == (True, "Gmail gave an answer that was not expected.")
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"items": null, "total_count": 0}',
+        '{"items": {}, "total_count": 0}',
+        '{"items": [null], "total_count": 1}',
+        '{"items": [1], "total_count": 1}',
+        '{"items": "x", "total_count": 1}',
+        '{"items": []}',
+        '{"items": [], "total_count": "many"}',
+        '{"items": [{"number": "?"}], "total_count": 1}',
+        '{"items": [{"number": 1, "title": 5, "user": {"login": ["a"]}}], "total_count": 1}',
+        '{"items": [{"repository": "a", "path": "b", "html_url": "c"}], "total_count": 1}',
+        '{"items": [{"repository": {"full_name": null}, "path": "b", "html_url": "c"}], "total_count": 1}',
+    ],
+)
+@pytest.mark.parametrize("kind", ["issues", "code"])
+async def test_results_of_a_search_that_are_none_are_a_failed_result(kind: str, body: str) -> None:
+    async with answering() as server:
+        server.body = body
+        result = await Toolbox(github_tools(SECRET, server.url)).use(
+            use_of("github_search", {"query": "x", "kind": kind})
+        )
+    assert result.failed
+    assert "GitHub gave an answer that was not expected" in result.content
+
+
+FOUND = {**ISSUE, "number": 7, "user": PERSON, "html_url": "https://github.example/7"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"total_count": 0, "items": []}, "Nothing was found."),
+        (
+            {"total_count": 0, "items": [], "incomplete_results": True},
+            "Nothing was found.\n[GitHub ran out of time and looked through a part only: there may be more.]",
+        ),
+        ({"total_count": 1, "items": [FOUND]}, "#7 [open] T (by anna, 2026-01-01) https://github.example/7"),
+        (
+            {"total_count": 3, "items": [{**FOUND, "user": None}], "incomplete_results": False},
+            "#7 [open] T (by ghost, 2026-01-01) https://github.example/7\n[There are more than these.]",
+        ),
+    ],
+)
+async def test_a_search_tells_what_it_found_and_whether_that_is_all(answer: Mapping[str, Json], said: str) -> None:
+    async with answering() as server:
+        server.body = json.dumps(answer)
+        result = await Toolbox(github_tools(SECRET, server.url)).use(use_of("github_search", {"query": "x y"}))
+    assert result == ToolResult(result.call_id, said)
+    assert server.asked == ["GET /search/issues?per_page=50&q=x+y"]
+
+
+@pytest.mark.parametrize("number", ["?", 1.5, [1]])
+async def test_a_list_with_things_of_another_type_is_a_failed_result(number: Json) -> None:
+    async with answering() as server:
+        pages(server, [[1]])
+        issue = {**ISSUE, "number": number, "user": PERSON, "html_url": "https://github.example/1"}
+        server.by_path["/repos/anna/house/issues"] = (200, json.dumps([issue]), {})
+        result = await Toolbox(github_tools(SECRET, server.url)).use(use_of("github_issues", REPOSITORY))
+    assert result.failed
+    assert "GitHub gave an answer that was not expected" in result.content
+
+
+async def test_what_somebody_else_made_is_not_taken_back() -> None:
+    async with answering() as server:
+        pages(server, [[1]])
+        issue = {**ISSUE, "number": 1, "user": PERSON, "html_url": "https://github.example/1"}
+        server.by_path["/repos/anna/house/issues/1"] = (200, json.dumps(issue), {})
+        result = await Toolbox(github_tools(SECRET, server.url)).use(
+            use_of("github_close", {**REPOSITORY, "number": 1})
+        )
+    assert result.failed
+    assert "only what was made here is taken back" in result.content
+    assert not any(asked.startswith("PATCH") for asked in server.asked)
+
+
+async def test_an_issue_of_somebody_who_is_gone_is_read() -> None:
+    async with answering() as server:
+        pages(server, [[1]])
+        issue = {**ISSUE, "number": 1, "user": None, "html_url": "https://github.example/1"}
+        server.by_path["/repos/anna/house/issues"] = (200, json.dumps([issue]), {})
+        result = await Toolbox(github_tools(SECRET, server.url)).use(use_of("github_issues", REPOSITORY))
+    assert result.content == "#1 [open] T (by ghost, 2026-01-01)"
 
 
 async def test_the_rest_of_a_limit_that_is_used_up_is_told() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.messages import File, Image
+from adapters.messages import File, Image, Text
 from bot.limits import Limits
 from bot.platforms.base import Address, Attached, PlatformError, Reply
 from bot.platforms.slack import SlackPlatform
@@ -65,7 +65,7 @@ async def test_files_and_images_reach_the_model(tmp_path: Path, server: SlackSer
         assert (await slack.deliver(envelope(event)))[0] == 200
         await slack.settled()
         given = parts(slack)
-    assert File("notes.txt", "text/plain", b"hello") in given
+    assert any(isinstance(part, Text) and "> hello\n" in part.text for part in given)
     assert Image("image/png", b"\x89PNG") in given
 
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from integrations.oauth import Declined, OAuthApp
 from integrations.services import who_at
-from integrations.tools.base import Conflict, Toolbox, Unknown
+from integrations.tools.base import Conflict, NotAllowed, Toolbox, Unknown
 from integrations.tools.github import github_tools
 from tests.emulators import consent
 from tests.github_emulator import BACK, CLIENT_ID, CLIENT_SECRET, REPOSITORY, TOKEN, done, emulated_github, use_of
@@ -127,6 +127,48 @@ async def test_a_pull_request_is_opened_reviewed_and_merged_as_it_was_read(box: 
     assert found is not None
     with pytest.raises(Unknown):
         await box.look(use_of("github_merge", {**WHERE, "number": 1, "head_sha": head}, "turn/9/other"))
+
+
+async def test_what_was_made_here_is_taken_back_as_it_was_shown(box: Toolbox) -> None:
+    await done(box.tools, "github_create_issue", {"title": "Door", "body": "It sticks."})
+    said = await done(box.tools, "github_comment", {"number": 1, "body": "Oil."})
+    found = re.search(r"issuecomment-(\d+)", said)
+    assert found is not None
+    comment = use_of("github_delete_comment", {**WHERE, "number": 1, "comment": int(found[1])})
+    assert ("It says", "Oil.") in [(name, value.split("\n")[0]) for name, value in (await box.preview(comment)).fields]
+    assert await box.look(comment) is None
+    assert not (await box.use(comment)).failed
+    assert "Oil." not in await done(box.tools, "github_issue", {"number": 1})
+    with pytest.raises(Unknown):
+        await box.look(comment)
+    close = use_of("github_close", {**WHERE, "number": 1})
+    assert ("Title", "Door") in (await box.preview(close)).fields
+    assert (await box.use(close)).content.startswith("Closed #1: http")
+    assert "#1 [closed]" in await done(box.tools, "github_issue", {"number": 1})
+    with pytest.raises(Conflict):
+        await box.preview(close)
+    with pytest.raises(Unknown):
+        await box.look(close)
+
+
+async def test_a_branch_is_taken_back_only_where_it_was_made_and_never_the_default_one(box: Toolbox) -> None:
+    await with_branch(box)
+    said = await done(
+        box.tools, "github_commit", {"branch": "fix", "path": "b.txt", "content": "b\n", "message": "More"}, "turn/0/m"
+    )
+    found = re.search(r"Committed ([0-9a-f]{40})", said)
+    assert found is not None
+    moved = use_of("github_delete_branch", {**WHERE, "branch": "fix", "sha": "0" * 40})
+    with pytest.raises(Conflict):
+        await box.preview(moved)
+    assert (await box.use(moved)).failed
+    with pytest.raises(NotAllowed):
+        await box.preview(use_of("github_delete_branch", {**WHERE, "branch": "main", "sha": found[1]}))
+    take_back = use_of("github_delete_branch", {**WHERE, "branch": "fix", "sha": found[1]})
+    assert await box.look(take_back) is None
+    assert not (await box.use(take_back)).failed
+    with pytest.raises(Unknown):
+        await box.look(take_back)
 
 
 async def test_nobody_writes_without_a_token() -> None:

@@ -340,7 +340,7 @@ def test_what_is_shown_cannot_pose_as_ours() -> None:
         diff="- a\n+ ```",
     )
     said = question(replace(CALL, name="a`b"), preview, "asker", TurnId("t-0123456789abcdef"), 1, 900)
-    assert said.text.splitlines()[0] == "**Write all # here (http://x)** (`a b`)"
+    assert said.text.splitlines()[0] == "**Write all # here (`http://x`)** (`a b`)"
     named = question(replace(CALL, name="send_mail"), preview, "asker", TurnId("t-0123456789abcdef"), 1, 900)
     assert "(`send_mail`)" in named.text.splitlines()[0]
     assert "- body: `` `x` **bold** <@U1> ``" in said.text

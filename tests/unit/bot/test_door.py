@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.messages import File, Image, Text, TextDelta
+from adapters.messages import Image, Text, TextDelta
 from adapters.scripted import ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.door import HOME, RECENT, SERVICES
 from bot.limits import Limits
@@ -273,10 +273,11 @@ async def test_files_are_read_for_the_answer_and_what_cannot_be_is_named(tmp_pat
         )
         turn, _ = await opened.ask(replace(asks("", "1"), attached=attached))
         (question,) = [message for message in adapter.requests[0].messages if message.role == "user"]
-        assert question.parts[:2] == (Image("image/png", b"\x89PNG"), File("b.csv", "text/csv", b"a,b"))
+        assert question.parts[0] == Image("image/png", b"\x89PNG")
         named = [part.text for part in question.parts if isinstance(part, Text)]
-        assert "gone.txt" in named[0]
-        assert "1 more files" in named[1]
+        assert "> a | b\n" in named[0]
+        assert "gone.txt" in named[1]
+        assert "1 more files" in named[2]
         (read,) = [
             item.entry.action
             for item in await opened.store.entries_of(turn)
