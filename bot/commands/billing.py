@@ -1,11 +1,12 @@
 """``/billing``: what is there, what was spent, and how to pay. Its replies are for the asker alone, links most of all."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from bot.billing import Billing, Purse, days_before, purse_of
+from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, dollars_text, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.commands.refund import refund
 from bot.commands.statement import statement
 from bot.platforms.base import Button
 from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
@@ -15,13 +16,11 @@ from ledger.credit_actions import CreditRefused
 from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money, rc_text
 
-TOPUP_DOLLARS_MIN, TOPUP_DOLLARS_MAX = 1, 1000
 DAYS_SHOWN = 14
 BAR_CELLS = 24
 INVOICES_SHOWN = 10
 NOT_YOURS = "Only a billing admin of this workspace can do that: its owner names them with `/settings role PERSON billing_admin`."
 NO_WAY_TO_PAY = "Nobody can pay here: whoever runs this CarPool has connected no payment service. Answers cost nothing."
-_DOLLARS = re.compile(r"\$?([0-9]{1,9})(?:\.([0-9]{1,2}))?(?: ?(?:\$|usd|dollars?))?", re.IGNORECASE)
 _STATEMENT = "`/billing statement` lists what your answers were charged."
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -99,26 +98,13 @@ async def _topup(asking: Asking, billing: Billing, cashier: Cashier, rest: str) 
     cents = read_dollars(rest)
     if cents is None:
         return Result(
-            f"`/billing topup DOLLARS`: from {TOPUP_DOLLARS_MIN} to {TOPUP_DOLLARS_MAX:,} US dollars, with two decimals at the "
+            f"`/billing topup DOLLARS`: from {DOLLARS_MIN} to {DOLLARS_MAX:,} US dollars, with two decimals at the "
             "most, such as `/billing topup 10`. Nothing was charged."
         )
     link = await cashier.topup(asking.scope, cents)
     return Result(
         _linked(f"Pay {dollars_text(Amount(cents))} for {rc_text(Money(cents * URC_PER_RC))} of credit", link)
     )
-
-
-def read_dollars(text: str) -> Cents | None:
-    """None for what is no amount, or one that is too small or too large.
-
-    >>> read_dollars("10"), read_dollars("$2.5"), read_dollars("0"), read_dollars("1e3"), read_dollars("١٠")
-    (1000, 250, None, None, None)
-    """
-    found = _DOLLARS.fullmatch(text.strip())
-    if found is None:
-        return None
-    cents = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
-    return Cents(cents) if TOPUP_DOLLARS_MIN * 100 <= cents <= TOPUP_DOLLARS_MAX * 100 else None
 
 
 async def _subscribe(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
@@ -163,20 +149,13 @@ def _linked(what: str, link: Link) -> str:
     return f"[{what}]({link.url})\n\nThe link is for you alone and closes by itself. The credit is here as soon as it is paid."
 
 
-def dollars_text(amount: Amount) -> str:
-    """As people read it: US dollars with a sign, another currency with its letters."""
-    whole, part = divmod(abs(amount.cents), 100)
-    sign = "-" if amount.cents < 0 else ""
-    digits = f"{whole:,}.{part:02d}" if part else f"{whole:,}"
-    return f"{sign}${digits}" if amount.currency == "usd" else f"{sign}{digits} {amount.currency.upper()}"
-
-
 def _how(billing: Billing) -> str:
     if billing.cashier is None:
         return NO_WAY_TO_PAY if billing.charges == "none" else f"Whoever runs this CarPool grants credit. {_STATEMENT}"
     subscribe = ", `/billing subscribe` shows the plans" if billing.plans.all else ""
     paying = (
-        f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid."
+        f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid, "
+        "`/billing refund` gives back what was not spent."
     )
     return f"{paying} {_STATEMENT}"
 
@@ -186,11 +165,12 @@ _PARTS: Mapping[str, Callable[[Asking, Billing, Cashier, str], Awaitable[Result]
     "subscribe": _subscribe,
     "portal": _portal,
     "invoices": _invoices,
+    "refund": refund,
 }
 
 BILLING = Command(
     "billing",
-    "billing [statement [MONTH] | topup DOLLARS | subscribe [PLAN] | portal | invoices]",
+    "billing [statement [MONTH] | topup DOLLARS | subscribe [PLAN] | portal | invoices | refund [PAYMENT DOLLARS]]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,

@@ -291,6 +291,16 @@ class InvoiceShown:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentShown:
+    """A top-up that was paid; ``refunded`` is what of it was given back."""
+
+    id: str
+    amount: Amount
+    refunded: Amount
+    created_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class MeterReading:
     """Usage that is paid for later: ``id`` makes it count once."""
 
@@ -354,6 +364,10 @@ class Subscriptions(Protocol):
     async def portal(self, customer: str) -> Link: ...
 
     async def invoices(self, customer: str, count_max: int) -> tuple[InvoiceShown, ...]: ...
+
+    async def payments(self, customer: str, count_max: int) -> tuple[PaymentShown, ...]:
+        """The top-ups among its latest payments."""
+        ...
 
     async def read_meter(self, reading: MeterReading) -> None: ...
 

@@ -27,6 +27,7 @@ from integrations.payments.base import (
     PaymentError,
     PaymentMethod,
     PaymentRefused,
+    PaymentShown,
     PaymentUnknown,
     RefundAsked,
     RefundState,
@@ -55,6 +56,7 @@ from ledger.payment_actions import (
     PaymentRefused as RefusedEntry,
 )
 from ledger.pseudonyms import WorkspaceId
+from ledger.store import Recorded
 
 SCAN_S = 3600
 RETRY_S = 60
@@ -67,8 +69,8 @@ WINDOW_S = 300
 LINK_S = 2400
 """A link opens the same page for all who ask for the same within a window, and closes half an hour after it or a little later."""
 
-PAYMENTS: tuple[ObjectKind, ...] = ("payment_intent", "transfer")
-"""What a top-up can have come as."""
+PAYMENTS: tuple[ObjectKind, ...] = ("payment_intent", "invoice", "transfer")
+"""What money can have come as."""
 
 REFUSALS_S = 60
 WAITING_MAX = 1000
@@ -241,6 +243,11 @@ class Cashier:
         customer = await self.customer_of(scope.workspace)
         return await self._with_subscriptions().invoices(customer, count_max) if customer else ()
 
+    async def payments(self, scope: Scope, count_max: int) -> tuple[PaymentShown, ...]:
+        """The latest top-ups, of this workspace. Raises ``PaymentError``."""
+        customer = await self.customer_of(scope.workspace)
+        return await self._with_subscriptions().payments(customer, count_max) if customer else ()
+
     async def customer_of(self, workspace: WorkspaceId) -> str:
         """Empty where the workspace is none yet."""
         entry = await self.bridge.journal.find(self._customer_key(workspace))
@@ -271,12 +278,17 @@ class Cashier:
         await self._opened(buyer, "refund", made)
         return made
 
-    async def _was_paid_by(self, workspace: WorkspaceId, payment: str) -> bool:
+    async def paid_as(self, payment: str) -> Recorded | None:
+        """The entry that stands for money that came in: a top-up, or what waits in suspense."""
         for kind in PAYMENTS:
             paid = await self.bridge.stands(ObjectRef(kind, payment), "paid")
-            if paid is not None and isinstance(paid.entry.action, CreditTopup):
-                return paid.entry.workspace == workspace
-        return False
+            if paid is not None:
+                return paid
+        return None
+
+    async def _was_paid_by(self, workspace: WorkspaceId, payment: str) -> bool:
+        paid = await self.paid_as(payment)
+        return paid is not None and isinstance(paid.entry.action, CreditTopup) and paid.entry.workspace == workspace
 
     async def _customer(self, scope: Scope) -> str:
         known = await self.customer_of(scope.workspace)

@@ -50,7 +50,7 @@ from ledger.credit_actions import (
 )
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused
-from ledger.payment_actions import PaymentAsked, PaymentOutcome
+from ledger.payment_actions import PaymentAsked, PaymentHandled, PaymentOutcome
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Recorded
@@ -197,19 +197,29 @@ class Bridge:
         return [*drafts, self._draft(CreditExpired("plan"), about, "expire", scope)]
 
     async def _refund(self, fact: RefundState) -> PaymentOutcome:
-        scope = _scope(fact.buyer)
         if fact.amount.currency != RC_CURRENCY:
             return "unmatched"
+        # What waited in suspense and became somebody's credit is given back by who has it.
+        resolved = None if fact.payment is None else await self.journal.find(resolved_key(self.rail, fact.payment.id))
+        scope = _scope(fact.buyer) if resolved is None else _scope_of(resolved)
         if await self.stands(fact.about, "sent") is None:
-            await self._once(self._draft(await self._sent(fact), fact.about, "sent", scope))
+            sent = await self._sent(fact, resolved)
+            if fact.payment is not None and isinstance(sent, SuspenseResolved):
+                # Before it, so that no operator makes credit of what is about to go back.
+                await self.roadchain.append(self._returned(fact.payment))
+            await self._once(self._draft(sent, fact.about, "sent", scope))
         if fact.state == "failed" and await self.stands(fact.about, "failed") is None:
             await self._once(self._draft(await self._came_back(fact), fact.about, "failed", scope))
         return "recorded"
 
-    async def _sent(self, fact: RefundState) -> CreditAction:
+    def _returned(self, payment: ObjectRef) -> Draft:
+        """That nobody gets credit for it any more; the same of each of its refunds."""
+        return Draft(PaymentHandled(self.rail, "nothing"), THE_HOUSE, returned_key(self.rail, payment.id))
+
+    async def _sent(self, fact: RefundState, resolved: Recorded | None) -> CreditAction:
         amount = urc(fact.amount.cents)
         payment = None if fact.payment is None else await self.stands(fact.payment, "paid")
-        if payment is not None and isinstance(payment.entry.action, PaymentUnmatched):
+        if payment is not None and isinstance(payment.entry.action, PaymentUnmatched) and resolved is None:
             return SuspenseResolved(self.rail, amount, payment.entry.action.currency, "returned")
         held = None if fact.asked is None else await self.journal.find(hold_key(fact.asked))
         return RefundedOutside(self.rail, amount) if held is None else RefundSent(self.rail, amount)
@@ -294,6 +304,16 @@ def hold_key(intent: str) -> str:
     return f"payment.hold/{intent}"
 
 
+def resolved_key(rail: str, payment: str) -> str:
+    """Of money that waited in suspense until an operator gave it to a workspace."""
+    return f"payment.resolved/{rail}/{payment}"
+
+
+def returned_key(rail: str, payment: str) -> str:
+    """Of money that waited in suspense, and of which some was given back."""
+    return f"payment.returned/{rail}/{payment}"
+
+
 def in_book(cents: int, currency: str) -> tuple[int, str]:
     """An amount as suspense counts it: uRC of US dollars, hundred-millionths of any other currency.
 
@@ -310,3 +330,8 @@ def _scope(buyer: Buyer | None) -> Scope:
     if buyer is None or not is_part(buyer.workspace):
         return THE_HOUSE
     return Scope(buyer.workspace, buyer.actor, ConversationId(""), TurnId(""))
+
+
+def _scope_of(recorded: Recorded) -> Scope:
+    entry = recorded.entry
+    return Scope(entry.workspace, entry.actor, ConversationId(""), TurnId(""))

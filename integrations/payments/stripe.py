@@ -20,6 +20,7 @@ from integrations.payments.base import (
     MeterReading,
     ObjectRef,
     PaymentRefused,
+    PaymentShown,
     Rail,
     RefundAsked,
     Settlement,
@@ -34,6 +35,7 @@ from integrations.payments.stripe_facts import (
     id_of,
     invoice_state,
     metadata_of,
+    payment_shown,
     payout_state,
     refund_state,
     settlement_of,
@@ -176,6 +178,13 @@ class StripePayments:
             )
             for item in listed.data
         )
+
+    async def payments(self, customer: str, count_max: int) -> tuple[PaymentShown, ...]:
+        with mapped():
+            listed = await self.client.v1.payment_intents.list_async(
+                {"customer": customer, "limit": count_max, "expand": ["data.latest_charge"]}
+            )
+        return tuple(shown for item in listed.data if (shown := payment_shown(item)) is not None)
 
     async def read_meter(self, reading: MeterReading) -> None:
         with mapped():

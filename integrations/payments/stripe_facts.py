@@ -19,6 +19,7 @@ from integrations.payments.base import (
     InvoiceState,
     ObjectKind,
     ObjectRef,
+    PaymentShown,
     PayoutState,
     RefundState,
     Settlement,
@@ -98,6 +99,15 @@ def topup_of_intent(intent: "PaymentIntent") -> TopupPaid | TopupState:
         return TopupState(about, buyer, _waiting(intent))
     paid = Cents(intent.amount_received)
     return TopupPaid(about, buyer, _asked(intent.metadata), paid, Cents(0), Cents(0), paid, intent.currency)
+
+
+def payment_shown(intent: "PaymentIntent") -> PaymentShown | None:
+    """Of a top-up that was paid; its charge has to have been asked for along with it. None of anything else."""
+    charge = intent.latest_charge
+    if intent.status != "succeeded" or charge is None or isinstance(charge, str) or _asked(intent.metadata) is None:
+        return None
+    paid, refunded = Cents(intent.amount_received), Cents(charge.amount_refunded)
+    return PaymentShown(intent.id, Amount(paid, intent.currency), Amount(refunded, intent.currency), intent.created)
 
 
 def _waiting(intent: "PaymentIntent | None") -> Literal["waiting", "failed"]:
