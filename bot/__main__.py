@@ -163,6 +163,10 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
         case "refund":
             where, whose = (arguments.platform, arguments.workspace), (arguments.payment, arguments.amount)
             return console.refund(settings, *where, *whose, " ".join(arguments.reason), arguments.reference)
+        case "requests":
+            return console.requests(settings)
+        case "approve":
+            return console.approve(settings, arguments.reference, " ".join(arguments.reason))
         case "statement":
             return _statement(arguments, settings)
         case _:
@@ -321,7 +325,10 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
         command.add_argument("amount", metavar="DOLLARS")
     reverse = of_billing.add_parser("reverse", help="take back an entry that moved credit, such as a grant")
     reverse.add_argument("entry", type=int, metavar="ENTRY", help="its number, as `carpool ledger entries` shows it")
-    for command in (grant, written_off, refund, resolve, reverse):
+    of_billing.add_parser("requests", help="list the refunds that were asked for in chat")
+    approve = of_billing.add_parser("approve", help="send a refund that was asked for in chat")
+    approve.add_argument("reference", metavar="REFERENCE", help="as `carpool billing requests` shows it")
+    for command in (grant, written_off, refund, resolve, reverse, approve):
         command.add_argument("reason", nargs="+", metavar="REASON")
     grant.add_argument("--days", type=int, choices=range(1, 3651), metavar="N", help="how long it lasts")
     refund.add_argument("--reference", default="", metavar="REFERENCE", help="goes on with a refund that was begun")

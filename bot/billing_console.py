@@ -2,13 +2,15 @@
 way. They print, and give an exit status."""
 
 import secrets
+from datetime import UTC, datetime
 
 from bot.app import ledger_exists
-from bot.commands.amounts import read_dollars
+from bot.commands.amounts import dollars_text, read_dollars
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
-from bot.operating import NO_AMOUNT, opened
+from bot.operating import NO_AMOUNT, Opened, opened
 from bot.settings import Settings
 from integrations.payments.base import (
+    Amount,
     Buyer,
     Cents,
     IntentId,
@@ -18,16 +20,19 @@ from integrations.payments.base import (
     PaymentUnknown,
     urc,
 )
+from integrations.payments.cashier import Cashier, opened_key
 from integrations.payments.reconcile import Difference, reconcile
-from integrations.payments.roadchain_bridge import asked_key
+from integrations.payments.roadchain_bridge import asked_key, requested_key
 from ledger.actions import CommandRun
-from ledger.entry import Draft
+from ledger.entry import Draft, Scope
 from ledger.errors import InsufficientBalance, KeyReused, LedgerError
-from ledger.money import Money, rc_text
+from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.payment_actions import PaymentAsked
+from ledger.pseudonyms import ConversationId, TurnId
 from ledger.roadchain import clock_us
 
 DAY_S = 86_400
+PAGE = 1000
 BY_HAND = "inv-"
 NOT_CONNECTED = "No payment service is connected: set STRIPE_API_KEY."
 
@@ -108,34 +113,84 @@ async def refund(
         complain(NO_AMOUNT)
         return EXIT_USAGE
     async with opened(settings) as house:
-        by_hand = payment.startswith(BY_HAND)
-        cashier = house.billing.invoiced if by_hand else house.billing.cashier
+        cashier = house.billing.invoiced if payment.startswith(BY_HAND) else house.billing.cashier
         if cashier is None:
             complain(NOT_CONNECTED)
             return EXIT_USAGE
         scope = house.scope(platform, workspace)
         intent = IntentId(reference or f"ref-{secrets.token_hex(5)}")
-        said = f"refund {payment} {amount} {reason}".encode()
-        await house.roadchain.append(Draft(CommandRun("billing"), scope, f"command.run/{secrets.token_hex(8)}", said))
-        try:
-            made = await cashier.refund(scope, payment, cents, intent)
-            if by_hand:  # whoever says so sends it
-                await cashier.look_at(made)
-        except PaymentUnknown:
-            complain(f"{payment} is no top-up of this workspace. Nothing was changed.")
+        return await _send_back(house, cashier, scope, payment, cents, intent, f"refund {payment} {amount} {reason}")
+
+
+async def approve(settings: Settings, reference: str, reason: str) -> int:
+    """Send the refund that a billing admin asked for in chat, once."""
+    async with opened(settings) as house:
+        cashier = house.billing.cashier
+        if cashier is None:
+            complain(NOT_CONNECTED)
             return EXIT_USAGE
-        except InsufficientBalance:
-            complain(f"Less than {rc_text(urc(cents))} of what was bought is left. Nothing was changed.")
-            return EXIT_WRONG
-        except PaymentRefused as error:
-            complain(f"The payment service refuses it ({error.code or 'no code'}): no money was sent, no credit taken.")
-            return EXIT_WRONG
-        except KeyReused:
-            complain(f"{intent} is another refund. Nothing was changed.")
+        found = await house.store.find(requested_key(reference))
+        request = None if found is None else found.entry
+        if request is None or not isinstance(request.action, PaymentAsked) or request.stripe is None:
+            complain(
+                f"No refund was asked for as {reference}: `carpool billing requests` lists them. Nothing was changed."
+            )
             return EXIT_USAGE
-        except PaymentError as error:
-            complain(f"{error}. The credit is held until it is known: run this again with --reference {intent}.")
-            return EXIT_WRONG
+        scope = Scope(request.workspace, request.actor, ConversationId(""), TurnId(""))
+        cents = Cents(request.action.amount // URC_PER_RC)
+        said = f"approve {reference} {reason}"
+        return await _send_back(house, cashier, scope, request.stripe.id, cents, IntentId(reference), said)
+
+
+async def requests(settings: Settings) -> int:
+    """The refunds that were asked for in chat and not sent, the oldest first."""
+    if not await ledger_exists(settings):
+        complain("There is no ledger yet.")
+        return EXIT_USAGE
+    waiting = 0
+    async with opened(settings) as house:
+        after = -1
+        while page := await house.store.entries(after, PAGE):
+            for recorded in page:
+                entry = recorded.entry
+                if not isinstance(entry.action, PaymentAsked) or entry.action.kind != "refund_request":
+                    continue
+                reference = entry.idem.removeprefix(requested_key(""))
+                if entry.stripe is None or await house.store.find(opened_key(reference)) is not None:
+                    continue
+                waiting += 1
+                day = datetime.fromtimestamp(entry.mono // 1_000_000, UTC)
+                amount = dollars_text(Amount(Cents(entry.action.amount // URC_PER_RC)))
+                say(f"{reference}  {day:%Y-%m-%d}  {amount} of {entry.stripe.id}, for workspace {entry.workspace}")
+            after = page[-1].entry.seq
+    say(f"{waiting} to decide on: `carpool billing approve REFERENCE REASON` sends one.")
+    return EXIT_OK
+
+
+async def _send_back(
+    house: Opened, cashier: Cashier, scope: Scope, payment: str, cents: Cents, intent: IntentId, said: str
+) -> int:
+    run = CommandRun("billing")
+    await house.roadchain.append(Draft(run, scope, f"command.run/{secrets.token_hex(8)}", said.encode()))
+    try:
+        made = await cashier.refund(scope, payment, cents, intent)
+        if cashier is house.billing.invoiced:  # whoever says so sends it
+            await cashier.look_at(made)
+    except PaymentUnknown:
+        complain(f"{payment} is no top-up of this workspace. Nothing was changed.")
+        return EXIT_USAGE
+    except InsufficientBalance:
+        complain(f"Less than {rc_text(urc(cents))} of what was bought is left. Nothing was changed.")
+        return EXIT_WRONG
+    except PaymentRefused as error:
+        complain(f"The payment service refuses it ({error.code or 'no code'}): no money was sent, no credit taken.")
+        return EXIT_WRONG
+    except KeyReused:
+        complain(f"{intent} is another refund. Nothing was changed.")
+        return EXIT_USAGE
+    except PaymentError as error:
+        complain(f"{error}. The credit is held until it is known: run this again with --reference {intent}.")
+        return EXIT_WRONG
     say(f"{made.id}: {rc_text(urc(cents))} of credit goes back as money.")
     return EXIT_OK
 

@@ -6,13 +6,16 @@ The money moves by the kinds of ``ledger.credit_actions``. What an entry is abou
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-PaymentKind = Literal["topup", "subscription", "portal", "refund", "customer"]
+PaymentKind = Literal["topup", "subscription", "portal", "refund", "refund_request", "customer"]
 PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentAsked:
-    """Somebody asked for a link or a refund, which is about to be made. ``amount`` in uRC, 0 where it names none."""
+    """Somebody asked for a link or a refund, which is about to be made. ``amount`` in uRC, 0 where it names none.
+
+    A ``refund_request`` waits for the operator, and moves nothing.
+    """
 
     name: ClassVar[str] = "payment.asked"
     rail: str

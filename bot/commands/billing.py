@@ -39,7 +39,7 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     if desk.billing.cashier is None:
         return Result(NO_WAY_TO_PAY)
     try:
-        return await what(asking, desk.billing, desk.billing.cashier, rest.strip())
+        return await what(asking, desk, desk.billing.cashier, rest.strip())
     except PaymentError as error:
         return Result(error.remedy)
 
@@ -94,7 +94,7 @@ def bars(spent: Mapping[str, int]) -> list[str]:
     return lines
 
 
-async def _topup(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+async def _topup(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
     cents = read_dollars(rest)
     if cents is None:
         return Result(
@@ -107,15 +107,16 @@ async def _topup(asking: Asking, billing: Billing, cashier: Cashier, rest: str) 
     )
 
 
-async def _subscribe(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
-    plan = billing.plans.named(rest)
+async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
+    plans = desk.billing.plans
+    plan = plans.named(rest)
     if plan is None:
-        if not billing.plans.all:
+        if not plans.all:
             return Result("There are no plans here: `/billing topup 10` buys credit.")
         listed = (
             f"- `/billing subscribe {plan.name}`: {rc_text(plan.credit)} of credit a month, for "
             f"{dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))}"
-            for plan in billing.plans.all
+            for plan in plans.all
         )
         return Result("\n".join(["The plans:", "", *listed]))
     price = dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))
@@ -128,11 +129,11 @@ async def _subscribe(asking: Asking, billing: Billing, cashier: Cashier, rest: s
     return Result(_linked(f"Subscribe to {plan.name}: {price} a month for {rc_text(plan.credit)} of credit", link))
 
 
-async def _portal(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+async def _portal(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
     return Result(_linked("Cards, plan and receipts of this workspace", await cashier.portal(asking.scope)))
 
 
-async def _invoices(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+async def _invoices(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
     shown = await cashier.invoices(asking.scope, INVOICES_SHOWN)
     if not shown:
         return Result("There are no invoices yet. Receipts of top-ups come by e-mail, and stand in `/billing portal`.")
@@ -155,12 +156,12 @@ def _how(billing: Billing) -> str:
     subscribe = ", `/billing subscribe` shows the plans" if billing.plans.all else ""
     paying = (
         f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid, "
-        "`/billing refund` gives back what was not spent."
+        "`/billing refund` asks for money back that was not spent."
     )
     return f"{paying} {_STATEMENT}"
 
 
-_PARTS: Mapping[str, Callable[[Asking, Billing, Cashier, str], Awaitable[Result]]] = {
+_PARTS: Mapping[str, Callable[[Asking, Desk, Cashier, str], Awaitable[Result]]] = {
     "topup": _topup,
     "subscribe": _subscribe,
     "portal": _portal,

@@ -1,14 +1,17 @@
-"""``/billing refund``: a billing admin gives back, the way it came, what was paid and not spent."""
+"""``/billing refund``: a billing admin asks for what was paid and not spent. The operator decides, and sends it.
+
+Stripe keeps its fee of a payment that is given back, and a card that was stolen is best emptied through a refund: so nobody but
+who runs the house sends money out of it.
+"""
 
 from datetime import UTC, datetime
 
-from bot.billing import Billing
+from bot.billing import purse_of
 from bot.commands.amounts import dollars_text, read_dollars
-from bot.commands.base import Asking, Result
+from bot.commands.base import Asking, Desk, Result
 from integrations.payments.base import (
     Amount,
     IntentId,
-    PaymentError,
     PaymentRefused,
     PaymentShown,
     PaymentUnknown,
@@ -16,7 +19,7 @@ from integrations.payments.base import (
 )
 from integrations.payments.cashier import Cashier
 from ledger.credit_actions import CreditRefused
-from ledger.errors import Code, InsufficientBalance
+from ledger.errors import Code
 from ledger.money import rc_text
 
 PAYMENTS_SHOWN = 10
@@ -24,7 +27,7 @@ KIND = "billing.refund"
 NOTHING_MOVED = "No money was sent, and no credit taken."
 
 
-async def refund(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+async def refund(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
     """The same turn asks for the same refund, however often it is run."""
     payment, _, amount = rest.partition(" ")
     if not payment:
@@ -35,31 +38,25 @@ async def refund(asking: Asking, billing: Billing, cashier: Cashier, rest: str) 
             "`/billing refund PAYMENT DOLLARS`: from 1 to 1,000 US dollars, with two decimals at the most.",
             Code.INVALID_ENTRY_TYPE,
         )
-    intent = IntentId(f"ref-{asking.scope.turn}")
+    scope = asking.scope
+    purse = purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, desk.clock())
+    if purse.bought < urc(cents):
+        said = f"Less than {rc_text(urc(cents))} of what was bought here is left: what was spent is not given back."
+        return _refused(said, Code.INSUFFICIENT_BALANCE)
+    intent = IntentId(f"ref-{scope.turn}")
     try:
-        made = await cashier.refund(asking.scope, payment, cents, intent)
+        await cashier.request_refund(scope, payment, cents, intent)
     except PaymentUnknown:
         said = f"`{payment[:40]}` is no top-up of this workspace: `/billing refund` lists them."
         return _refused(said, Code.ENTITY_NOT_FOUND)
-    except InsufficientBalance:
-        said = f"Less than {rc_text(urc(cents))} of what was bought here is left: what was spent is not given back."
-        return _refused(said, Code.INSUFFICIENT_BALANCE)
-    except PaymentRefused as error:
-        if error.code == "amount_too_large":
-            said = (
-                f"{dollars_text(Amount(cents))} is more than is left of `{payment}`: `/billing refund` shows how much."
-            )
-        else:
-            said = "The payment service does not give this back. Whoever runs this CarPool can see why."
-        return _refused(said, Code.INVALID_ENTRY_TYPE)
-    except PaymentError:
-        return Result(
-            f"The payment service does not answer just now. {rc_text(urc(cents))} are set aside for the refund, and whoever runs "
-            f"this CarPool goes on with it: its reference is `{intent}`."
+    except PaymentRefused:
+        said = (
+            f"{dollars_text(Amount(cents))} is more than was paid with `{payment}`: `/billing refund` shows how much."
         )
+        return _refused(said, Code.INVALID_ENTRY_TYPE)
     return Result(
-        f"{dollars_text(Amount(cents))} go back the way they came, which takes a bank some days ({made.id}). "
-        f"{rc_text(urc(cents))} of credit are gone."
+        f"Asked for: {dollars_text(Amount(cents))} back, the way they came. Whoever runs this CarPool decides on it; "
+        f"its reference is `{intent}`. Until then the credit can be spent, and what is spent is not given back."
     )
 
 
@@ -68,7 +65,7 @@ async def _listed(asking: Asking, cashier: Cashier) -> Result:
     left = [payment for payment in shown if payment.refunded.cents < payment.amount.cents]
     if not left:
         return Result("Nothing was paid here that could be given back.")
-    how = "`/billing refund PAYMENT DOLLARS` gives back what was not spent, the way it came:"
+    how = "`/billing refund PAYMENT DOLLARS` asks for what was not spent, the way it came:"
     return Result("\n".join([how, "", *map(_line, left)]))
 
 

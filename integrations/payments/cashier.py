@@ -39,7 +39,7 @@ from integrations.payments.base import (
     urc,
 )
 from integrations.payments.plans import Plan
-from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key
+from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key, requested_key
 from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import LedgerError, StoreFailed
@@ -254,6 +254,19 @@ class Cashier:
         stripe = None if entry is None else entry.entry.stripe
         return "" if stripe is None else stripe.id
 
+    async def request_refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> None:
+        """Put on record that this is wanted back. Nothing moves: ``refund`` with the same ``intent`` does what was asked for.
+
+        Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``PaymentRefused`` where less was paid.
+        """
+        paid = await self._topup_of(scope.workspace, payment)
+        if paid.paid < urc(cents):
+            raise PaymentRefused("less was paid", "amount_too_large")
+        own = Scope(scope.workspace, scope.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
+        about = StripeObject("payment_intent", payment)
+        request = PaymentAsked(self.rail, "refund_request", urc(cents))
+        await self.bridge.roadchain.append(Draft(request, own, requested_key(intent), stripe=about))
+
     async def refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> ObjectRef:
         """Give back what was not spent of a payment of this workspace. The credit is held before the money is asked for.
 
@@ -261,8 +274,7 @@ class Cashier:
         left, and ``PaymentError``. Where the rail refuses, what was held is there again, and this ``intent`` is spent; after any
         other error a second call with the same ``intent`` does what is missing.
         """
-        if not await self._was_paid_by(scope.workspace, payment):
-            raise PaymentUnknown("no top-up of this workspace")
+        await self._topup_of(scope.workspace, payment)
         buyer = Buyer(scope.workspace, scope.actor, intent)
         await self._asked(buyer, "refund", urc(cents))
         own = Scope(scope.workspace, scope.actor, scope.conversation, scope.turn)
@@ -286,9 +298,11 @@ class Cashier:
                 return paid
         return None
 
-    async def _was_paid_by(self, workspace: WorkspaceId, payment: str) -> bool:
+    async def _topup_of(self, workspace: WorkspaceId, payment: str) -> CreditTopup:
         paid = await self.paid_as(payment)
-        return paid is not None and isinstance(paid.entry.action, CreditTopup) and paid.entry.workspace == workspace
+        if paid is None or not isinstance(paid.entry.action, CreditTopup) or paid.entry.workspace != workspace:
+            raise PaymentUnknown("no top-up of this workspace")
+        return paid.entry.action
 
     async def _customer(self, scope: Scope) -> str:
         known = await self.customer_of(scope.workspace)
@@ -369,7 +383,7 @@ class Cashier:
     async def _opened(self, buyer: Buyer, kind: PaymentKind, about: ObjectRef) -> None:
         scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
         stripe = StripeObject(about.kind, about.id)
-        key = f"payment.opened/{buyer.intent}"
+        key = opened_key(buyer.intent)
         await self.bridge.roadchain.append(Draft(PaymentOpened(self.rail, kind), scope, key, stripe=stripe))
 
     async def _last_scan(self, now_s: int) -> int:
@@ -390,6 +404,10 @@ class Cashier:
 
     def _now_s(self) -> int:
         return self._clock_us() // 1_000_000
+
+
+def opened_key(intent: str) -> str:
+    return f"payment.opened/{intent}"
 
 
 def _earlier(fact: Fact) -> tuple[ObjectRef, ...]:

@@ -299,6 +299,11 @@ def asked_key(buyer: Buyer) -> str:
     return f"payment.asked/{buyer.intent}"
 
 
+def requested_key(intent: str) -> str:
+    """Of a refund that somebody wants, and the operator decides on."""
+    return f"payment.requested/{intent}"
+
+
 def hold_key(intent: str) -> str:
     """Of the credit that waits for a refund to be sent."""
     return f"payment.hold/{intent}"

@@ -123,9 +123,17 @@ async def test_money_is_given_back_by_the_operator_and_each_refusal_is_a_sentenc
     reference = (await home.run("billing", "invoice", "terminal", "local", "10")).out.strip()
     assert (await home.run("billing", "paid", reference)).status == 0
     assert (await home.run(*whose, reference, "2", "too much")).status == 0
+    asked = await home.run("chat", given=f"/billing refund {payment} 2".encode())
+    request = asked.out.partition("its reference is ")[2].split()[0].strip("`.")
+    assert f"{request}  " in (await home.run("billing", "requests")).out
+    approved = await home.run("billing", "approve", request, "they were right")
+    assert (approved.status, approved.out.endswith(": 200 RC of credit goes back as money.\n")) == (0, True)
+    assert (await home.run("billing", "requests")).out.startswith("0 to decide on")
+    assert (await home.run("billing", "approve", "ref-none", "x")).status == 2
+    assert (await home.run("billing", "reconcile")).status == 0
     assert "L:ws" in (balances := await home.run("ledger", "balances")).out
     assert "refund_hold" in balances.out
-    assert " 1,400,000,000 uRC" in balances.out
+    assert " 1,200,000,000 uRC" in balances.out
 
 
 async def test_a_statement_is_printed_written_or_refused_in_a_sentence(home: Home) -> None:
