@@ -147,6 +147,7 @@ async def test_two_openings_of_a_new_file_at_once_make_one_schema(tmp_path: Path
 
 # The schema before texts and the entries of a turn were kept by the number of an entry, made of the one after it.
 _OLDER = """
+DROP INDEX entry_plan;
 DROP INDEX entry_began;
 DROP INDEX entry_unopened;
 ALTER TABLE entry DROP COLUMN began;
