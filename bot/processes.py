@@ -220,7 +220,7 @@ def _payments(billing: Billing) -> "PaymentsDoor | None":
         return None
     from bot.http.payments import PaymentsDoor
 
-    return PaymentsDoor(cashier.receive, cashier.look_at)
+    return PaymentsDoor(cashier.receive, cashier.refuse, cashier.come_back)
 
 
 async def _without_slack(settings: Settings) -> int:

@@ -34,6 +34,15 @@ class PaymentOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentClosed:
+    """What was made at the rail is there no more: nothing is opened in its name again."""
+
+    name: ClassVar[str] = "payment.closed"
+    rail: str
+    kind: PaymentKind
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentReceived:
     """The rail told of something. Its key is the rail's own event, so that one told twice is acted on once."""
 
@@ -71,4 +80,6 @@ class PaymentsScanned:
     events: int
 
 
-PaymentAction = PaymentAsked | PaymentOpened | PaymentReceived | PaymentHandled | PaymentRefused | PaymentsScanned
+PaymentAction = (
+    PaymentAsked | PaymentOpened | PaymentClosed | PaymentReceived | PaymentHandled | PaymentRefused | PaymentsScanned
+)

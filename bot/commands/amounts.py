@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 from integrations.payments.base import Amount, Cents
+from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money
 
 DOLLARS_MIN, DOLLARS_MAX = 1, 1000
@@ -34,6 +35,11 @@ def read_rc(text: str) -> Money | None:
     found = _RC.fullmatch(text.strip())
     amount = 0 if found is None else int(Decimal(found[1]) * URC_PER_RC)
     return Money(amount) if 0 < amount <= RC_MAX * URC_PER_RC else None
+
+
+def code_of(text: str) -> Code:
+    """Why what was written is no amount, as it stands on the ledger."""
+    return Code.NEGATIVE_AMOUNT if text.strip().startswith(("-", "\N{MINUS SIGN}")) else Code.INVALID_ENTRY_TYPE
 
 
 def dollars_text(amount: Amount) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from bot.billing import Billing, Purse, days_before, purse_of
-from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, dollars_text, read_dollars
+from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
 from bot.commands.refund import refund
 from bot.commands.statement import statement
@@ -99,7 +99,8 @@ async def _topup(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
     if cents is None:
         return Result(
             f"`/billing topup DOLLARS`: from {DOLLARS_MIN} to {DOLLARS_MAX:,} US dollars, with two decimals at the "
-            "most, such as `/billing topup 10`. Nothing was charged."
+            "most, such as `/billing topup 10`. Nothing was charged.",
+            (CreditRefused("billing.topup", code_of(rest).value),),
         )
     link = await cashier.topup(asking.scope, cents)
     return Result(
@@ -130,14 +131,26 @@ async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) ->
 
 
 async def _portal(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
+    if rest:
+        return _of_this_workspace_only("portal")
     return Result(_linked("Cards, plan and receipts of this workspace", await cashier.portal(asking.scope)))
 
 
 async def _invoices(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
+    if rest:
+        return _of_this_workspace_only("invoices")
     shown = await cashier.invoices(asking.scope, INVOICES_SHOWN)
     if not shown:
         return Result("There are no invoices yet. Receipts of top-ups come by e-mail, and stand in `/billing portal`.")
     return Result("\n".join(["The latest invoices:", "", *(_invoice(item) for item in shown)]))
+
+
+def _of_this_workspace_only(part: str) -> Result:
+    """Whatever is named behind it, a customer or an account, is not looked at."""
+    return Result(
+        f"`/billing {part}` shows what is this workspace's own, and no other customer's. Say it with nothing behind it.",
+        (CreditRefused(f"billing.{part}", Code.UNAUTHORISED.value),),
+    )
 
 
 def _invoice(item: InvoiceShown) -> str:

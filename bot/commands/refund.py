@@ -7,7 +7,7 @@ who runs the house sends money out of it.
 from datetime import UTC, datetime
 
 from bot.billing import purse_of
-from bot.commands.amounts import dollars_text, read_dollars
+from bot.commands.amounts import code_of, dollars_text, read_dollars
 from bot.commands.base import Asking, Desk, Result
 from integrations.payments.base import (
     Amount,
@@ -36,7 +36,7 @@ async def refund(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
     if cents is None:
         return _refused(
             "`/billing refund PAYMENT DOLLARS`: from 1 to 1,000 US dollars, with two decimals at the most.",
-            Code.INVALID_ENTRY_TYPE,
+            code_of(amount),
         )
     scope = asking.scope
     purse = purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, desk.clock())

@@ -27,7 +27,7 @@ IntentId = NewType("IntentId", str)
 """What we call a payment that somebody asked for, before any rail has heard of it."""
 
 RC_CURRENCY = "usd"
-RefusedReason: TypeAlias = Literal["signature", "timestamp", "body", "mode", "account", "off"]
+RefusedReason: TypeAlias = Literal["signature", "timestamp", "body", "mode", "account", "off", "size"]
 ObjectKind: TypeAlias = Literal[
     "checkout.session",
     "payment_intent",
@@ -227,6 +227,13 @@ class PayoutState:
     amount: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerDeleted:
+    """The rail knows this customer no more, and has ended what it subscribed to. No payment is made in its name again."""
+
+    about: ObjectRef
+
+
 Fact: TypeAlias = (
     TopupPaid
     | TopupState
@@ -237,6 +244,7 @@ Fact: TypeAlias = (
     | RefundState
     | DisputeState
     | PayoutState
+    | CustomerDeleted
 )
 """What is so with an object, as far as money goes."""
 
@@ -347,8 +355,9 @@ class PaymentMethod(Protocol):
 class Subscriptions(Protocol):
     """What a rail has beside, where it knows customers. Raises ``PaymentError`` from each of its calls."""
 
-    async def create_customer(self, buyer: Buyer) -> ObjectRef:
-        """The workspace, at the rail. The same workspace gives the same one within a day."""
+    async def create_customer(self, buyer: Buyer, after: str) -> ObjectRef:
+        """The workspace, at the rail. ``after`` is the one that was deleted there before; empty for the first. Asked for the
+        same twice within a day, it is the same one."""
         ...
 
     async def subscribe(self, asked: SubscriptionAsked) -> Link: ...

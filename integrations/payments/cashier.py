@@ -31,6 +31,7 @@ from integrations.payments.base import (
     PaymentUnknown,
     RefundAsked,
     RefundState,
+    RefusedReason,
     SubscriptionAsked,
     SubscriptionEnded,
     Subscriptions,
@@ -131,7 +132,7 @@ class Cashier:
         try:
             event = self.method.verify_webhook(body, signature, self._now_s())
         except WebhookRefused as error:
-            await self._record_refusal(error.reason)
+            await self.refuse(error.reason)
             raise
         if event.about is None:
             return
@@ -141,6 +142,14 @@ class Cashier:
                 self._waiting.put_nowait(event)
             except asyncio.QueueFull:
                 self._left.set()
+
+    async def refuse(self, reason: RefusedReason) -> None:
+        """Put a delivery on record that is not taken: of one reason one a minute. Whoever sends rubbish does not fill the ledger.
+
+        Raises ``StoreFailed``.
+        """
+        key = f"payment.refused/{self.rail}/{reason}/{self._now_s() // REFUSALS_S}"
+        await self.bridge.roadchain.append(Draft(RefusedEntry(self.rail, reason), THE_HOUSE, key))
 
     async def settled(self) -> None:
         """Wait until what was received has been handled, or left to the next scan."""
@@ -165,6 +174,15 @@ class Cashier:
             await self._look_at_earlier(fact)
             found = await self.bridge.record(fact)
             outcome = found if outcome in ("nothing", "recorded") else outcome
+        return outcome
+
+    async def come_back(self, about: ObjectRef) -> PaymentOutcome:
+        """Somebody came back from a page of the rail's: whoever it was, what is so with it is recorded; the first time that
+        somebody came, too. Raises ``PaymentError``, ``LedgerError``, ``StoreFailed``."""
+        outcome = await self.look_at(about)
+        key, stripe = f"payment.came_back/{self.rail}/{about.id}", StripeObject(about.kind, about.id)
+        with suppress(LedgerError):
+            await self.bridge.roadchain.append(Draft(PaymentHandled(self.rail, outcome), THE_HOUSE, key, stripe=stripe))
         return outcome
 
     async def scan(self) -> Scan:
@@ -203,7 +221,7 @@ class Cashier:
         window = self._now_s() // WINDOW_S
         expires_s = window * WINDOW_S + LINK_S
         customer = await self._customer(scope) if self.subscriptions is not None else ""
-        intent = f"{scope.actor}-{cents}-{window}"
+        intent = f"{scope.actor}-{cents}-{window}{await self._renamed(scope)}"
         for name in (intent, f"{intent}-{scope.turn}"):
             buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
             await self._asked(buyer, "topup", urc(cents))
@@ -224,7 +242,8 @@ class Cashier:
         if await rail.subscribed(customer):
             raise PaymentRefused("there is a subscription already", "subscribed")
         window = self._now_s() // WINDOW_S
-        buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{scope.actor}-{plan.name}-{window}"))
+        name = f"{scope.actor}-{plan.name}-{window}{await self._renamed(scope)}"
+        buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
         await self._asked(buyer, "subscription", 0, plan.name)
         asked = SubscriptionAsked(buyer, plan.price, customer, window * WINDOW_S + LINK_S)
         link = await rail.subscribe(asked)
@@ -249,10 +268,26 @@ class Cashier:
         return await self._with_subscriptions().payments(customer, count_max) if customer else ()
 
     async def customer_of(self, workspace: WorkspaceId) -> str:
-        """Empty where the workspace is none yet."""
-        entry = await self.bridge.journal.find(self._customer_key(workspace))
-        stripe = None if entry is None else entry.entry.stripe
-        return "" if stripe is None else stripe.id
+        """Empty where the workspace is none yet, or none any more."""
+        customers = await self._customers(workspace)
+        return customers[-1]
+
+    async def _customers(self, workspace: WorkspaceId) -> tuple[str, ...]:
+        """Those that were deleted at the rail, the oldest first, and the one that stands: empty where there is none."""
+        deleted: list[str] = []
+        while True:
+            entry = await self.bridge.journal.find(self._customer_key(workspace, deleted[-1] if deleted else ""))
+            if entry is None or entry.entry.stripe is None:
+                return (*deleted, "")
+            customer = entry.entry.stripe.id
+            if await self.bridge.stands(ObjectRef("customer", customer), "deleted") is None:
+                return (*deleted, customer)
+            deleted.append(customer)
+
+    async def _renamed(self, scope: Scope) -> str:
+        """A part of an intent's name: a link that was made in the name of a customer that is gone is not given again."""
+        before = len(await self._customers(scope.workspace)) - 1
+        return f"-c{before}" if before else ""
 
     async def request_refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> None:
         """Put on record that this is wanted back. Nothing moves: ``refund`` with the same ``intent`` does what was asked for.
@@ -305,14 +340,18 @@ class Cashier:
         return paid.entry.action
 
     async def _customer(self, scope: Scope) -> str:
-        known = await self.customer_of(scope.workspace)
-        if known:
+        *deleted, known = await self._customers(scope.workspace)
+        # Its event may be late, or never come.
+        if known and await self.look_at(ObjectRef("customer", known)) != "recorded":
             return known
-        made = await self._with_subscriptions().create_customer(Buyer(scope.workspace, scope.actor, IntentId("")))
+        after = known or (deleted[-1] if deleted else "")
+        made = await self._with_subscriptions().create_customer(
+            Buyer(scope.workspace, scope.actor, IntentId("")), after
+        )
         about = StripeObject(made.kind, made.id)
         house = Scope(scope.workspace, THE_HOUSE.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
         with suppress(LedgerError):  # another process was first: its customer stands
-            key = self._customer_key(scope.workspace)
+            key = self._customer_key(scope.workspace, after)
             await self.bridge.roadchain.append(Draft(PaymentOpened(self.rail, "customer"), house, key, stripe=about))
         return await self.customer_of(scope.workspace)
 
@@ -371,11 +410,6 @@ class Cashier:
         )
         return receipts[0].fresh
 
-    async def _record_refusal(self, reason: str) -> None:
-        """Whoever sends rubbish does not fill the ledger with it."""
-        key = f"payment.refused/{self.rail}/{reason}/{self._now_s() // REFUSALS_S}"
-        await self.bridge.roadchain.append(Draft(RefusedEntry(self.rail, reason), THE_HOUSE, key))
-
     async def _asked(self, buyer: Buyer, kind: PaymentKind, amount: int, plan: str = "") -> None:
         scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
         await self.bridge.roadchain.append(Draft(PaymentAsked(self.rail, kind, amount, plan), scope, asked_key(buyer)))
@@ -399,8 +433,9 @@ class Cashier:
     def _event_key(self, step: str, event: Event) -> str:
         return f"payment.{step}/{self.rail}/{event.id}"
 
-    def _customer_key(self, workspace: WorkspaceId) -> str:
-        return f"payment.customer/{self.rail}/{workspace}"
+    def _customer_key(self, workspace: WorkspaceId, after: str) -> str:
+        """``after`` is the customer that it takes the place of; the first has none."""
+        return f"payment.customer/{self.rail}/{workspace}{f'/{after}' if after else ''}"
 
     def _now_s(self) -> int:
         return self._clock_us() // 1_000_000

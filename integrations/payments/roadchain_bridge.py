@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 from integrations.payments.base import (
     RC_CURRENCY,
     Buyer,
+    CustomerDeleted,
     DisputeState,
     Fact,
     FeeTaken,
@@ -50,7 +51,7 @@ from ledger.credit_actions import (
 )
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused
-from ledger.payment_actions import PaymentAsked, PaymentHandled, PaymentOutcome
+from ledger.payment_actions import PaymentAsked, PaymentClosed, PaymentHandled, PaymentOutcome
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Recorded
@@ -120,6 +121,11 @@ class Bridge:
                 return await self._dispute(fact)
             case PayoutState():
                 return await self._payout(fact)
+            case CustomerDeleted():
+                about = StripeObject(fact.about.kind, fact.about.id)
+                closed = PaymentClosed(self.rail, "customer")
+                await self._once(Draft(closed, THE_HOUSE, self.key(fact.about, "deleted"), stripe=about))
+                return "recorded"
             case TopupState(state=state) | InvoiceState(state=state):
                 return state
             case _:

@@ -13,6 +13,7 @@ from integrations.payments.base import (
     Amount,
     Buyer,
     Cents,
+    CustomerDeleted,
     Event,
     Fact,
     InvoiceShown,
@@ -140,10 +141,12 @@ class StripePayments:
             asked.buyer,
         )
 
-    async def create_customer(self, buyer: Buyer) -> ObjectRef:
+    async def create_customer(self, buyer: Buyer, after: str) -> ObjectRef:
+        # Under the first one's key Stripe would give back the one that is deleted.
+        key = f"carpool/{buyer.workspace}/customer{f'/{after}' if after else ''}"
         with mapped():
             customer = await self.client.v1.customers.create_async(
-                {"metadata": {WORKSPACE: buyer.workspace}}, {"idempotency_key": f"carpool/{buyer.workspace}/customer"}
+                {"metadata": {WORKSPACE: buyer.workspace}}, {"idempotency_key": key}
             )
         return ObjectRef("customer", customer.id)
 
@@ -301,7 +304,10 @@ class StripePayments:
             case "payout":
                 payout = payout_state(await v1.payouts.retrieve_async(about.id))
                 return () if payout is None else (payout,)
-            case "customer" | "transfer":
+            case "customer":
+                customer = await v1.customers.retrieve_async(about.id)
+                return (CustomerDeleted(about),) if getattr(customer, "deleted", None) else ()
+            case "transfer":
                 return ()
 
     async def _payment(self, name: str) -> "PaymentIntent":

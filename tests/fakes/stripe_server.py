@@ -190,7 +190,7 @@ class StripeServer:
                 cents = int(given["amount"]) if "amount" in given else None
                 return 200, account.refund(given["payment_intent"], cents, given.get("metadata", {}))
             case "POST", ["billing_portal", "sessions"]:
-                account.get(given["customer"], "customer")
+                account.living(given["customer"])
                 fields = {
                     "customer": given["customer"],
                     "url": "http://portal.test/1",

@@ -31,6 +31,7 @@ from ledger.credit_actions import Absorbed, CreditReserved, CreditSettled, Credi
 from ledger.entry import Draft, Scope
 from ledger.payment_actions import (
     PaymentAsked,
+    PaymentClosed,
     PaymentHandled,
     PaymentOpened,
     PaymentReceived,
@@ -78,6 +79,7 @@ def _command(scope: Scope, number: int) -> list[Draft]:
         FeedbackGiven(scope.turn, "good"),
         PaymentAsked("stripe", "topup", 10**9),
         PaymentOpened("stripe", "topup"),
+        PaymentClosed("stripe", "customer"),
         PaymentReceived("stripe", "checkout.session.completed"),
         PaymentHandled("stripe", "recorded"),
         PaymentRefused("stripe", "signature"),

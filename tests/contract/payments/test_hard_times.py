@@ -97,6 +97,41 @@ async def test_each_workspace_has_a_customer_and_a_portal_of_its_own(till: Till)
     assert await till.cashier.invoices(scope(workspace="w-3"), 3) == ()
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_after_its_customer_was_deleted_a_workspace_gets_another_and_keeps_its_credit(
+    till: Till, told: bool
+) -> None:
+    await till.bought(10)
+    await till.subscribed()
+    first = await till.cashier.customer_of(scope().workspace)
+    link = await till.topup(20)
+    till.account.delete_customer(first)
+    if told:
+        await till.delivered()
+        assert await till.cashier.customer_of(scope().workspace) == ""
+        assert await till.cashier.invoices(scope(), 3) == ()
+    other = await till.topup(20)
+    second = await till.cashier.customer_of(scope().workspace)
+    assert second not in ("", first)
+    assert other.about != link.about
+    assert till.account.things[other.about.id]["customer"] == second
+    till.account.pay(other.about.id)
+    await till.delivered()
+    assert await paid_by(till, "w-1") == 3000
+    await till.subscribed()  # the plan of before is over, so another can be had
+    assert await till.cashier.customer_of(scope().workspace) == second
+    till.account.delete_customer(second)
+    assert (await till.cashier.portal(scope())).about.id not in (first, second)
+
+
+async def test_of_a_customer_nothing_but_its_end_is_recorded(till: Till) -> None:
+    await till.topup()  # makes one
+    till.account.emit("customer.updated", till.account.of("customer")[0])
+    await till.delivered()
+    received = [item.entry.action.name for item in await till.store.entries(-1, 100)]
+    assert "payment.received" not in received
+
+
 async def test_the_page_to_come_back_to_tells_nothing_of_what_is_not_there(till: Till) -> None:
     async with ClientSession() as browser:
         for session, status in (("cs_none", 404), ("", 400), ("pi_1", 400), ("cs_<b>", 400), ("cs_" + "9" * 500, 400)):

@@ -3,7 +3,6 @@
 What is compared are the lines of ``scenarios.txt``, as for direct appends; fees are left out of it where a scenario has none.
 """
 
-import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -184,12 +183,6 @@ async def test_s13_what_is_not_stripes_or_not_for_us_is_refused_and_on_record(ti
     reasons = [action.reason for action in refused if isinstance(action, PaymentRefused)]
     assert sorted(reasons) == ["account", "mode", "signature", "timestamp"]
     await check(till, "S13", 0)
-
-
-async def test_a_delivery_of_five_megabytes_is_refused_unread(till: Till) -> None:
-    async with ClientSession() as session, session.post(till.webhook, data=io.BytesIO(b"x" * 5_000_000)) as answer:
-        assert answer.status == 413
-    assert await size(till) == 0
 
 
 async def test_s14_another_amount_than_was_asked_for_waits_in_suspense(till: Till) -> None:

@@ -157,17 +157,6 @@ async def test_who_may_not_pay_gets_no_link_and_the_refusal_is_recorded(
 
 
 @pytest.mark.parametrize(
-    "amount",
-    ["-10", "0", "0.99", "1000.01", "1e3", "10.123456789", "NaN", "inf", "١٠", "１０", "9" * 400, "", "10 10", "10€"],
-)
-async def test_what_is_no_amount_is_answered_and_nothing_moves(tmp_path: Path, amount: str) -> None:
-    async with talking(tmp_path) as talk:
-        said = await talk.says(f"topup {amount}")
-        assert "from 1 to 1,000 US dollars" in said.text
-        assert talk.till.stripe.requests == []
-
-
-@pytest.mark.parametrize(
     ("text", "cents"),
     [
         ("10", 1000),
@@ -254,7 +243,7 @@ async def test_a_billing_admin_asks_for_a_refund_once_and_the_operator_sends_wha
     [
         ("PI 11", "Less than 1100 RC of what was bought here is left", "RC001"),
         ("PI 0", "`/billing refund PAYMENT DOLLARS`: from 1 to 1,000 US dollars", "RC002"),
-        ("PI -4", "`/billing refund PAYMENT DOLLARS`", "RC002"),
+        ("PI -4", "`/billing refund PAYMENT DOLLARS`", "RC008"),
         ("PI NaN", "`/billing refund PAYMENT DOLLARS`", "RC002"),
         ("PI ١", "`/billing refund PAYMENT DOLLARS`", "RC002"),
         ("PI 1.000000001", "`/billing refund PAYMENT DOLLARS`", "RC002"),
