@@ -28,6 +28,7 @@ from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
+from bot.notices import Notices
 from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
@@ -174,7 +175,9 @@ async def open_house(
             _policy(settings),
             pseudonyms,
             allowance_s=settings.limits.allowance_s,
-            billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
+            billing=await stack.enter_async_context(
+                open_billing(settings, store, roadchain, Notices(roadchain, store, pseudonyms, frozenset(by_name)))
+            ),
         )
         house = House(roadchain, desk, by_name, await toolbox_of(settings, clock_us), settings.limits)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
@@ -188,7 +191,12 @@ async def open_house(
 
 @asynccontextmanager
 async def open_billing(
-    settings: Settings, store: "SqliteStore | PostgresStore", roadchain: RoadChain, *, at_work: bool = True
+    settings: Settings,
+    store: "SqliteStore | PostgresStore",
+    roadchain: RoadChain,
+    notices: Notices,
+    *,
+    at_work: bool = True,
 ) -> AsyncIterator[Billing]:
     """How people pay here. ``at_work``: events are handled, and scanned for. Raises ``NotConfigured`` for wrong plans."""
     from integrations.payments import invoiced
@@ -221,7 +229,7 @@ async def open_billing(
         settings.stripe_return_url,
         taxes=settings.stripe_tax,
     )
-    cashier = Cashier(stripe, Bridge(roadchain, store, stripe.rail, plans), clock_us, stripe)
+    cashier = Cashier(stripe, Bridge(roadchain, store, stripe.rail, plans), clock_us, stripe, notices.tell)
     try:
         async with cashier if at_work else contextlib.nullcontext():
             yield replace(billing, cashier=cashier)

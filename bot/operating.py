@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.app import found_ledger, open_billing, open_ledger
 from bot.billing import Billing
+from bot.notices import Notices
 from bot.settings import Settings
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
@@ -34,5 +35,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
     """No event is handled meanwhile. Raises ``StoreUnusable``, ``StoreFailed``, ``NotConfigured``."""
     async with open_ledger(settings) as (store, keys), RoadChain(store) as roadchain:
         await found_ledger(roadchain, store, keys, settings.origin)
-        async with open_billing(settings, store, roadchain, at_work=False) as billing:
-            yield Opened(store, roadchain, billing, Pseudonyms(keys.pseudonyms))
+        pseudonyms = Pseudonyms(keys.pseudonyms)
+        notices = Notices(roadchain, store, pseudonyms)
+        async with open_billing(settings, store, roadchain, notices, at_work=False) as billing:
+            yield Opened(store, roadchain, billing, pseudonyms)

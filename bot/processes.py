@@ -24,6 +24,7 @@ from bot.billing import Billing
 from bot.commands.past import questions
 from bot.commands.table import completing
 from bot.installs import Installs
+from bot.notices import Notices
 from bot.platforms.base import PlatformError
 from bot.platforms.slack_needs import BOTH_WAYS
 from bot.platforms.terminal import (
@@ -235,7 +236,8 @@ async def _without_slack(settings: Settings) -> int:
         if settings.stripe_api_key:
             roadchain = await stack.enter_async_context(RoadChain(store))
             await found_ledger(roadchain, store, keys, settings.origin)
-            payments = _payments(await stack.enter_async_context(open_billing(settings, store, roadchain)))
+            notices = Notices(roadchain, store, Pseudonyms(keys.pseudonyms))
+            payments = _payments(await stack.enter_async_context(open_billing(settings, store, roadchain, notices)))
         explorer = await stack.enter_async_context(open_explorer(settings, store))
         app = web_app(None, "", settings.limits.body_bytes_max, lambda: True, explorer, payments=payments)
         try:

@@ -8,6 +8,7 @@ from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
 from bot.commands.refund import refund
 from bot.commands.statement import statement
+from bot.plan import RunningPlan, running_plan
 from bot.platforms.base import Button
 from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
 from integrations.payments.cashier import Cashier
@@ -53,7 +54,8 @@ async def _overview(asking: Asking, desk: Desk) -> Result:
     days = days_before(now_us, DAYS_SHOWN)
     subject = str(scope.workspace if whole else scope.actor)
     spent = [await desk.store.spent(Counter(scope.workspace, subject, day)) for day in days]
-    lines = [*(_balance(purse) if whole else ()), *_limits(billing, spent[-1], whole)]
+    plan = await running_plan(desk.store, billing.plans, scope.workspace)
+    lines = [*(_balance(purse) if whole else ()), *_runs(plan), *_limits(billing, spent[-1], whole)]
     whose = "this workspace" if whole else "you"
     picture = ["```", *bars(dict(zip(days, spent, strict=True))), "```"] if any(spent) else ["Nothing yet."]
     text = [*lines, "", f"Spent by {whose} in the last {DAYS_SHOWN} days (UTC):", "", *picture]
@@ -74,6 +76,14 @@ def _balance(purse: Purse) -> list[str]:
             f"- {rc_text(purse.owed)} is owed: a payment was taken back after it was spent. The next top-up pays it."
         )
     return lines
+
+
+def _runs(plan: RunningPlan | None) -> list[str]:
+    if plan is None:
+        return []
+    end = f", paid until {datetime.fromtimestamp(plan.until_s, UTC):%Y-%m-%d}" if plan.until_s else ""
+    models = f" Its models: {', '.join(plan.models)}." if plan.models else ""
+    return [f"The plan {plan.name} runs{end}.{models}"]
 
 
 def _limits(billing: Billing, today: int, whole: bool) -> list[str]:

@@ -148,11 +148,13 @@ class TopupState:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
-    """``gross`` is before discounts, ``net`` after them, both before tax; below 0 where an unused part is given back."""
+    """``gross`` is before discounts, ``net`` after them, both before tax; below 0 where an unused part is given back.
+    ``until_s`` is the end of what it is for, 0 where that is not said."""
 
     price: str
     gross: Cents
     net: Cents
+    until_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +174,12 @@ class InvoicePaid:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceState:
+    """``failed``: a card was declined, or nobody will pay it any more. ``url`` is the rail's page to pay it, empty for none."""
+
     about: ObjectRef
     buyer: Buyer | None
     state: Literal["waiting", "failed"]
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +265,19 @@ class Settlement:
     fee: Cents
     currency: str
     created_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What came of a payment that ``buyer`` began. ``amount`` is its credit in cents where that is known, ``plan`` a plan's name,
+    ``url`` a page that helps."""
+
+    buyer: Buyer
+    about: ObjectRef
+    outcome: Literal["recorded", "unmatched", "failed"]
+    amount: Cents = Cents(0)
+    plan: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ while something is left, else once an hour; so a rail that is down, or a deliver
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,7 +21,9 @@ from integrations.payments.base import (
     IntentId,
     InvoicePaid,
     InvoiceShown,
+    InvoiceState,
     Link,
+    News,
     ObjectKind,
     ObjectRef,
     PaymentError,
@@ -36,6 +38,8 @@ from integrations.payments.base import (
     SubscriptionEnded,
     Subscriptions,
     TopupAsked,
+    TopupPaid,
+    TopupState,
     WebhookRefused,
     urc,
 )
@@ -43,7 +47,8 @@ from integrations.payments.plans import Plan
 from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key, requested_key
 from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
 from ledger.entry import Draft, Scope, StripeObject
-from ledger.errors import LedgerError, StoreFailed
+from ledger.errors import KeyReused, LedgerError, StoreFailed
+from ledger.money import URC_PER_RC
 from ledger.payment_actions import (
     PaymentAsked,
     PaymentHandled,
@@ -88,7 +93,10 @@ class Scan:
 
 
 class Cashier:
-    """Use as ``async with``: then events are handled and scanned for. ``subscriptions`` None: the rail has none."""
+    """Use as ``async with``: then events are handled and scanned for. ``subscriptions`` None: the rail has none.
+
+    ``tell`` is told what came of a payment, each time that it is looked at: whoever is told says it once.
+    """
 
     def __init__(
         self,
@@ -96,10 +104,12 @@ class Cashier:
         bridge: Bridge,
         clock_us: Callable[[], int],
         subscriptions: Subscriptions | None = None,
+        tell: Callable[[News], Awaitable[None]] | None = None,
     ) -> None:
         self.method = method
         self.bridge = bridge
         self.subscriptions = subscriptions
+        self._tell = tell
         self._clock_us = clock_us
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(WAITING_MAX)
         self._tasks: list[asyncio.Task[None]] = []
@@ -173,8 +183,28 @@ class Cashier:
         for fact in await self.method.fetch(about):
             await self._look_at_earlier(fact)
             found = await self.bridge.record(fact)
+            if self._tell is not None and (news := self._news(fact, found)) is not None:
+                await self._tell(news)
             outcome = found if outcome in ("nothing", "recorded") else outcome
         return outcome
+
+    def _news(self, fact: Fact, outcome: PaymentOutcome) -> News | None:
+        """What whoever asked for it waits for: of a plan its beginning, and each period that is not paid."""
+        match fact:
+            case TopupPaid(buyer=Buyer() as buyer) if outcome == "unmatched":
+                return News(buyer, fact.about, "unmatched", fact.total)
+            case TopupPaid(buyer=Buyer() as buyer):
+                return News(buyer, fact.about, "recorded", fact.subtotal)
+            case TopupState(buyer=Buyer() as buyer, state="failed"):
+                return News(buyer, fact.about, "failed")
+            case InvoicePaid(buyer=Buyer() as buyer, earlier=()) if outcome == "recorded":
+                granted = self.bridge.plans.granted(fact.lines)
+                credit = Cents(0 if granted is None else granted.credit // URC_PER_RC)
+                return News(buyer, fact.about, "recorded", credit, "" if granted is None else granted.plan)
+            case InvoiceState(buyer=Buyer() as buyer, state="failed"):
+                return News(buyer, fact.about, "failed", url=fact.url)
+            case _:
+                return None
 
     async def come_back(self, about: ObjectRef) -> PaymentOutcome:
         """Somebody came back from a page of the rail's: whoever it was, what is so with it is recorded; the first time that
@@ -224,7 +254,7 @@ class Cashier:
         intent = f"{scope.actor}-{cents}-{window}{await self._renamed(scope)}"
         for name in (intent, f"{intent}-{scope.turn}"):
             buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
-            await self._asked(buyer, "topup", urc(cents))
+            await self._asked(buyer, "topup", urc(cents), scope)
             try:
                 link = await self.method.create_topup(TopupAsked(buyer, cents, customer, expires_s))
             except PaymentRefused as error:
@@ -244,7 +274,7 @@ class Cashier:
         window = self._now_s() // WINDOW_S
         name = f"{scope.actor}-{plan.name}-{window}{await self._renamed(scope)}"
         buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
-        await self._asked(buyer, "subscription", 0, plan.name)
+        await self._asked(buyer, "subscription", 0, scope, plan.name)
         asked = SubscriptionAsked(buyer, plan.price, customer, window * WINDOW_S + LINK_S)
         link = await rail.subscribe(asked)
         await self._opened(buyer, "subscription", link.about)
@@ -254,7 +284,7 @@ class Cashier:
         """The rail's page of this workspace and of no other: its customer is read off the ledger. Raises ``PaymentError``."""
         customer = await self._customer(scope)
         buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{scope.actor}-portal-{scope.turn}"))
-        await self._asked(buyer, "portal", 0)
+        await self._asked(buyer, "portal", 0, scope)
         return await self._with_subscriptions().portal(customer)
 
     async def invoices(self, scope: Scope, count_max: int) -> tuple[InvoiceShown, ...]:
@@ -311,7 +341,7 @@ class Cashier:
         """
         await self._topup_of(scope.workspace, payment)
         buyer = Buyer(scope.workspace, scope.actor, intent)
-        await self._asked(buyer, "refund", urc(cents))
+        await self._asked(buyer, "refund", urc(cents), scope)
         own = Scope(scope.workspace, scope.actor, scope.conversation, scope.turn)
         (held,) = await self.bridge.roadchain.append(Draft(RefundHeld(urc(cents)), own, hold_key(intent)))
         given_back = Draft(CreditReversed(held.seq), own, f"reversal/{held.seq}")
@@ -410,9 +440,16 @@ class Cashier:
         )
         return receipts[0].fresh
 
-    async def _asked(self, buyer: Buyer, kind: PaymentKind, amount: int, plan: str = "") -> None:
-        scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
-        await self.bridge.roadchain.append(Draft(PaymentAsked(self.rail, kind, amount, plan), scope, asked_key(buyer)))
+    async def _asked(self, buyer: Buyer, kind: PaymentKind, amount: int, scope: Scope, plan: str = "") -> None:
+        """The turn that asked first stands in it: that is where it is said what came of the payment."""
+        asked = PaymentAsked(self.rail, kind, amount, plan)
+        try:
+            await self.bridge.roadchain.append(Draft(asked, scope, asked_key(buyer)))
+        except KeyReused:
+            found = await self.bridge.journal.find(asked_key(buyer))
+            entry = None if found is None else found.entry
+            if entry is None or (entry.action, entry.workspace, entry.actor) != (asked, scope.workspace, scope.actor):
+                raise
 
     async def _opened(self, buyer: Buyer, kind: PaymentKind, about: ObjectRef) -> None:
         scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)

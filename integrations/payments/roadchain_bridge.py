@@ -138,8 +138,8 @@ class Bridge:
         return await self.journal.find(self.key(about, step))
 
     async def _topup(self, fact: TopupPaid) -> PaymentOutcome:
-        if await self.stands(fact.about, "paid") is not None:
-            return "recorded"
+        if (standing := await self.stands(fact.about, "paid")) is not None:
+            return _outcome_of(standing)
         fits = (
             fact.currency == RC_CURRENCY
             and fact.asked == fact.subtotal
@@ -166,7 +166,9 @@ class Bridge:
         return same_amount and (entry.workspace, entry.actor) == (fact.buyer.workspace, fact.buyer.actor)
 
     async def _invoice(self, fact: InvoicePaid) -> PaymentOutcome:
-        if await self.stands(fact.about, "paid") is not None or fact.total == 0:
+        if (standing := await self.stands(fact.about, "paid")) is not None:
+            return _outcome_of(standing)
+        if fact.total == 0:
             return "recorded"
         granted = self.plans.granted(fact.lines) if fact.currency == RC_CURRENCY else None
         if (
@@ -180,7 +182,8 @@ class Bridge:
         group = await self._period_over(fact.earlier, fact.about, scope) if fact.renews else []
         if fact.tax:
             group.append(self._draft(CreditTopup(self.rail, 0, urc(fact.tax)), fact.about, "tax", scope))
-        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee)
+        until_s = max((line.until_s for line in fact.lines), default=0)
+        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee, until_s)
         await self._once(self._draft(grant, fact.about, "paid", scope), *group)
         return "recorded"
 
@@ -299,6 +302,11 @@ class Bridge:
             if await self.journal.find(main.idem) is None:
                 raise
             return ()
+
+
+def _outcome_of(standing: Recorded) -> PaymentOutcome:
+    """What came of money, looked at again."""
+    return "unmatched" if isinstance(standing.entry.action, PaymentUnmatched) else "recorded"
 
 
 def asked_key(buyer: Buyer) -> str:

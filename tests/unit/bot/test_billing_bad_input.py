@@ -2,22 +2,18 @@
 
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import ClientSession
 
-from bot.billing import Billing
 from integrations.payments.base import Cents
-from integrations.payments.plans import Plans
-from integrations.storage.sqlite import SqliteStore
 from ledger.credit_actions import CreditRefused
 from ledger.payment_actions import PaymentHandled, PaymentReceived, PaymentRefused
-from ledger.store import Recorded
 from tests.fakes.stripe_account import Thing
-from tests.house import DATABASE, ME, PSEUDONYMS, Open, RecordingPlatform, asks, running_house
-from tests.payments import BODY_BYTES_MAX, NOW_S, Till, open_till, scope
+from tests.house import asks
+from tests.house_at_a_till import Place, at_a_till, bought
+from tests.payments import BODY_BYTES_MAX, NOW_S, scope
 
 AMOUNT = "from 1 to 1,000 US dollars"
 OWN_ONLY = "and no other customer's"
@@ -45,38 +41,10 @@ SAID = {
 """What is said behind ``/billing``: a part of the answer, and what stands on the ledger of it."""
 
 
-@dataclass(frozen=True)
-class Place:
-    till: Till
-    open: Open
-    platform: RecordingPlatform
-
-    async def recorded(self, after: int) -> list[Recorded]:
-        return list(await self.till.store.entries(after - 1, 1000))
-
-    async def money(self) -> dict[str, int]:
-        return {row.account: row.balance for row in await self.till.store.balances()}
-
-
-@asynccontextmanager
-async def at_a_till(folder: Path) -> AsyncIterator[Place]:
-    """A house whose people pay at a till: the owner of a workspace has bought credit, and so has another workspace."""
-    store = await SqliteStore.open(folder / DATABASE)
-    try:
-        async with open_till(store) as till:
-            billing = Billing(plans=Plans((till.pro, till.top)), cashier=till.cashier)
-            platform = RecordingPlatform()
-            async with running_house(folder, platform, billing=billing) as open_:
-                yield Place(till, open_, platform)
-    finally:
-        await store.aclose()
-
-
 async def test_bad_input_is_answered_moves_nothing_and_is_on_the_ledger(tmp_path: Path) -> None:
     async with at_a_till(tmp_path) as place:
         till = place.till
-        ours = PSEUDONYMS.workspace(ME.platform, ME.workspace)
-        paid = [await bought(till, workspace) for workspace in (ours, "w-other")]
+        paid = [await bought(till), await bought(till, "w-other", "a-other")]
         before = await place.money()
         for number, (said, (answer, part, code)) in enumerate(SAID.items()):
             asked = f"/billing {said.replace('PAID', paid[0]).replace('OTHER', paid[1])}"
@@ -156,10 +124,3 @@ async def opened_by_somebody_else(place: Place, before: dict[str, int]) -> None:
     assert came.entry.stripe is not None
     assert came.entry.stripe.id == link.about.id
     assert await place.money() == before
-
-
-async def bought(till: Till, workspace: str) -> str:
-    link = await till.cashier.topup(scope("t-0", f"a-{workspace}", workspace), Cents(1000))
-    payment: str = till.account.pay(link.about.id)["payment_intent"]
-    await till.delivered()
-    return payment

@@ -183,7 +183,9 @@ async def test_plans_are_listed_and_one_is_subscribed_to_once(tmp_path: Path) ->
         assert "has a plan already" in (await talk.says("subscribe top")).text
         assert "- [in_" in (await talk.says("invoices")).text
         assert "(http://portal.test/1)" in (await talk.says("portal")).text
-        assert "- 1500 RC of the plan" in (await talk.says("")).text
+        shown = (await talk.says("")).text
+        assert "- 1500 RC of the plan" in shown
+        assert "The plan pro runs, paid until 2026-12-18." in shown
 
 
 async def test_with_stripe_down_a_person_reads_what_to_do(tmp_path: Path) -> None:
