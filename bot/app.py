@@ -208,14 +208,15 @@ async def open_billing(
         plans = read_plans(settings.plans)
     except ValueError as error:
         raise NotConfigured(f"{error}. The README shows the form; or unset CARPOOL_PLANS.") from error
-    by_hand = invoiced.InvoicedPayments(store)
+    by_hand, reward = invoiced.InvoicedPayments(store), Money(settings.referral_urc)
     billing = Billing(
         settings.charges,
         settings.markup_bps,
         settings.person_day_urc_max,
         settings.workspace_month_urc_max,
         plans,
-        invoiced=Cashier(by_hand, Bridge(roadchain, store, by_hand.rail, plans), clock_us),
+        invoiced=Cashier(by_hand, Bridge(roadchain, store, by_hand.rail, plans, reward), clock_us),
+        referral=reward,
     )
     if not settings.stripe_api_key:
         yield billing
@@ -229,7 +230,7 @@ async def open_billing(
         settings.stripe_return_url,
         taxes=settings.stripe_tax,
     )
-    cashier = Cashier(stripe, Bridge(roadchain, store, stripe.rail, plans), clock_us, stripe, notices.tell)
+    cashier = Cashier(stripe, Bridge(roadchain, store, stripe.rail, plans, reward), clock_us, stripe, notices.tell)
     try:
         async with cashier if at_work else contextlib.nullcontext():
             yield replace(billing, cashier=cashier)

@@ -19,7 +19,7 @@ from ledger.actions import Candidate
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, Limit
 from ledger.entry import Scope
-from ledger.money import Money, rc_text
+from ledger.money import FREE, Money, rc_text
 from ledger.pseudonyms import ActorId, WorkspaceId
 
 Charges: TypeAlias = Literal["none", "funded", "all"]
@@ -34,7 +34,8 @@ LOW_PER_CENT = (100, 80)
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """What the house takes. ``cashier`` None: nobody can pay here, and ``charges`` says whether it costs anything."""
+    """What the house takes. ``cashier`` None: nobody can pay here, and ``charges`` says whether it costs anything.
+    ``referral`` is what a workspace and the one that invited it get; 0: nothing."""
 
     charges: Charges = "none"
     markup_bps: int = 0
@@ -43,6 +44,7 @@ class Billing:
     plans: Plans = NO_PLANS
     cashier: Cashier | None = None
     invoiced: Cashier | None = None
+    referral: Money = FREE
 
     @property
     def is_limited(self) -> bool:

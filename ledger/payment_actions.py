@@ -80,6 +80,30 @@ class PaymentsScanned:
     events: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReferralOffered:
+    """A workspace invites others under a code."""
+
+    name: ClassVar[str] = "referral.offered"
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralTaken:
+    """A workspace came by the invitation of this code. It can take one, once."""
+
+    name: ClassVar[str] = "referral.taken"
+    code: str
+
+
 PaymentAction = (
-    PaymentAsked | PaymentOpened | PaymentClosed | PaymentReceived | PaymentHandled | PaymentRefused | PaymentsScanned
+    PaymentAsked
+    | PaymentOpened
+    | PaymentClosed
+    | PaymentReceived
+    | PaymentHandled
+    | PaymentRefused
+    | PaymentsScanned
+    | ReferralOffered
+    | ReferralTaken
 )

@@ -51,7 +51,7 @@ async def at_a_till(
     """``billing`` is given the till's plans and its cashier."""
     store = await SqliteStore.open(folder / DATABASE)
     try:
-        async with open_till(store) as till:
+        async with open_till(store, reward=billing.referral) as till:
             billing = replace(billing, plans=Plans((till.pro, till.top)), cashier=till.cashier)
             platform = RecordingPlatform()
             adapters = {provider: ScriptedAdapter(ProviderName(provider), tuple(script))}

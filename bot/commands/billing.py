@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from bot.billing import Billing, Purse, days_before, purse_of
 from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.commands.referral import referral
 from bot.commands.refund import refund
 from bot.commands.statement import statement
+from bot.commands.transfers import allocate, gift, reclaim
 from bot.plan import RunningPlan, running_plan
 from bot.platforms.base import Button
 from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
@@ -31,13 +33,16 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     what = _PARTS.get(name.casefold())
     if not name:
         return await _overview(asking, desk)
-    if name.casefold() == "statement":
-        return await statement(asking, desk, rest.strip())
-    if what is None:
+    if (own := _OWN.get(name.casefold())) is not None:
+        return await own(asking, desk, rest.strip())
+    at_home = _AT_HOME.get(name.casefold())
+    if what is None and at_home is None:
         return Result(f"`/billing {name[:32]}` is not known. {_how(desk.billing)}")
     if not asking.rules.may(asking.role, "billing"):
         return Result(NOT_YOURS, (CreditRefused(f"billing.{name.casefold()}", Code.UNAUTHORISED.value),))
-    if desk.billing.cashier is None:
+    if at_home is not None:
+        return await at_home(asking, desk, rest.strip())
+    if what is None or desk.billing.cashier is None:
         return Result(NO_WAY_TO_PAY)
     try:
         return await what(asking, desk, desk.billing.cashier, rest.strip())
@@ -55,7 +60,7 @@ async def _overview(asking: Asking, desk: Desk) -> Result:
     subject = str(scope.workspace if whole else scope.actor)
     spent = [await desk.store.spent(Counter(scope.workspace, subject, day)) for day in days]
     plan = await running_plan(desk.store, billing.plans, scope.workspace)
-    lines = [*(_balance(purse) if whole else ()), *_runs(plan), *_limits(billing, spent[-1], whole)]
+    lines = [*(_balance(purse) if whole else _set_aside(purse)), *_runs(plan), *_limits(billing, spent[-1], whole)]
     whose = "this workspace" if whole else "you"
     picture = ["```", *bars(dict(zip(days, spent, strict=True))), "```"] if any(spent) else ["Nothing yet."]
     text = [*lines, "", f"Spent by {whose} in the last {DAYS_SHOWN} days (UTC):", "", *picture]
@@ -67,8 +72,7 @@ def _balance(purse: Purse) -> list[str]:
     lines = [f"**{rc_text(purse.spendable)}** of credit can be spent (1 RC is a US cent)."]
     parts = (("bought", purse.bought), ("of the plan", purse.of_plan), ("promotional", purse.promotional))
     lines += [f"- {rc_text(amount)} {name}" for name, amount in parts if amount]
-    if purse.set_aside:
-        lines.append(f"- {rc_text(purse.set_aside)} set aside for you")
+    lines += _set_aside(purse)
     if purse.held:
         lines.append(f"- besides, {rc_text(purse.held)} is held for answers that are being made")
     if purse.owed:
@@ -76,6 +80,10 @@ def _balance(purse: Purse) -> list[str]:
             f"- {rc_text(purse.owed)} is owed: a payment was taken back after it was spent. The next top-up pays it."
         )
     return lines
+
+
+def _set_aside(purse: Purse) -> list[str]:
+    return [f"- {rc_text(purse.set_aside)} set aside for you"] if purse.set_aside else []
 
 
 def _runs(plan: RunningPlan | None) -> list[str]:
@@ -192,9 +200,20 @@ _PARTS: Mapping[str, Callable[[Asking, Desk, Cashier, str], Awaitable[Result]]] 
     "refund": refund,
 }
 
+_OWN: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {"statement": statement, "gift": gift}
+"""What everybody may do with what is their own."""
+
+_AT_HOME: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {
+    "allocate": allocate,
+    "reclaim": reclaim,
+    "referral": referral,
+}
+"""What billing admins do without a payment service."""
+
 BILLING = Command(
     "billing",
-    "billing [statement [MONTH] | topup DOLLARS | subscribe [PLAN] | portal | invoices | refund [PAYMENT DOLLARS]]",
+    "billing [statement [MONTH] | gift PERSON RC | topup DOLLARS | subscribe [PLAN] | portal | invoices | "
+    "refund [PAYMENT DOLLARS] | allocate PERSON RC | reclaim PERSON RC | referral [CODE]]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,

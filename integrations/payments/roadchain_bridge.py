@@ -28,6 +28,7 @@ from integrations.payments.base import (
     urc,
 )
 from integrations.payments.plans import Plans
+from integrations.payments.referrals import offered_key, reward_key, rewarded, taken_key
 from ledger.accounts import frozen, is_part
 from ledger.credit_actions import (
     BankPayout,
@@ -51,7 +52,8 @@ from ledger.credit_actions import (
 )
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused
-from ledger.payment_actions import PaymentAsked, PaymentClosed, PaymentHandled, PaymentOutcome
+from ledger.money import FREE, Money
+from ledger.payment_actions import PaymentAsked, PaymentClosed, PaymentHandled, PaymentOutcome, ReferralTaken
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Recorded
@@ -96,6 +98,7 @@ class Bridge:
     journal: Journal
     rail: Rail
     plans: Plans
+    reward: Money = FREE
 
     async def record(self, fact: Fact) -> PaymentOutcome:
         """Append what the fact's object lacks. Durable on return; a second time nothing is appended.
@@ -139,6 +142,7 @@ class Bridge:
 
     async def _topup(self, fact: TopupPaid) -> PaymentOutcome:
         if (standing := await self.stands(fact.about, "paid")) is not None:
+            await self._reward(standing)  # in case that somebody was cut off between the two
             return _outcome_of(standing)
         fits = (
             fact.currency == RC_CURRENCY
@@ -152,7 +156,21 @@ class Bridge:
         lot = f"discount-{fact.about.id}" if fact.discount else ""
         paid = CreditTopup(self.rail, urc(fact.subtotal - fact.discount), urc(fact.tax), urc(fact.discount), lot)
         await self._once(self._draft(paid, fact.about, "paid", _scope(fact.buyer)))
+        if (standing := await self.stands(fact.about, "paid")) is not None:
+            await self._reward(standing)
         return "recorded"
+
+    async def _reward(self, topup: Recorded) -> None:
+        """Where the workspace came by an invitation, and this is the first that it buys: once, for both."""
+        workspace = topup.entry.workspace
+        if not self.reward or await self.journal.find(reward_key(workspace)) is not None:
+            return
+        taken = await self.journal.find(taken_key(workspace))
+        code = taken.entry.action.code if taken is not None and isinstance(taken.entry.action, ReferralTaken) else ""
+        offered = await self.journal.find(offered_key(code)) if code else None
+        drafts = rewarded(self.reward, topup, taken, offered)
+        if drafts:
+            await self._append(drafts, drafts[0])
 
     async def _was_asked(self, fact: TopupPaid) -> bool:
         """What came back with the payment is what was recorded when it was asked for. A restored backup may lack that."""

@@ -37,6 +37,8 @@ from ledger.payment_actions import (
     PaymentReceived,
     PaymentRefused,
     PaymentsScanned,
+    ReferralOffered,
+    ReferralTaken,
 )
 from ledger.pseudonyms import ConversationId, Pseudonyms, WorkspaceId
 
@@ -84,6 +86,8 @@ def _command(scope: Scope, number: int) -> list[Draft]:
         PaymentHandled("stripe", "recorded"),
         PaymentRefused("stripe", "signature"),
         PaymentsScanned("stripe", 1_790_000_000, 1_790_003_600, 3),
+        ReferralOffered("r-0123456789abcdef"),
+        ReferralTaken("r-0123456789abcdef"),
     )
     return [
         _draft(MessageReceived("slack", scope.conversation, "command", ""), scope, b"/model openai/m"),
