@@ -156,18 +156,37 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
     match arguments.billing_command:
         case "reconcile":
             return console.reconcile_payments(settings, arguments.days)
-        case "grant":
-            reason = " ".join(arguments.reason)
-            return console.grant(settings, arguments.platform, arguments.workspace, arguments.amount, reason)
+        case "grant" | "writeoff" | "resolve" | "reverse":
+            return _adjust(arguments, settings)
         case "invoice":
             return console.ask_by_hand(settings, arguments.platform, arguments.workspace, arguments.amount)
         case "refund":
             where, whose = (arguments.platform, arguments.workspace), (arguments.payment, arguments.amount)
             return console.refund(settings, *where, *whose, " ".join(arguments.reason), arguments.reference)
+        case "requests":
+            return console.requests(settings)
+        case "approve":
+            return console.approve(settings, arguments.reference, " ".join(arguments.reason))
         case "statement":
             return _statement(arguments, settings)
         case _:
             return console.paid_by_hand(settings, arguments.reference)
+
+
+def _adjust(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+    from bot import adjusting_console as console
+
+    reason = " ".join(arguments.reason)
+    match arguments.billing_command:
+        case "grant":
+            where = (arguments.platform, arguments.workspace)
+            return console.grant(settings, *where, arguments.amount, reason, arguments.days)
+        case "writeoff":
+            return console.write_off(settings, arguments.platform, arguments.workspace, arguments.amount, reason)
+        case "resolve":
+            return console.resolve(settings, arguments.platform, arguments.workspace, arguments.payment, reason)
+        case _:
+            return console.reverse(settings, arguments.entry, reason)
 
 
 def _statement(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
@@ -293,19 +312,26 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     reconcile = of_billing.add_parser("reconcile", help="compare the payment service with the ledger")
     reconcile.add_argument("--days", type=int, choices=range(1, 366), default=30, metavar="N", help="how far back")
     grant = of_billing.add_parser("grant", help="give a workspace promotional credit")
+    written_off = of_billing.add_parser("writeoff", help="forgive what a workspace owes")
     invoice = of_billing.add_parser("invoice", help="ask a workspace for a bank transfer; prints its reference")
-    for command in (grant, invoice):
+    refund = of_billing.add_parser("refund", help="give money of a top-up back, from what was not spent of it")
+    resolve = of_billing.add_parser("resolve", help="make credit of a payment that waits in suspense")
+    for command in (grant, written_off, invoice, refund, resolve):
         command.add_argument("platform", choices=["slack", "discord", "terminal"])
         command.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
+    for command in (refund, resolve):
+        command.add_argument("payment", metavar="PAYMENT", help="Stripe's pi_..., or the reference of a bank transfer")
+    for command in (grant, written_off, invoice, refund):
         command.add_argument("amount", metavar="DOLLARS")
-    refund = of_billing.add_parser("refund", help="give money of a top-up back, from what was not spent of it")
-    refund.add_argument("platform", choices=["slack", "discord", "terminal"])
-    refund.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
-    refund.add_argument("payment", metavar="PAYMENT", help="Stripe's pi_..., or the reference of a bank transfer")
-    refund.add_argument("amount", metavar="DOLLARS")
-    refund.add_argument("reason", nargs="+", metavar="REASON")
+    reverse = of_billing.add_parser("reverse", help="take back an entry that moved credit, such as a grant")
+    reverse.add_argument("entry", type=int, metavar="ENTRY", help="its number, as `carpool ledger entries` shows it")
+    of_billing.add_parser("requests", help="list the refunds that were asked for in chat")
+    approve = of_billing.add_parser("approve", help="send a refund that was asked for in chat")
+    approve.add_argument("reference", metavar="REFERENCE", help="as `carpool billing requests` shows it")
+    for command in (grant, written_off, refund, resolve, reverse, approve):
+        command.add_argument("reason", nargs="+", metavar="REASON")
+    grant.add_argument("--days", type=int, choices=range(1, 3651), metavar="N", help="how long it lasts")
     refund.add_argument("--reference", default="", metavar="REFERENCE", help="goes on with a refund that was begun")
-    grant.add_argument("reason", nargs="+", metavar="REASON")
     statement = of_billing.add_parser("statement", help="print what a person's answers were charged in a month")
     statement.add_argument("platform", choices=["slack", "discord", "terminal"])
     statement.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")

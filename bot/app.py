@@ -33,6 +33,7 @@ from bot.lucidia import cards
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
+from bot.notices import Notices
 from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
@@ -187,8 +188,10 @@ async def open_house(
             _policy(settings),
             pseudonyms,
             allowance_s=settings.limits.allowance_s,
-            billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
             services=Services(services, credentials, consent, _Way(settings, loopback)),
+            billing=await stack.enter_async_context(
+                open_billing(settings, store, roadchain, Notices(roadchain, store, pseudonyms, frozenset(by_name)))
+            ),
         )
         documents = DocumentReader(settings.limits.documents_at_once_max)
         toolbox = await toolbox_of(settings, clock_us, credentials)
@@ -233,7 +236,12 @@ def callback_url(settings: Settings) -> str:
 
 @asynccontextmanager
 async def open_billing(
-    settings: Settings, store: "SqliteStore | PostgresStore", roadchain: RoadChain, *, at_work: bool = True
+    settings: Settings,
+    store: "SqliteStore | PostgresStore",
+    roadchain: RoadChain,
+    notices: Notices,
+    *,
+    at_work: bool = True,
 ) -> AsyncIterator[Billing]:
     """How people pay here. ``at_work``: events are handled, and scanned for. Raises ``NotConfigured`` for wrong plans."""
     from integrations.payments import invoiced
@@ -245,14 +253,15 @@ async def open_billing(
         plans = read_plans(settings.plans)
     except ValueError as error:
         raise NotConfigured(f"{error}. The README shows the form; or unset CARPOOL_PLANS.") from error
-    by_hand = invoiced.InvoicedPayments(store)
+    by_hand, reward = invoiced.InvoicedPayments(store), Money(settings.referral_urc)
     billing = Billing(
         settings.charges,
         settings.markup_bps,
         settings.person_day_urc_max,
         settings.workspace_month_urc_max,
         plans,
-        invoiced=Cashier(by_hand, Bridge(roadchain, store, by_hand.rail, plans), clock_us),
+        invoiced=Cashier(by_hand, Bridge(roadchain, store, by_hand.rail, plans, reward), clock_us),
+        referral=reward,
     )
     if not settings.stripe_api_key:
         yield billing
@@ -266,7 +275,7 @@ async def open_billing(
         settings.stripe_return_url,
         taxes=settings.stripe_tax,
     )
-    cashier = Cashier(stripe, Bridge(roadchain, store, stripe.rail, plans), clock_us, stripe)
+    cashier = Cashier(stripe, Bridge(roadchain, store, stripe.rail, plans, reward), clock_us, stripe, notices.tell)
     try:
         async with cashier if at_work else contextlib.nullcontext():
             yield replace(billing, cashier=cashier)

@@ -19,7 +19,7 @@ from ledger.actions import Candidate
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, Limit
 from ledger.entry import Scope
-from ledger.money import Money, rc_text
+from ledger.money import FREE, Money, rc_text
 from ledger.pseudonyms import ActorId, WorkspaceId
 
 Charges: TypeAlias = Literal["none", "funded", "all"]
@@ -34,7 +34,8 @@ LOW_PER_CENT = (100, 80)
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """What the house takes. ``cashier`` None: nobody can pay here, and ``charges`` says whether it costs anything."""
+    """What the house takes. ``cashier`` None: nobody can pay here, and ``charges`` says whether it costs anything.
+    ``referral`` is what a workspace and the one that invited it get; 0: nothing."""
 
     charges: Charges = "none"
     markup_bps: int = 0
@@ -43,6 +44,12 @@ class Billing:
     plans: Plans = NO_PLANS
     cashier: Cashier | None = None
     invoiced: Cashier | None = None
+    referral: Money = FREE
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit that a call could reach."""
+        return bool(self.person_day_max or self.workspace_month_max)
 
 
 FREE_FOR_ALL = Billing()
@@ -155,6 +162,11 @@ def reserved(
     return CreditReserved(hold, held.amount, due, chosen.provider, chosen.model, "", tuple(limits), price.text)
 
 
+def counted(hold: str, expected: int, price: Price, chosen: Candidate, limits: Sequence[Limit]) -> CreditReserved:
+    """The entry of a call that a key of the asker's own pays for: nothing is held, and the limits hold."""
+    return CreditReserved(hold, 0, expected, chosen.provider, chosen.model, "", tuple(limits), price.text)
+
+
 def closed(hold: CreditReserved, usage: Usage | None, shown: str, input_tokens: int) -> CreditSettled | CreditVoided:
     """What a call comes to, at the price that it was held for. Usage that the provider did not report is estimated, and only
     where the person saw an answer; else the hold is given back."""
@@ -163,11 +175,16 @@ def closed(hold: CreditReserved, usage: Usage | None, shown: str, input_tokens: 
         usage = estimated(input_tokens, shown)
     if usage is None:
         return CreditVoided(hold.hold, hold.provider, 0)
+    if hold.amount == 0:
+        return CreditSettled(hold.hold, 0, hold.provider, 0, counted=price.cost(usage))
     return CreditSettled(hold.hold, price.charge(usage), hold.provider, price.cost(usage))
 
 
 def given_back(hold: CreditReserved) -> CreditVoided:
-    """Of a call that was cut off: nobody has its answer, so nobody pays for it. What its provider may bill is the house's."""
+    """Of a call that was cut off: nobody has its answer, so nobody pays for it. What its provider may bill is the house's, but
+    for what a key of the asker's own pays for."""
+    if hold.amount == 0:
+        return CreditVoided(hold.hold, hold.provider)
     return CreditVoided(hold.hold, hold.provider, Price.read(hold.price).without_markup(hold.expected))
 
 

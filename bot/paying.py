@@ -15,6 +15,7 @@ from bot.billing import (
     Purse,
     Short,
     closed,
+    counted,
     given_back,
     hold_for,
     limit_sentence,
@@ -52,7 +53,9 @@ async def call_paid(
     says what helps.
     """
     billing = run.house.desk.billing
-    if billing.charges == "none" or _is_own(called):
+    if _is_own(called):
+        return await _counted(story, run, called, request, catalog), request
+    if billing.charges == "none":
         return await record(story, run, (called, None)), request
     card = catalog.find(f"{called.provider}/{called.model}")
     tokens = input_tokens(request)
@@ -71,6 +74,26 @@ async def call_paid(
         return await _limited(story, run, error), request
     except InsufficientBalance:
         return await _with_less(story, run, called, request, price, catalog)
+
+
+async def _counted(story: Story, run: Run, called: ModelCalled, request: ChatRequest, catalog: Catalog) -> Story:
+    """A key of the asker's own pays for it: no credit is held, but the limits hold, at what the provider takes. Where there is
+    none, or nobody knows the price, nothing is recorded of it."""
+    desk = run.house.desk
+    card = catalog.find(f"{called.provider}/{called.model}")
+    price = price_of(card, input_tokens(request), markup_bps=0)
+    if not desk.billing.is_limited or price is None or price.is_free:
+        return await record(story, run, (called, None))
+    chosen = story.candidate(called.candidate)
+    expected = price.ceiling(input_tokens(request), request.max_output_tokens)
+    if chosen.estimated_cost is not None:
+        expected = min(expected, price.marked_up(chosen.estimated_cost))
+    limits = limits_of(story.scope, desk.billing, desk.clock())
+    hold = counted(f"{story.scope.turn}-{called.attempt}", expected, price, chosen, limits)
+    try:
+        return await record(story, run, (hold, None), (called, None))
+    except LimitReached as error:
+        return await _limited(story, run, error)
 
 
 async def _with_less(
@@ -108,7 +131,7 @@ def settling(story: Story, answered: ModelAnswered, text: str, tokens: int) -> t
 async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -> str:
     """What the person is told where this call passes 80 or 100 per cent of a limit; else nothing. Reads where a limit is set."""
     hold = story.hold
-    price = sum(action.price for action, _ in paid if isinstance(action, CreditSettled))
+    price = sum(action.price + action.counted for action, _ in paid if isinstance(action, CreditSettled))
     for limit in () if hold is None else hold.limits:
         if hold is None or limit.cap >= AMOUNT_MAX:
             continue
@@ -140,7 +163,8 @@ def taken_back(scope: Scope, entries: Iterable[Entry]) -> list[Draft]:
     """Of a turn whose answer nobody got: what was charged comes back, and what its providers take is the house's."""
     drafts: list[Draft] = []
     for entry in entries:
-        if isinstance(settled := entry.action, CreditSettled):
+        # What counted, and was no credit, stays counted: the provider took it from the asker's own key.
+        if isinstance(settled := entry.action, CreditSettled) and entry.postings:
             # The reversal alone has a key of its own form: nothing is reversed twice.
             reversal = Draft(CreditReversed(entry.seq, settled.hold), scope, f"reversal/{entry.seq}")
             drafts += [reversal, draft_of(scope, CreditVoided(settled.hold, settled.provider), None)]

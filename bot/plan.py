@@ -12,10 +12,12 @@ from ledger.store import Store
 
 @dataclass(frozen=True, slots=True)
 class RunningPlan:
-    """``models`` are patterns such as ``openai/*``; empty for all, also where the plan is no longer on offer."""
+    """``models`` are patterns such as ``openai/*``; empty for all, also where the plan is no longer on offer. ``until_s`` is the
+    end of the period that is paid for, 0 where that is not known."""
 
     name: str
     models: tuple[str, ...]
+    until_s: int = 0
 
 
 async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> RunningPlan | None:
@@ -33,7 +35,7 @@ async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> Ru
     if granted is None:
         return None
     plan = plans.named(granted.plan)
-    return RunningPlan(granted.plan, () if plan is None else plan.models)
+    return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s)
 
 
 async def models_of_plan(

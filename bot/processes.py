@@ -27,6 +27,7 @@ from bot.commands.past import questions
 from bot.commands.table import completing
 from bot.consent import Consent
 from bot.installs import Installs
+from bot.notices import Notices
 from bot.platforms.base import PlatformError
 from bot.platforms.slack_needs import BOTH_WAYS
 from bot.platforms.terminal import (
@@ -227,7 +228,7 @@ def _payments(billing: Billing) -> "PaymentsDoor | None":
         return None
     from bot.http.payments import PaymentsDoor
 
-    return PaymentsDoor(cashier.receive, cashier.look_at)
+    return PaymentsDoor(cashier.receive, cashier.refuse, cashier.come_back)
 
 
 def _leads_back(settings: Settings) -> bool:
@@ -256,7 +257,8 @@ async def _without_slack(settings: Settings) -> int:
             roadchain = await stack.enter_async_context(RoadChain(store))
             await found_ledger(roadchain, store, keys, settings.origin)
             consent = await open_consent(settings, store, keys, roadchain)
-            payments = _payments(await stack.enter_async_context(open_billing(settings, store, roadchain)))
+            notices = Notices(roadchain, store, Pseudonyms(keys.pseudonyms))
+            payments = _payments(await stack.enter_async_context(open_billing(settings, store, roadchain, notices)))
         explorer = await stack.enter_async_context(open_explorer(settings, store))
         connect = _connecting(settings, consent)
         most = settings.limits.body_bytes_max

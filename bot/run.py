@@ -12,6 +12,7 @@ from bot.platforms.base import Platform, Screen
 from bot.rules import Rules, rules_of
 from bot.story import Fact, Story, after
 from integrations.documents.reading import DocumentReader
+from integrations.payments.referrals import offered_key, taken_key
 from integrations.tools.base import Toolbox
 from ledger.actions import (
     Action,
@@ -30,6 +31,7 @@ from ledger.actions import (
 )
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
+from ledger.payment_actions import ReferralOffered, ReferralTaken
 from ledger.pseudonyms import ActorId, TurnId
 from ledger.roadchain import RoadChain, clock_us
 from ledger.store import Recorded
@@ -160,6 +162,10 @@ def draft_of(scope: Scope, action: Action, body: bytes | None) -> Draft:
             ordinal = str(number)
         case ApprovalGiven(number=number) | ApprovalRefused(number=number) | ApprovalExpired(number=number):
             return Draft(action, scope, decided(scope.turn, number), body)
+        case ReferralOffered(code=code):
+            return Draft(action, scope, offered_key(code), body)
+        case ReferralTaken():
+            return Draft(action, scope, taken_key(scope.workspace), body)
         case CreditReserved(hold=hold) | CreditSettled(hold=hold) | CreditVoided(hold=hold):
             ordinal = hold
         case _:

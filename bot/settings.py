@@ -107,6 +107,7 @@ class Settings:
     markup_bps: int
     person_day_urc_max: int
     workspace_month_urc_max: int
+    referral_urc: int
     host: str
     port: int
     public_url: str
@@ -427,6 +428,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.count(0, 10**15),
             "0",
             "what a workspace may spend in a month, in uRC; 0: any",
+        ),
+        Setting(
+            "referral_urc",
+            "CARPOOL_REFERRAL_URC",
+            readers.count(0, 10**12),
+            "0",
+            "what a workspace and the one that invited it get when it first buys as much, in uRC; 0: nothing",
         ),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),

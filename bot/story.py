@@ -305,8 +305,10 @@ def after(story: Story, fact: Fact) -> Story:
             return _approval(story, number, decision="expired")
         case CreditReserved() as hold:
             return replace(story, hold=hold)
-        case CreditSettled(price=price):
+        case CreditSettled(price=price, counted=0):
             return replace(story, hold=None, charged=(story.charged or 0) + price)
+        case CreditSettled():  # a key of the asker's own paid for it
+            return replace(story, hold=None)
         case CreditVoided():
             return replace(story, hold=None)
         case ReplyPrepared() as prepared:

@@ -40,8 +40,9 @@ from ledger.actions import (
     TurnFinished,
     TurnOutcome,
 )
+from ledger.credit_actions import CreditRefused
 from ledger.entry import Scope
-from ledger.errors import KeyReused
+from ledger.errors import InsufficientBalance, KeyReused
 from ledger.store import OpenTurn, Recorded
 
 
@@ -102,7 +103,11 @@ async def _run_command(story: Story, run: Run) -> Story:
     said = encode_said(Said(result.text, result.files, result.buttons))
     for decision in result.decided:
         await _decide(story, run, decision)
-    return await record(story, run, *changes, (reply, said))
+    try:
+        return await record(story, run, *changes, (reply, said))
+    except InsufficientBalance as error:  # it was spent since the command looked
+        refused = CreditRefused(f"{name}.change", error.code.value)
+        return await record(story, run, (refused, None), (reply, b"It was spent in this moment. Nothing was moved."))
 
 
 async def _decide(story: Story, run: Run, decision: Decided) -> None:

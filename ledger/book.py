@@ -41,7 +41,8 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """``drawn`` in the order of drawing; it is returned in reverse. ``charged`` is what was taken of it in the end."""
+    """``drawn`` in the order of drawing; it is returned in reverse. ``charged`` is what was taken of it in the end, or what
+    counted where nothing was held."""
 
     hold: HoldId
     workspace: WorkspaceId
@@ -161,9 +162,9 @@ class Book:
                 self._open_lot(promo(entry.workspace, lot), expires_us)
             case CreditReserved() as reserved:
                 self._open_hold(entry, reserved)
-            case CreditSettled(hold=hold):
+            case CreditSettled(hold=hold, counted=counted):
                 charged = sum(-posting.amount for posting in entry.postings if posting.account == "R:usage")
-                self._close_hold(self._holds[HoldId(hold)], "settled", charged)
+                self._close_hold(self._holds[HoldId(hold)], "settled", charged + counted)
             case CreditVoided(hold=hold):
                 self._close_hold(self._holds[HoldId(hold)], "voided", 0)
             case CreditReversed(hold=hold) if hold:

@@ -75,7 +75,8 @@ class OperationsPaid:
 
 @dataclass(frozen=True, slots=True)
 class PlanGranted:
-    """A plan's period was paid: ``credit`` to spend, ``deferred`` the fee that is earned as the period passes."""
+    """A plan's period was paid: ``credit`` to spend, ``deferred`` the fee that is earned as the period passes. ``until_s`` is its
+    end (seconds since 1970), 0 where that is not known."""
 
     name: ClassVar[str] = "credit.plan_grant"
     type: ClassVar[EntryType] = "credit_grant"
@@ -83,6 +84,7 @@ class PlanGranted:
     plan: str
     credit: int
     deferred: int
+    until_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class CreditReserved:
 
     Drawn from what the asking person may spend: promotional lots (the first to expire first), the plan, what was set aside
     for the person and for ``agent``, and the common paid credit. ``price`` is what the call will be settled for, as rates.
+    Of a call that its asker's own key pays for ``amount`` is 0: it only counts against the limits.
     """
 
     name: ClassVar[str] = "credit.reserve"
@@ -153,7 +156,8 @@ class CreditReserved:
 @dataclass(frozen=True, slots=True)
 class CreditSettled:
     """The call's true ``price`` is taken and the rest of the hold returned, in reverse. What neither the hold nor the balance
-    covers is waived. ``cost`` is what the provider takes for the answer."""
+    covers is waived. ``cost`` is what the provider takes for the answer. ``counted`` is what the provider takes from the asker's
+    own key: it counts against the limits, and is no credit."""
 
     name: ClassVar[str] = "credit.settle"
     type: ClassVar[EntryType] = "credit_burn"
@@ -162,6 +166,7 @@ class CreditSettled:
     provider: str
     cost: int
     absorbed: tuple[Absorbed, ...] = ()
+    counted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

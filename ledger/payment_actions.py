@@ -6,13 +6,16 @@ The money moves by the kinds of ``ledger.credit_actions``. What an entry is abou
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-PaymentKind = Literal["topup", "subscription", "portal", "refund", "customer"]
+PaymentKind = Literal["topup", "subscription", "portal", "refund", "refund_request", "customer"]
 PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentAsked:
-    """Somebody asked for a link or a refund, which is about to be made. ``amount`` in uRC, 0 where it names none."""
+    """Somebody asked for a link or a refund, which is about to be made. ``amount`` in uRC, 0 where it names none.
+
+    A ``refund_request`` waits for the operator, and moves nothing.
+    """
 
     name: ClassVar[str] = "payment.asked"
     rail: str
@@ -26,6 +29,15 @@ class PaymentOpened:
     """The rail has made it: which object it is stands beside. Never a link: who holds one may pay with it."""
 
     name: ClassVar[str] = "payment.opened"
+    rail: str
+    kind: PaymentKind
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentClosed:
+    """What was made at the rail is there no more: nothing is opened in its name again."""
+
+    name: ClassVar[str] = "payment.closed"
     rail: str
     kind: PaymentKind
 
@@ -68,4 +80,30 @@ class PaymentsScanned:
     events: int
 
 
-PaymentAction = PaymentAsked | PaymentOpened | PaymentReceived | PaymentHandled | PaymentRefused | PaymentsScanned
+@dataclass(frozen=True, slots=True)
+class ReferralOffered:
+    """A workspace invites others under a code."""
+
+    name: ClassVar[str] = "referral.offered"
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralTaken:
+    """A workspace came by the invitation of this code. It can take one, once."""
+
+    name: ClassVar[str] = "referral.taken"
+    code: str
+
+
+PaymentAction = (
+    PaymentAsked
+    | PaymentOpened
+    | PaymentClosed
+    | PaymentReceived
+    | PaymentHandled
+    | PaymentRefused
+    | PaymentsScanned
+    | ReferralOffered
+    | ReferralTaken
+)

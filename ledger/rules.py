@@ -132,7 +132,7 @@ def _reserve(action: CreditReserved, at: Moment) -> list[Line]:
     if at.book.hold(action.hold) is not None:
         raise InvalidEntry(f"the hold {action.hold} was opened before")
     owed = at.book.available(chart.debt(at.workspace), RC)
-    if owed > 0:
+    if owed > 0 and action.amount:  # who pays a provider with a key of their own takes no credit
         raise InsufficientBalance(f"{owed} uRC are owed", owed)
     for limit in action.limits:
         spent = at.book.spent(Counter(at.workspace, limit.subject, limit.period))
@@ -146,6 +146,8 @@ def _reserve(action: CreditReserved, at: Moment) -> list[Line]:
 
 def _settle(action: CreditSettled, at: Moment) -> list[Line]:
     hold = _holding(action.hold, at, "open")
+    if action.counted and (hold.drawn or action.price or action.cost or action.absorbed):
+        raise InvalidEntry(f"{action.hold}: what credit pays for counts by its price")
     there = sum(posting.amount for posting in hold.drawn)
     extra, short = _draw(max(0, action.price - there), _pools(at, ""), at.book)
     charged = action.price - short

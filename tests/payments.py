@@ -72,7 +72,7 @@ class Till:
 
 @asynccontextmanager
 async def open_till(
-    store: AnyStore, adversary: Adversary | None = None, account: Account | None = None
+    store: AnyStore, adversary: Adversary | None = None, account: Account | None = None, reward: Money = Money(0)
 ) -> AsyncIterator[Till]:
     """No scan runs by itself: a test says when. ``account`` is one that other tills know too."""
     async with AsyncExitStack() as stack:
@@ -89,11 +89,12 @@ async def open_till(
             return account.now_s * 1_000_000
 
         roadchain = await stack.enter_async_context(RoadChain(store, clock=clock_us))
-        bridge = Bridge(roadchain, store, RAIL, Plans((pro, top)))
+        bridge = Bridge(roadchain, store, RAIL, Plans((pro, top)), reward)
         cashier = Cashier(method, bridge, clock_us, method)
         handling = asyncio.create_task(cashier._handle_waiting())
         stack.callback(handling.cancel)
-        app = web_app(None, "", BODY_BYTES_MAX, lambda: True, payments=PaymentsDoor(cashier.receive, cashier.look_at))
+        door = PaymentsDoor(cashier.receive, cashier.refuse, cashier.come_back)
+        app = web_app(None, "", BODY_BYTES_MAX, lambda: True, payments=door)
         stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, port.set_result))
         url = f"http://127.0.0.1:{await port}"

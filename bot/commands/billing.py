@@ -1,12 +1,16 @@
 """``/billing``: what is there, what was spent, and how to pay. Its replies are for the asker alone, links most of all."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from bot.billing import Billing, Purse, days_before, purse_of
+from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.commands.referral import referral
+from bot.commands.refund import refund
 from bot.commands.statement import statement
+from bot.commands.transfers import allocate, gift, reclaim
+from bot.plan import RunningPlan, running_plan
 from bot.platforms.base import Button
 from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
 from integrations.payments.cashier import Cashier
@@ -15,13 +19,11 @@ from ledger.credit_actions import CreditRefused
 from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money, rc_text
 
-TOPUP_DOLLARS_MIN, TOPUP_DOLLARS_MAX = 1, 1000
 DAYS_SHOWN = 14
 BAR_CELLS = 24
 INVOICES_SHOWN = 10
 NOT_YOURS = "Only a billing admin of this workspace can do that: its owner names them with `/settings role PERSON billing_admin`."
 NO_WAY_TO_PAY = "Nobody can pay here: whoever runs this CarPool has connected no payment service. Answers cost nothing."
-_DOLLARS = re.compile(r"\$?([0-9]{1,9})(?:\.([0-9]{1,2}))?(?: ?(?:\$|usd|dollars?))?", re.IGNORECASE)
 _STATEMENT = "`/billing statement` lists what your answers were charged."
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -31,16 +33,19 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     what = _PARTS.get(name.casefold())
     if not name:
         return await _overview(asking, desk)
-    if name.casefold() == "statement":
-        return await statement(asking, desk, rest.strip())
-    if what is None:
+    if (own := _OWN.get(name.casefold())) is not None:
+        return await own(asking, desk, rest.strip())
+    at_home = _AT_HOME.get(name.casefold())
+    if what is None and at_home is None:
         return Result(f"`/billing {name[:32]}` is not known. {_how(desk.billing)}")
     if not asking.rules.may(asking.role, "billing"):
         return Result(NOT_YOURS, (CreditRefused(f"billing.{name.casefold()}", Code.UNAUTHORISED.value),))
-    if desk.billing.cashier is None:
+    if at_home is not None:
+        return await at_home(asking, desk, rest.strip())
+    if what is None or desk.billing.cashier is None:
         return Result(NO_WAY_TO_PAY)
     try:
-        return await what(asking, desk.billing, desk.billing.cashier, rest.strip())
+        return await what(asking, desk, desk.billing.cashier, rest.strip())
     except PaymentError as error:
         return Result(error.remedy)
 
@@ -54,7 +59,8 @@ async def _overview(asking: Asking, desk: Desk) -> Result:
     days = days_before(now_us, DAYS_SHOWN)
     subject = str(scope.workspace if whole else scope.actor)
     spent = [await desk.store.spent(Counter(scope.workspace, subject, day)) for day in days]
-    lines = [*(_balance(purse) if whole else ()), *_limits(billing, spent[-1], whole)]
+    plan = await running_plan(desk.store, billing.plans, scope.workspace)
+    lines = [*(_balance(purse) if whole else _set_aside(purse)), *_runs(plan), *_limits(billing, spent[-1], whole)]
     whose = "this workspace" if whole else "you"
     picture = ["```", *bars(dict(zip(days, spent, strict=True))), "```"] if any(spent) else ["Nothing yet."]
     text = [*lines, "", f"Spent by {whose} in the last {DAYS_SHOWN} days (UTC):", "", *picture]
@@ -66,8 +72,7 @@ def _balance(purse: Purse) -> list[str]:
     lines = [f"**{rc_text(purse.spendable)}** of credit can be spent (1 RC is a US cent)."]
     parts = (("bought", purse.bought), ("of the plan", purse.of_plan), ("promotional", purse.promotional))
     lines += [f"- {rc_text(amount)} {name}" for name, amount in parts if amount]
-    if purse.set_aside:
-        lines.append(f"- {rc_text(purse.set_aside)} set aside for you")
+    lines += _set_aside(purse)
     if purse.held:
         lines.append(f"- besides, {rc_text(purse.held)} is held for answers that are being made")
     if purse.owed:
@@ -75,6 +80,18 @@ def _balance(purse: Purse) -> list[str]:
             f"- {rc_text(purse.owed)} is owed: a payment was taken back after it was spent. The next top-up pays it."
         )
     return lines
+
+
+def _set_aside(purse: Purse) -> list[str]:
+    return [f"- {rc_text(purse.set_aside)} set aside for you"] if purse.set_aside else []
+
+
+def _runs(plan: RunningPlan | None) -> list[str]:
+    if plan is None:
+        return []
+    end = f", paid until {datetime.fromtimestamp(plan.until_s, UTC):%Y-%m-%d}" if plan.until_s else ""
+    models = f" Its models: {', '.join(plan.models)}." if plan.models else ""
+    return [f"The plan {plan.name} runs{end}.{models}"]
 
 
 def _limits(billing: Billing, today: int, whole: bool) -> list[str]:
@@ -95,12 +112,13 @@ def bars(spent: Mapping[str, int]) -> list[str]:
     return lines
 
 
-async def _topup(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+async def _topup(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
     cents = read_dollars(rest)
     if cents is None:
         return Result(
-            f"`/billing topup DOLLARS`: from {TOPUP_DOLLARS_MIN} to {TOPUP_DOLLARS_MAX:,} US dollars, with two decimals at the "
-            "most, such as `/billing topup 10`. Nothing was charged."
+            f"`/billing topup DOLLARS`: from {DOLLARS_MIN} to {DOLLARS_MAX:,} US dollars, with two decimals at the "
+            "most, such as `/billing topup 10`. Nothing was charged.",
+            (CreditRefused("billing.topup", code_of(rest).value),),
         )
     link = await cashier.topup(asking.scope, cents)
     return Result(
@@ -108,28 +126,16 @@ async def _topup(asking: Asking, billing: Billing, cashier: Cashier, rest: str) 
     )
 
 
-def read_dollars(text: str) -> Cents | None:
-    """None for what is no amount, or one that is too small or too large.
-
-    >>> read_dollars("10"), read_dollars("$2.5"), read_dollars("0"), read_dollars("1e3"), read_dollars("١٠")
-    (1000, 250, None, None, None)
-    """
-    found = _DOLLARS.fullmatch(text.strip())
-    if found is None:
-        return None
-    cents = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
-    return Cents(cents) if TOPUP_DOLLARS_MIN * 100 <= cents <= TOPUP_DOLLARS_MAX * 100 else None
-
-
-async def _subscribe(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
-    plan = billing.plans.named(rest)
+async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
+    plans = desk.billing.plans
+    plan = plans.named(rest)
     if plan is None:
-        if not billing.plans.all:
+        if not plans.all:
             return Result("There are no plans here: `/billing topup 10` buys credit.")
         listed = (
             f"- `/billing subscribe {plan.name}`: {rc_text(plan.credit)} of credit a month, for "
             f"{dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))}"
-            for plan in billing.plans.all
+            for plan in plans.all
         )
         return Result("\n".join(["The plans:", "", *listed]))
     price = dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))
@@ -142,15 +148,27 @@ async def _subscribe(asking: Asking, billing: Billing, cashier: Cashier, rest: s
     return Result(_linked(f"Subscribe to {plan.name}: {price} a month for {rc_text(plan.credit)} of credit", link))
 
 
-async def _portal(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+async def _portal(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
+    if rest:
+        return _of_this_workspace_only("portal")
     return Result(_linked("Cards, plan and receipts of this workspace", await cashier.portal(asking.scope)))
 
 
-async def _invoices(asking: Asking, billing: Billing, cashier: Cashier, rest: str) -> Result:
+async def _invoices(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
+    if rest:
+        return _of_this_workspace_only("invoices")
     shown = await cashier.invoices(asking.scope, INVOICES_SHOWN)
     if not shown:
         return Result("There are no invoices yet. Receipts of top-ups come by e-mail, and stand in `/billing portal`.")
     return Result("\n".join(["The latest invoices:", "", *(_invoice(item) for item in shown)]))
+
+
+def _of_this_workspace_only(part: str) -> Result:
+    """Whatever is named behind it, a customer or an account, is not looked at."""
+    return Result(
+        f"`/billing {part}` shows what is this workspace's own, and no other customer's. Say it with nothing behind it.",
+        (CreditRefused(f"billing.{part}", Code.UNAUTHORISED.value),),
+    )
 
 
 def _invoice(item: InvoiceShown) -> str:
@@ -163,34 +181,39 @@ def _linked(what: str, link: Link) -> str:
     return f"[{what}]({link.url})\n\nThe link is for you alone and closes by itself. The credit is here as soon as it is paid."
 
 
-def dollars_text(amount: Amount) -> str:
-    """As people read it: US dollars with a sign, another currency with its letters."""
-    whole, part = divmod(abs(amount.cents), 100)
-    sign = "-" if amount.cents < 0 else ""
-    digits = f"{whole:,}.{part:02d}" if part else f"{whole:,}"
-    return f"{sign}${digits}" if amount.currency == "usd" else f"{sign}{digits} {amount.currency.upper()}"
-
-
 def _how(billing: Billing) -> str:
     if billing.cashier is None:
         return NO_WAY_TO_PAY if billing.charges == "none" else f"Whoever runs this CarPool grants credit. {_STATEMENT}"
     subscribe = ", `/billing subscribe` shows the plans" if billing.plans.all else ""
     paying = (
-        f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid."
+        f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid, "
+        "`/billing refund` asks for money back that was not spent."
     )
     return f"{paying} {_STATEMENT}"
 
 
-_PARTS: Mapping[str, Callable[[Asking, Billing, Cashier, str], Awaitable[Result]]] = {
+_PARTS: Mapping[str, Callable[[Asking, Desk, Cashier, str], Awaitable[Result]]] = {
     "topup": _topup,
     "subscribe": _subscribe,
     "portal": _portal,
     "invoices": _invoices,
+    "refund": refund,
 }
+
+_OWN: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {"statement": statement, "gift": gift}
+"""What everybody may do with what is their own."""
+
+_AT_HOME: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {
+    "allocate": allocate,
+    "reclaim": reclaim,
+    "referral": referral,
+}
+"""What billing admins do without a payment service."""
 
 BILLING = Command(
     "billing",
-    "billing [statement [MONTH] | topup DOLLARS | subscribe [PLAN] | portal | invoices]",
+    "billing [statement [MONTH] | gift PERSON RC | topup DOLLARS | subscribe [PLAN] | portal | invoices | "
+    "refund [PAYMENT DOLLARS] | allocate PERSON RC | reclaim PERSON RC | referral [CODE]]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,

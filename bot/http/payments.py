@@ -6,11 +6,12 @@ days. The page asks Stripe what became of the payment, so that credit is there e
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.http.answers import NOT_KEPT, NotTaken, read_body
-from integrations.payments.base import ObjectRef, PaymentError, PaymentUnknown, WebhookRefused
+from integrations.payments.base import ObjectRef, PaymentError, PaymentUnknown, RefusedReason, WebhookRefused
 from ledger.errors import LedgerError, StoreFailed
 
 if TYPE_CHECKING:
@@ -25,17 +26,24 @@ _SESSION = re.compile(r"cs_[A-Za-z0-9_]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class PaymentsDoor:
-    """``receive`` takes a delivery and its signature, ``look_at`` records what an object of the rail's comes to."""
+    """``receive`` takes a delivery and its signature, ``refuse`` puts one on record that was not even read, ``come_back`` records
+    what the object of a page comes to that somebody came back from."""
 
     receive: Callable[[bytes, str], Awaitable[None]]
-    look_at: Callable[[ObjectRef], Awaitable[str]]
+    refuse: Callable[[RefusedReason], Awaitable[None]]
+    come_back: Callable[[ObjectRef], Awaitable[str]]
 
     def routes(self, body_bytes_max: int) -> "list[Route]":
         from starlette.responses import JSONResponse, PlainTextResponse
         from starlette.routing import Route
 
         async def webhook(request: "Request") -> "Response":
-            body = await read_body(request, body_bytes_max)
+            try:
+                body = await read_body(request, body_bytes_max)
+            except NotTaken:
+                with suppress(StoreFailed):
+                    await self.refuse("size")
+                raise
             try:
                 await self.receive(body, request.headers.get("stripe-signature", ""))
             except WebhookRefused as error:
@@ -50,7 +58,7 @@ class PaymentsDoor:
             if not _SESSION.fullmatch(session):
                 raise NotTaken(400, "session_id is missing, or is not one of a Checkout session.")
             try:
-                outcome = await self.look_at(ObjectRef("checkout.session", session))
+                outcome = await self.come_back(ObjectRef("checkout.session", session))
             except PaymentUnknown as error:
                 raise NotTaken(404, "There is no such payment.") from error
             except (PaymentError, LedgerError, StoreFailed):

@@ -27,7 +27,7 @@ IntentId = NewType("IntentId", str)
 """What we call a payment that somebody asked for, before any rail has heard of it."""
 
 RC_CURRENCY = "usd"
-RefusedReason: TypeAlias = Literal["signature", "timestamp", "body", "mode", "account", "off"]
+RefusedReason: TypeAlias = Literal["signature", "timestamp", "body", "mode", "account", "off", "size"]
 ObjectKind: TypeAlias = Literal[
     "checkout.session",
     "payment_intent",
@@ -148,11 +148,13 @@ class TopupState:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
-    """``gross`` is before discounts, ``net`` after them, both before tax; below 0 where an unused part is given back."""
+    """``gross`` is before discounts, ``net`` after them, both before tax; below 0 where an unused part is given back.
+    ``until_s`` is the end of what it is for, 0 where that is not said."""
 
     price: str
     gross: Cents
     net: Cents
+    until_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +174,12 @@ class InvoicePaid:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceState:
+    """``failed``: a card was declined, or nobody will pay it any more. ``url`` is the rail's page to pay it, empty for none."""
+
     about: ObjectRef
     buyer: Buyer | None
     state: Literal["waiting", "failed"]
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +232,13 @@ class PayoutState:
     amount: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerDeleted:
+    """The rail knows this customer no more, and has ended what it subscribed to. No payment is made in its name again."""
+
+    about: ObjectRef
+
+
 Fact: TypeAlias = (
     TopupPaid
     | TopupState
@@ -237,6 +249,7 @@ Fact: TypeAlias = (
     | RefundState
     | DisputeState
     | PayoutState
+    | CustomerDeleted
 )
 """What is so with an object, as far as money goes."""
 
@@ -252,6 +265,19 @@ class Settlement:
     fee: Cents
     currency: str
     created_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What came of a payment that ``buyer`` began. ``amount`` is its credit in cents where that is known, ``plan`` a plan's name,
+    ``url`` a page that helps."""
+
+    buyer: Buyer
+    about: ObjectRef
+    outcome: Literal["recorded", "unmatched", "failed"]
+    amount: Cents = Cents(0)
+    plan: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +314,16 @@ class InvoiceShown:
     amount: Amount
     created_s: int
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentShown:
+    """A top-up that was paid; ``refunded`` is what of it was given back."""
+
+    id: str
+    amount: Amount
+    refunded: Amount
+    created_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +373,9 @@ class PaymentMethod(Protocol):
 class Subscriptions(Protocol):
     """What a rail has beside, where it knows customers. Raises ``PaymentError`` from each of its calls."""
 
-    async def create_customer(self, buyer: Buyer) -> ObjectRef:
-        """The workspace, at the rail. The same workspace gives the same one within a day."""
+    async def create_customer(self, buyer: Buyer, after: str) -> ObjectRef:
+        """The workspace, at the rail. ``after`` is the one that was deleted there before; empty for the first. Asked for the
+        same twice within a day, it is the same one."""
         ...
 
     async def subscribe(self, asked: SubscriptionAsked) -> Link: ...
@@ -354,6 +391,10 @@ class Subscriptions(Protocol):
     async def portal(self, customer: str) -> Link: ...
 
     async def invoices(self, customer: str, count_max: int) -> tuple[InvoiceShown, ...]: ...
+
+    async def payments(self, customer: str, count_max: int) -> tuple[PaymentShown, ...]:
+        """The top-ups among its latest payments."""
+        ...
 
     async def read_meter(self, reading: MeterReading) -> None: ...
 

@@ -7,7 +7,7 @@ while something is left, else once an hour; so a rail that is down, or a deliver
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,27 +21,34 @@ from integrations.payments.base import (
     IntentId,
     InvoicePaid,
     InvoiceShown,
+    InvoiceState,
     Link,
+    News,
     ObjectKind,
     ObjectRef,
     PaymentError,
     PaymentMethod,
     PaymentRefused,
+    PaymentShown,
     PaymentUnknown,
     RefundAsked,
     RefundState,
+    RefusedReason,
     SubscriptionAsked,
     SubscriptionEnded,
     Subscriptions,
     TopupAsked,
+    TopupPaid,
+    TopupState,
     WebhookRefused,
     urc,
 )
 from integrations.payments.plans import Plan
-from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key
+from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key, requested_key
 from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
 from ledger.entry import Draft, Scope, StripeObject
-from ledger.errors import LedgerError, StoreFailed
+from ledger.errors import KeyReused, LedgerError, StoreFailed
+from ledger.money import URC_PER_RC
 from ledger.payment_actions import (
     PaymentAsked,
     PaymentHandled,
@@ -55,6 +62,7 @@ from ledger.payment_actions import (
     PaymentRefused as RefusedEntry,
 )
 from ledger.pseudonyms import WorkspaceId
+from ledger.store import Recorded
 
 SCAN_S = 3600
 RETRY_S = 60
@@ -67,8 +75,8 @@ WINDOW_S = 300
 LINK_S = 2400
 """A link opens the same page for all who ask for the same within a window, and closes half an hour after it or a little later."""
 
-PAYMENTS: tuple[ObjectKind, ...] = ("payment_intent", "transfer")
-"""What a top-up can have come as."""
+PAYMENTS: tuple[ObjectKind, ...] = ("payment_intent", "invoice", "transfer")
+"""What money can have come as."""
 
 REFUSALS_S = 60
 WAITING_MAX = 1000
@@ -85,7 +93,10 @@ class Scan:
 
 
 class Cashier:
-    """Use as ``async with``: then events are handled and scanned for. ``subscriptions`` None: the rail has none."""
+    """Use as ``async with``: then events are handled and scanned for. ``subscriptions`` None: the rail has none.
+
+    ``tell`` is told what came of a payment, each time that it is looked at: whoever is told says it once.
+    """
 
     def __init__(
         self,
@@ -93,10 +104,12 @@ class Cashier:
         bridge: Bridge,
         clock_us: Callable[[], int],
         subscriptions: Subscriptions | None = None,
+        tell: Callable[[News], Awaitable[None]] | None = None,
     ) -> None:
         self.method = method
         self.bridge = bridge
         self.subscriptions = subscriptions
+        self._tell = tell
         self._clock_us = clock_us
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(WAITING_MAX)
         self._tasks: list[asyncio.Task[None]] = []
@@ -129,7 +142,7 @@ class Cashier:
         try:
             event = self.method.verify_webhook(body, signature, self._now_s())
         except WebhookRefused as error:
-            await self._record_refusal(error.reason)
+            await self.refuse(error.reason)
             raise
         if event.about is None:
             return
@@ -139,6 +152,14 @@ class Cashier:
                 self._waiting.put_nowait(event)
             except asyncio.QueueFull:
                 self._left.set()
+
+    async def refuse(self, reason: RefusedReason) -> None:
+        """Put a delivery on record that is not taken: of one reason one a minute. Whoever sends rubbish does not fill the ledger.
+
+        Raises ``StoreFailed``.
+        """
+        key = f"payment.refused/{self.rail}/{reason}/{self._now_s() // REFUSALS_S}"
+        await self.bridge.roadchain.append(Draft(RefusedEntry(self.rail, reason), THE_HOUSE, key))
 
     async def settled(self) -> None:
         """Wait until what was received has been handled, or left to the next scan."""
@@ -162,7 +183,36 @@ class Cashier:
         for fact in await self.method.fetch(about):
             await self._look_at_earlier(fact)
             found = await self.bridge.record(fact)
+            if self._tell is not None and (news := self._news(fact, found)) is not None:
+                await self._tell(news)
             outcome = found if outcome in ("nothing", "recorded") else outcome
+        return outcome
+
+    def _news(self, fact: Fact, outcome: PaymentOutcome) -> News | None:
+        """What whoever asked for it waits for: of a plan its beginning, and each period that is not paid."""
+        match fact:
+            case TopupPaid(buyer=Buyer() as buyer) if outcome == "unmatched":
+                return News(buyer, fact.about, "unmatched", fact.total)
+            case TopupPaid(buyer=Buyer() as buyer):
+                return News(buyer, fact.about, "recorded", fact.subtotal)
+            case TopupState(buyer=Buyer() as buyer, state="failed"):
+                return News(buyer, fact.about, "failed")
+            case InvoicePaid(buyer=Buyer() as buyer, earlier=()) if outcome == "recorded":
+                granted = self.bridge.plans.granted(fact.lines)
+                credit = Cents(0 if granted is None else granted.credit // URC_PER_RC)
+                return News(buyer, fact.about, "recorded", credit, "" if granted is None else granted.plan)
+            case InvoiceState(buyer=Buyer() as buyer, state="failed"):
+                return News(buyer, fact.about, "failed", url=fact.url)
+            case _:
+                return None
+
+    async def come_back(self, about: ObjectRef) -> PaymentOutcome:
+        """Somebody came back from a page of the rail's: whoever it was, what is so with it is recorded; the first time that
+        somebody came, too. Raises ``PaymentError``, ``LedgerError``, ``StoreFailed``."""
+        outcome = await self.look_at(about)
+        key, stripe = f"payment.came_back/{self.rail}/{about.id}", StripeObject(about.kind, about.id)
+        with suppress(LedgerError):
+            await self.bridge.roadchain.append(Draft(PaymentHandled(self.rail, outcome), THE_HOUSE, key, stripe=stripe))
         return outcome
 
     async def scan(self) -> Scan:
@@ -201,10 +251,10 @@ class Cashier:
         window = self._now_s() // WINDOW_S
         expires_s = window * WINDOW_S + LINK_S
         customer = await self._customer(scope) if self.subscriptions is not None else ""
-        intent = f"{scope.actor}-{cents}-{window}"
+        intent = f"{scope.actor}-{cents}-{window}{await self._renamed(scope)}"
         for name in (intent, f"{intent}-{scope.turn}"):
             buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
-            await self._asked(buyer, "topup", urc(cents))
+            await self._asked(buyer, "topup", urc(cents), scope)
             try:
                 link = await self.method.create_topup(TopupAsked(buyer, cents, customer, expires_s))
             except PaymentRefused as error:
@@ -222,8 +272,9 @@ class Cashier:
         if await rail.subscribed(customer):
             raise PaymentRefused("there is a subscription already", "subscribed")
         window = self._now_s() // WINDOW_S
-        buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{scope.actor}-{plan.name}-{window}"))
-        await self._asked(buyer, "subscription", 0, plan.name)
+        name = f"{scope.actor}-{plan.name}-{window}{await self._renamed(scope)}"
+        buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
+        await self._asked(buyer, "subscription", 0, scope, plan.name)
         asked = SubscriptionAsked(buyer, plan.price, customer, window * WINDOW_S + LINK_S)
         link = await rail.subscribe(asked)
         await self._opened(buyer, "subscription", link.about)
@@ -233,7 +284,7 @@ class Cashier:
         """The rail's page of this workspace and of no other: its customer is read off the ledger. Raises ``PaymentError``."""
         customer = await self._customer(scope)
         buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{scope.actor}-portal-{scope.turn}"))
-        await self._asked(buyer, "portal", 0)
+        await self._asked(buyer, "portal", 0, scope)
         return await self._with_subscriptions().portal(customer)
 
     async def invoices(self, scope: Scope, count_max: int) -> tuple[InvoiceShown, ...]:
@@ -241,11 +292,45 @@ class Cashier:
         customer = await self.customer_of(scope.workspace)
         return await self._with_subscriptions().invoices(customer, count_max) if customer else ()
 
+    async def payments(self, scope: Scope, count_max: int) -> tuple[PaymentShown, ...]:
+        """The latest top-ups, of this workspace. Raises ``PaymentError``."""
+        customer = await self.customer_of(scope.workspace)
+        return await self._with_subscriptions().payments(customer, count_max) if customer else ()
+
     async def customer_of(self, workspace: WorkspaceId) -> str:
-        """Empty where the workspace is none yet."""
-        entry = await self.bridge.journal.find(self._customer_key(workspace))
-        stripe = None if entry is None else entry.entry.stripe
-        return "" if stripe is None else stripe.id
+        """Empty where the workspace is none yet, or none any more."""
+        customers = await self._customers(workspace)
+        return customers[-1]
+
+    async def _customers(self, workspace: WorkspaceId) -> tuple[str, ...]:
+        """Those that were deleted at the rail, the oldest first, and the one that stands: empty where there is none."""
+        deleted: list[str] = []
+        while True:
+            entry = await self.bridge.journal.find(self._customer_key(workspace, deleted[-1] if deleted else ""))
+            if entry is None or entry.entry.stripe is None:
+                return (*deleted, "")
+            customer = entry.entry.stripe.id
+            if await self.bridge.stands(ObjectRef("customer", customer), "deleted") is None:
+                return (*deleted, customer)
+            deleted.append(customer)
+
+    async def _renamed(self, scope: Scope) -> str:
+        """A part of an intent's name: a link that was made in the name of a customer that is gone is not given again."""
+        before = len(await self._customers(scope.workspace)) - 1
+        return f"-c{before}" if before else ""
+
+    async def request_refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> None:
+        """Put on record that this is wanted back. Nothing moves: ``refund`` with the same ``intent`` does what was asked for.
+
+        Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``PaymentRefused`` where less was paid.
+        """
+        paid = await self._topup_of(scope.workspace, payment)
+        if paid.paid < urc(cents):
+            raise PaymentRefused("less was paid", "amount_too_large")
+        own = Scope(scope.workspace, scope.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
+        about = StripeObject("payment_intent", payment)
+        request = PaymentAsked(self.rail, "refund_request", urc(cents))
+        await self.bridge.roadchain.append(Draft(request, own, requested_key(intent), stripe=about))
 
     async def refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> ObjectRef:
         """Give back what was not spent of a payment of this workspace. The credit is held before the money is asked for.
@@ -254,10 +339,9 @@ class Cashier:
         left, and ``PaymentError``. Where the rail refuses, what was held is there again, and this ``intent`` is spent; after any
         other error a second call with the same ``intent`` does what is missing.
         """
-        if not await self._was_paid_by(scope.workspace, payment):
-            raise PaymentUnknown("no top-up of this workspace")
+        await self._topup_of(scope.workspace, payment)
         buyer = Buyer(scope.workspace, scope.actor, intent)
-        await self._asked(buyer, "refund", urc(cents))
+        await self._asked(buyer, "refund", urc(cents), scope)
         own = Scope(scope.workspace, scope.actor, scope.conversation, scope.turn)
         (held,) = await self.bridge.roadchain.append(Draft(RefundHeld(urc(cents)), own, hold_key(intent)))
         given_back = Draft(CreditReversed(held.seq), own, f"reversal/{held.seq}")
@@ -271,22 +355,33 @@ class Cashier:
         await self._opened(buyer, "refund", made)
         return made
 
-    async def _was_paid_by(self, workspace: WorkspaceId, payment: str) -> bool:
+    async def paid_as(self, payment: str) -> Recorded | None:
+        """The entry that stands for money that came in: a top-up, or what waits in suspense."""
         for kind in PAYMENTS:
             paid = await self.bridge.stands(ObjectRef(kind, payment), "paid")
-            if paid is not None and isinstance(paid.entry.action, CreditTopup):
-                return paid.entry.workspace == workspace
-        return False
+            if paid is not None:
+                return paid
+        return None
+
+    async def _topup_of(self, workspace: WorkspaceId, payment: str) -> CreditTopup:
+        paid = await self.paid_as(payment)
+        if paid is None or not isinstance(paid.entry.action, CreditTopup) or paid.entry.workspace != workspace:
+            raise PaymentUnknown("no top-up of this workspace")
+        return paid.entry.action
 
     async def _customer(self, scope: Scope) -> str:
-        known = await self.customer_of(scope.workspace)
-        if known:
+        *deleted, known = await self._customers(scope.workspace)
+        # Its event may be late, or never come.
+        if known and await self.look_at(ObjectRef("customer", known)) != "recorded":
             return known
-        made = await self._with_subscriptions().create_customer(Buyer(scope.workspace, scope.actor, IntentId("")))
+        after = known or (deleted[-1] if deleted else "")
+        made = await self._with_subscriptions().create_customer(
+            Buyer(scope.workspace, scope.actor, IntentId("")), after
+        )
         about = StripeObject(made.kind, made.id)
         house = Scope(scope.workspace, THE_HOUSE.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
         with suppress(LedgerError):  # another process was first: its customer stands
-            key = self._customer_key(scope.workspace)
+            key = self._customer_key(scope.workspace, after)
             await self.bridge.roadchain.append(Draft(PaymentOpened(self.rail, "customer"), house, key, stripe=about))
         return await self.customer_of(scope.workspace)
 
@@ -345,19 +440,21 @@ class Cashier:
         )
         return receipts[0].fresh
 
-    async def _record_refusal(self, reason: str) -> None:
-        """Whoever sends rubbish does not fill the ledger with it."""
-        key = f"payment.refused/{self.rail}/{reason}/{self._now_s() // REFUSALS_S}"
-        await self.bridge.roadchain.append(Draft(RefusedEntry(self.rail, reason), THE_HOUSE, key))
-
-    async def _asked(self, buyer: Buyer, kind: PaymentKind, amount: int, plan: str = "") -> None:
-        scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
-        await self.bridge.roadchain.append(Draft(PaymentAsked(self.rail, kind, amount, plan), scope, asked_key(buyer)))
+    async def _asked(self, buyer: Buyer, kind: PaymentKind, amount: int, scope: Scope, plan: str = "") -> None:
+        """The turn that asked first stands in it: that is where it is said what came of the payment."""
+        asked = PaymentAsked(self.rail, kind, amount, plan)
+        try:
+            await self.bridge.roadchain.append(Draft(asked, scope, asked_key(buyer)))
+        except KeyReused:
+            found = await self.bridge.journal.find(asked_key(buyer))
+            entry = None if found is None else found.entry
+            if entry is None or (entry.action, entry.workspace, entry.actor) != (asked, scope.workspace, scope.actor):
+                raise
 
     async def _opened(self, buyer: Buyer, kind: PaymentKind, about: ObjectRef) -> None:
         scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
         stripe = StripeObject(about.kind, about.id)
-        key = f"payment.opened/{buyer.intent}"
+        key = opened_key(buyer.intent)
         await self.bridge.roadchain.append(Draft(PaymentOpened(self.rail, kind), scope, key, stripe=stripe))
 
     async def _last_scan(self, now_s: int) -> int:
@@ -373,11 +470,16 @@ class Cashier:
     def _event_key(self, step: str, event: Event) -> str:
         return f"payment.{step}/{self.rail}/{event.id}"
 
-    def _customer_key(self, workspace: WorkspaceId) -> str:
-        return f"payment.customer/{self.rail}/{workspace}"
+    def _customer_key(self, workspace: WorkspaceId, after: str) -> str:
+        """``after`` is the customer that it takes the place of; the first has none."""
+        return f"payment.customer/{self.rail}/{workspace}{f'/{after}' if after else ''}"
 
     def _now_s(self) -> int:
         return self._clock_us() // 1_000_000
+
+
+def opened_key(intent: str) -> str:
+    return f"payment.opened/{intent}"
 
 
 def _earlier(fact: Fact) -> tuple[ObjectRef, ...]:

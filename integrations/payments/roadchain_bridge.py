@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 from integrations.payments.base import (
     RC_CURRENCY,
     Buyer,
+    CustomerDeleted,
     DisputeState,
     Fact,
     FeeTaken,
@@ -27,6 +28,7 @@ from integrations.payments.base import (
     urc,
 )
 from integrations.payments.plans import Plans
+from integrations.payments.referrals import offered_key, reward_key, rewarded, taken_key
 from ledger.accounts import frozen, is_part
 from ledger.credit_actions import (
     BankPayout,
@@ -50,7 +52,8 @@ from ledger.credit_actions import (
 )
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused
-from ledger.payment_actions import PaymentAsked, PaymentOutcome
+from ledger.money import FREE, Money
+from ledger.payment_actions import PaymentAsked, PaymentClosed, PaymentHandled, PaymentOutcome, ReferralTaken
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Recorded
@@ -95,6 +98,7 @@ class Bridge:
     journal: Journal
     rail: Rail
     plans: Plans
+    reward: Money = FREE
 
     async def record(self, fact: Fact) -> PaymentOutcome:
         """Append what the fact's object lacks. Durable on return; a second time nothing is appended.
@@ -120,6 +124,11 @@ class Bridge:
                 return await self._dispute(fact)
             case PayoutState():
                 return await self._payout(fact)
+            case CustomerDeleted():
+                about = StripeObject(fact.about.kind, fact.about.id)
+                closed = PaymentClosed(self.rail, "customer")
+                await self._once(Draft(closed, THE_HOUSE, self.key(fact.about, "deleted"), stripe=about))
+                return "recorded"
             case TopupState(state=state) | InvoiceState(state=state):
                 return state
             case _:
@@ -132,8 +141,9 @@ class Bridge:
         return await self.journal.find(self.key(about, step))
 
     async def _topup(self, fact: TopupPaid) -> PaymentOutcome:
-        if await self.stands(fact.about, "paid") is not None:
-            return "recorded"
+        if (standing := await self.stands(fact.about, "paid")) is not None:
+            await self._reward(standing)  # in case that somebody was cut off between the two
+            return _outcome_of(standing)
         fits = (
             fact.currency == RC_CURRENCY
             and fact.asked == fact.subtotal
@@ -146,7 +156,21 @@ class Bridge:
         lot = f"discount-{fact.about.id}" if fact.discount else ""
         paid = CreditTopup(self.rail, urc(fact.subtotal - fact.discount), urc(fact.tax), urc(fact.discount), lot)
         await self._once(self._draft(paid, fact.about, "paid", _scope(fact.buyer)))
+        if (standing := await self.stands(fact.about, "paid")) is not None:
+            await self._reward(standing)
         return "recorded"
+
+    async def _reward(self, topup: Recorded) -> None:
+        """Where the workspace came by an invitation, and this is the first that it buys: once, for both."""
+        workspace = topup.entry.workspace
+        if not self.reward or await self.journal.find(reward_key(workspace)) is not None:
+            return
+        taken = await self.journal.find(taken_key(workspace))
+        code = taken.entry.action.code if taken is not None and isinstance(taken.entry.action, ReferralTaken) else ""
+        offered = await self.journal.find(offered_key(code)) if code else None
+        drafts = rewarded(self.reward, topup, taken, offered)
+        if drafts:
+            await self._append(drafts, drafts[0])
 
     async def _was_asked(self, fact: TopupPaid) -> bool:
         """What came back with the payment is what was recorded when it was asked for. A restored backup may lack that."""
@@ -160,7 +184,9 @@ class Bridge:
         return same_amount and (entry.workspace, entry.actor) == (fact.buyer.workspace, fact.buyer.actor)
 
     async def _invoice(self, fact: InvoicePaid) -> PaymentOutcome:
-        if await self.stands(fact.about, "paid") is not None or fact.total == 0:
+        if (standing := await self.stands(fact.about, "paid")) is not None:
+            return _outcome_of(standing)
+        if fact.total == 0:
             return "recorded"
         granted = self.plans.granted(fact.lines) if fact.currency == RC_CURRENCY else None
         if (
@@ -174,7 +200,8 @@ class Bridge:
         group = await self._period_over(fact.earlier, fact.about, scope) if fact.renews else []
         if fact.tax:
             group.append(self._draft(CreditTopup(self.rail, 0, urc(fact.tax)), fact.about, "tax", scope))
-        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee)
+        until_s = max((line.until_s for line in fact.lines), default=0)
+        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee, until_s)
         await self._once(self._draft(grant, fact.about, "paid", scope), *group)
         return "recorded"
 
@@ -197,19 +224,29 @@ class Bridge:
         return [*drafts, self._draft(CreditExpired("plan"), about, "expire", scope)]
 
     async def _refund(self, fact: RefundState) -> PaymentOutcome:
-        scope = _scope(fact.buyer)
         if fact.amount.currency != RC_CURRENCY:
             return "unmatched"
+        # What waited in suspense and became somebody's credit is given back by who has it.
+        resolved = None if fact.payment is None else await self.journal.find(resolved_key(self.rail, fact.payment.id))
+        scope = _scope(fact.buyer) if resolved is None else _scope_of(resolved)
         if await self.stands(fact.about, "sent") is None:
-            await self._once(self._draft(await self._sent(fact), fact.about, "sent", scope))
+            sent = await self._sent(fact, resolved)
+            if fact.payment is not None and isinstance(sent, SuspenseResolved):
+                # Before it, so that no operator makes credit of what is about to go back.
+                await self.roadchain.append(self._returned(fact.payment))
+            await self._once(self._draft(sent, fact.about, "sent", scope))
         if fact.state == "failed" and await self.stands(fact.about, "failed") is None:
             await self._once(self._draft(await self._came_back(fact), fact.about, "failed", scope))
         return "recorded"
 
-    async def _sent(self, fact: RefundState) -> CreditAction:
+    def _returned(self, payment: ObjectRef) -> Draft:
+        """That nobody gets credit for it any more; the same of each of its refunds."""
+        return Draft(PaymentHandled(self.rail, "nothing"), THE_HOUSE, returned_key(self.rail, payment.id))
+
+    async def _sent(self, fact: RefundState, resolved: Recorded | None) -> CreditAction:
         amount = urc(fact.amount.cents)
         payment = None if fact.payment is None else await self.stands(fact.payment, "paid")
-        if payment is not None and isinstance(payment.entry.action, PaymentUnmatched):
+        if payment is not None and isinstance(payment.entry.action, PaymentUnmatched) and resolved is None:
             return SuspenseResolved(self.rail, amount, payment.entry.action.currency, "returned")
         held = None if fact.asked is None else await self.journal.find(hold_key(fact.asked))
         return RefundedOutside(self.rail, amount) if held is None else RefundSent(self.rail, amount)
@@ -285,13 +322,33 @@ class Bridge:
             return ()
 
 
+def _outcome_of(standing: Recorded) -> PaymentOutcome:
+    """What came of money, looked at again."""
+    return "unmatched" if isinstance(standing.entry.action, PaymentUnmatched) else "recorded"
+
+
 def asked_key(buyer: Buyer) -> str:
     return f"payment.asked/{buyer.intent}"
+
+
+def requested_key(intent: str) -> str:
+    """Of a refund that somebody wants, and the operator decides on."""
+    return f"payment.requested/{intent}"
 
 
 def hold_key(intent: str) -> str:
     """Of the credit that waits for a refund to be sent."""
     return f"payment.hold/{intent}"
+
+
+def resolved_key(rail: str, payment: str) -> str:
+    """Of money that waited in suspense until an operator gave it to a workspace."""
+    return f"payment.resolved/{rail}/{payment}"
+
+
+def returned_key(rail: str, payment: str) -> str:
+    """Of money that waited in suspense, and of which some was given back."""
+    return f"payment.returned/{rail}/{payment}"
 
 
 def in_book(cents: int, currency: str) -> tuple[int, str]:
@@ -310,3 +367,8 @@ def _scope(buyer: Buyer | None) -> Scope:
     if buyer is None or not is_part(buyer.workspace):
         return THE_HOUSE
     return Scope(buyer.workspace, buyer.actor, ConversationId(""), TurnId(""))
+
+
+def _scope_of(recorded: Recorded) -> Scope:
+    entry = recorded.entry
+    return Scope(entry.workspace, entry.actor, ConversationId(""), TurnId(""))

@@ -13,6 +13,7 @@ from integrations.payments.base import (
     Amount,
     Buyer,
     Cents,
+    CustomerDeleted,
     Event,
     Fact,
     InvoiceShown,
@@ -20,6 +21,7 @@ from integrations.payments.base import (
     MeterReading,
     ObjectRef,
     PaymentRefused,
+    PaymentShown,
     Rail,
     RefundAsked,
     Settlement,
@@ -34,6 +36,7 @@ from integrations.payments.stripe_facts import (
     id_of,
     invoice_state,
     metadata_of,
+    payment_shown,
     payout_state,
     refund_state,
     settlement_of,
@@ -138,10 +141,12 @@ class StripePayments:
             asked.buyer,
         )
 
-    async def create_customer(self, buyer: Buyer) -> ObjectRef:
+    async def create_customer(self, buyer: Buyer, after: str) -> ObjectRef:
+        # Under the first one's key Stripe would give back the one that is deleted.
+        key = f"carpool/{buyer.workspace}/customer{f'/{after}' if after else ''}"
         with mapped():
             customer = await self.client.v1.customers.create_async(
-                {"metadata": {WORKSPACE: buyer.workspace}}, {"idempotency_key": f"carpool/{buyer.workspace}/customer"}
+                {"metadata": {WORKSPACE: buyer.workspace}}, {"idempotency_key": key}
             )
         return ObjectRef("customer", customer.id)
 
@@ -176,6 +181,13 @@ class StripePayments:
             )
             for item in listed.data
         )
+
+    async def payments(self, customer: str, count_max: int) -> tuple[PaymentShown, ...]:
+        with mapped():
+            listed = await self.client.v1.payment_intents.list_async(
+                {"customer": customer, "limit": count_max, "expand": ["data.latest_charge"]}
+            )
+        return tuple(shown for item in listed.data if (shown := payment_shown(item)) is not None)
 
     async def read_meter(self, reading: MeterReading) -> None:
         with mapped():
@@ -292,7 +304,10 @@ class StripePayments:
             case "payout":
                 payout = payout_state(await v1.payouts.retrieve_async(about.id))
                 return () if payout is None else (payout,)
-            case "customer" | "transfer":
+            case "customer":
+                customer = await v1.customers.retrieve_async(about.id)
+                return (CustomerDeleted(about),) if getattr(customer, "deleted", None) else ()
+            case "transfer":
                 return ()
 
     async def _payment(self, name: str) -> "PaymentIntent":

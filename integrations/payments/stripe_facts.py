@@ -19,6 +19,7 @@ from integrations.payments.base import (
     InvoiceState,
     ObjectKind,
     ObjectRef,
+    PaymentShown,
     PayoutState,
     RefundState,
     Settlement,
@@ -77,6 +78,8 @@ def topup_of_session(session: "Session", intent: "PaymentIntent | None") -> Topu
     buyer = buyer_of(session.metadata)
     about = ObjectRef("checkout.session", session.id)
     if session.payment_status == "unpaid":
+        if session.status == "open":  # a card that was declined on its page is seen there, and another may be tried
+            return TopupState(about, buyer, "waiting")
         return TopupState(about, buyer, "expired" if session.status == "expired" else _waiting(intent))
     details = session.total_details
     return TopupPaid(
@@ -98,6 +101,15 @@ def topup_of_intent(intent: "PaymentIntent") -> TopupPaid | TopupState:
         return TopupState(about, buyer, _waiting(intent))
     paid = Cents(intent.amount_received)
     return TopupPaid(about, buyer, _asked(intent.metadata), paid, Cents(0), Cents(0), paid, intent.currency)
+
+
+def payment_shown(intent: "PaymentIntent") -> PaymentShown | None:
+    """Of a top-up that was paid; its charge has to have been asked for along with it. None of anything else."""
+    charge = intent.latest_charge
+    if intent.status != "succeeded" or charge is None or isinstance(charge, str) or _asked(intent.metadata) is None:
+        return None
+    paid, refunded = Cents(intent.amount_received), Cents(charge.amount_refunded)
+    return PaymentShown(intent.id, Amount(paid, intent.currency), Amount(refunded, intent.currency), intent.created)
 
 
 def _waiting(intent: "PaymentIntent | None") -> Literal["waiting", "failed"]:
@@ -127,7 +139,10 @@ def invoice_state(
         return None
     buyer = buyer_of(details.metadata)
     if invoice.status != "paid":
-        return InvoiceState(about, buyer, "failed" if invoice.status in ("uncollectible", "void") else "waiting")
+        declined = invoice.status in ("uncollectible", "void") or (
+            invoice.status == "open" and invoice.attempt_count > 0
+        )
+        return InvoiceState(about, buyer, "failed" if declined else "waiting", invoice.hosted_invoice_url or "")
     before = sorted((item.created, item.id) for item in earlier if item.created < invoice.created)
     return InvoicePaid(
         about,
@@ -146,7 +161,10 @@ def _line(line: "InvoiceLineItem") -> InvoiceLine:
     details = None if line.pricing is None else line.pricing.price_details
     discount = sum(item.amount for item in line.discount_amounts or ())
     return InvoiceLine(
-        "" if details is None else id_of(details.price), Cents(line.amount), Cents(line.amount - discount)
+        "" if details is None else id_of(details.price),
+        Cents(line.amount),
+        Cents(line.amount - discount),
+        line.period.end,
     )
 
 

@@ -21,8 +21,11 @@ KINDS: Mapping[str, ObjectKind] = {
     "refund": "refund",
     "dispute": "dispute",
     "payout": "payout",
+    "customer": "customer",
 }
 """What money depends on, by the name that Stripe gives to the kind of object."""
+
+_DELETED = "customer.deleted"
 
 
 def verified(body: bytes, header: str, secrets: Sequence[str], *, live: bool, now_s: float) -> Event:
@@ -66,6 +69,8 @@ def event_of(given: Mapping[str, object]) -> Event:
     if given.get("object") != "event" or not isinstance(about, Mapping):
         raise TypeError("not an event")
     kind = KINDS.get(str(about.get("object")))
+    if kind == "customer" and given.get("type") != _DELETED:  # of a customer nothing else matters: no name, no address
+        kind = None
     ref = None if kind is None else ObjectRef(kind, _text(about["id"]))
     created = given["created"]
     if type(created) is not int:

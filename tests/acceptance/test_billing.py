@@ -63,7 +63,7 @@ async def test_money_that_nobody_knows_waits_in_suspense_and_a_difference_is_nam
 
 async def test_credit_is_granted_and_a_transfer_counts_once(home: Home) -> None:
     granted = await home.run("billing", "grant", "terminal", "local", "2.50", "for", "testing")
-    assert granted.out == "250 RC of promotional credit are there.\n"
+    assert granted.out.startswith("250 RC of promotional credit are there (entry ")
     reference = (await home.run("billing", "invoice", "terminal", "local", "10")).out.strip()
     for _ in range(2):
         assert (await home.run("billing", "paid", reference)).out == "The credit is there.\n"
@@ -72,6 +72,33 @@ async def test_credit_is_granted_and_a_transfer_counts_once(home: Home) -> None:
     assert (unknown.status, "Nothing was changed." in unknown.err) == (2, True)
     refused = await home.run("billing", "grant", "terminal", "local", "NaN", "x")
     assert (refused.status, "Nothing was changed." in refused.err) == (2, True)
+
+
+async def test_what_an_operator_changes_by_hand_is_done_once_or_refused_in_a_sentence(
+    home: Home, stripe: StripeServer
+) -> None:
+    await home.run("chat", given=b"hello")
+    payment, returned = [stripe.account.foreign_payment(500)["id"] for _ in range(2)]
+    stripe.account.refund(returned, 200, {})
+    assert (await home.run("billing", "reconcile")).status == 0
+    granted = await home.run("billing", "grant", "terminal", "local", "3", "a mistake", "--days", "30")
+    entry = granted.out.rpartition(" ")[2].rstrip(").\n")
+    for what, status, said in (
+        (("reverse", entry, "it was none"), 0, f"Entry {entry} is reversed (entry "),
+        (("reverse", entry, "again"), 1, f"Entry {entry} was reversed before."),
+        (("reverse", "0", "genesis"), 2, "Entry 0 is none that can be taken back"),
+        (("writeoff", "terminal", "local", "3", "nothing is owed"), 1, "Less than 300 RC is owed there."),
+        (("writeoff", "terminal", "local", "1e3", "no amount"), 2, "Nothing was changed."),
+        (("resolve", "terminal", "local", "pi_none", "unknown"), 2, "pi_none does not wait in suspense."),
+        (("resolve", "terminal", "local", returned, "too late"), 1, f"{returned} was resolved or given back before."),
+        (("resolve", "terminal", "local", payment, "they wrote to us"), 0, "500 RC of credit are there (entry "),
+        (("resolve", "terminal", "other", payment, "twice"), 1, f"{payment} was resolved or given back before."),
+    ):
+        done = await home.run("billing", *what)
+        assert (done.status, said in done.out + done.err) == (status, True), (what, done)
+    assert "**500 RC** of credit can be spent" in (await home.run("chat", given=b"/billing")).out
+    refused = [entry for entry in home.entries() if entry["action"] == "credit.refused"]
+    assert [entry["kind"] for entry in refused] == ["credit.reversal", "credit.writeoff", "credit.resolve"]
 
 
 async def test_money_is_given_back_by_the_operator_and_each_refusal_is_a_sentence(
@@ -96,9 +123,17 @@ async def test_money_is_given_back_by_the_operator_and_each_refusal_is_a_sentenc
     reference = (await home.run("billing", "invoice", "terminal", "local", "10")).out.strip()
     assert (await home.run("billing", "paid", reference)).status == 0
     assert (await home.run(*whose, reference, "2", "too much")).status == 0
+    asked = await home.run("chat", given=f"/billing refund {payment} 2".encode())
+    request = asked.out.partition("its reference is ")[2].split()[0].strip("`.")
+    assert f"{request}  " in (await home.run("billing", "requests")).out
+    approved = await home.run("billing", "approve", request, "they were right")
+    assert (approved.status, approved.out.endswith(": 200 RC of credit goes back as money.\n")) == (0, True)
+    assert (await home.run("billing", "requests")).out.startswith("0 to decide on")
+    assert (await home.run("billing", "approve", "ref-none", "x")).status == 2
+    assert (await home.run("billing", "reconcile")).status == 0
     assert "L:ws" in (balances := await home.run("ledger", "balances")).out
     assert "refund_hold" in balances.out
-    assert " 1,400,000,000 uRC" in balances.out
+    assert " 1,200,000,000 uRC" in balances.out
 
 
 async def test_a_statement_is_printed_written_or_refused_in_a_sentence(home: Home) -> None:

@@ -84,6 +84,21 @@ class Account:
         self.emit("customer.created", customer)
         return customer
 
+    def delete_customer(self, customer: str) -> None:
+        """By an operator, in the Dashboard: what it subscribes to ends at once, and only its id is left."""
+        gone = self.get(customer, "customer")
+        for running in self.of("subscription"):
+            if running["customer"] == customer and running["status"] != "canceled":
+                self.cancel(running["id"], at_once=True)
+        self.things[customer] = {"id": customer, "object": "customer", "deleted": True}
+        self.emit("customer.deleted", gone)
+
+    def living(self, customer: str) -> None:
+        if self.get(customer, "customer").get("deleted"):
+            raise Refused(
+                400, "invalid_request_error", f"No such customer: '{customer}'", "resource_missing", "customer"
+            )
+
     def price(self, cents: int) -> Thing:
         return self.new(
             "price", "price", unit_amount=cents, currency="usd", active=True, type="recurring", billing_scheme="per_unit",
@@ -95,7 +110,7 @@ class Account:
         subtotal = sum(self._unit(item) * int(item.get("quantity", 1)) for item in items)
         customer = params.get("customer")
         if customer is not None:
-            self.get(customer, "customer")
+            self.living(customer)
         expires_s = int(params.get("expires_at", self.now_s + 86_400))
         if not self.now_s + 1800 <= expires_s <= self.now_s + 86_400:
             raise Refused(400, "invalid_request_error", "expires_at is 30 minutes to 24 hours ahead", "", "expires_at")

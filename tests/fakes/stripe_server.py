@@ -38,6 +38,7 @@ KNOWN: Mapping[tuple[str, str], type] = {
     ("POST", "/v1/refunds"): params.RefundCreateParams,
     ("GET", "/v1/refunds"): params.RefundListParams,
     ("GET", "/v1/invoices"): params.InvoiceListParams,
+    ("GET", "/v1/payment_intents"): params.PaymentIntentListParams,
     ("GET", "/v1/invoice_payments"): params.InvoicePaymentListParams,
     ("GET", "/v1/subscriptions"): params.SubscriptionListParams,
     ("GET", "/v1/balance_transactions"): params.BalanceTransactionListParams,
@@ -193,7 +194,7 @@ class StripeServer:
                 cents = int(given["amount"]) if "amount" in given else None
                 return 200, account.refund(given["payment_intent"], cents, given.get("metadata", {}))
             case "POST", ["billing_portal", "sessions"]:
-                account.get(given["customer"], "customer")
+                account.living(given["customer"])
                 fields = {
                     "customer": given["customer"],
                     "url": "http://portal.test/1",
@@ -207,15 +208,17 @@ class StripeServer:
             case "GET", ["invoices", name, "lines"]:
                 return 200, listed(account.get(name, "invoice")["lines"]["data"], given, path)
             case "GET", ["invoice_payments"]:
-                wanted = given["payment"]["payment_intent"]
-                found = [item for item in account.invoice_payments if item["payment"]["payment_intent"] == wanted]
+                payment = given["payment"]["payment_intent"]
+                found = [item for item in account.invoice_payments if item["payment"]["payment_intent"] == payment]
                 return 200, listed(found, given, path)
             case "GET", ["events"]:
                 return 200, listed(_since(reversed(account.events), given), given, path)
             case "GET", ["balance_transactions"]:
                 return 200, self._transactions(given, path)
             case "GET", [*words] if "/".join(words) in OBJECTS:
-                return 200, listed(self._filtered(OBJECTS["/".join(words)], given), given, path)
+                page = listed(self._filtered(OBJECTS["/".join(words)], given), given, path)
+                wanted = {"expand": [name.removeprefix("data.") for name in given.get("expand", [])]}
+                return 200, {**page, "data": [self._expanded(item, wanted) for item in page["data"]]}
             case "GET", [*words, name] if "/".join(words) in OBJECTS:
                 return 200, self._expanded(account.get(name, OBJECTS["/".join(words)]), given)
             case _:

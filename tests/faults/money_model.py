@@ -200,7 +200,7 @@ class Model:
         if isinstance(action, kinds.CreditReserved):
             if action.hold in self.holds:
                 raise Refused("RC002")
-            if self.worth(f"A:ws:{w}:debt") > 0:
+            if self.worth(f"A:ws:{w}:debt") > 0 and action.amount:
                 raise Refused("RC001")
             counters = [(str(w), limit.subject, limit.period) for limit in action.limits]
             for counter, limit in zip(counters, action.limits, strict=True):
@@ -224,12 +224,15 @@ class Model:
             returned, hold.state = hold.total, "voided"
             self._move("X:absorbed", f"L:provider:{action.provider}:suspense", action.estimate)
         else:
+            if action.counted and (hold.total or action.price or action.cost or action.absorbed):
+                raise Refused("RC002")
             extra = self._draw(self._pools(draft, ""), max(0, action.price - hold.total))
             hold.charged = min(action.price, hold.total + sum(amount for _, amount in extra))
             for account, amount in extra:
                 self._move(account, "R:usage", amount)
             self._move(held, "R:usage", min(hold.total, hold.charged))
             returned, hold.state = hold.total - min(hold.total, hold.charged), "settled"
+            hold.charged += action.counted
             self._move(f"X:provider:{action.provider}", f"L:provider:{action.provider}:accrued", action.cost)
             for item in action.absorbed:
                 self._move("X:absorbed", f"L:provider:{item.provider}:accrued", item.amount)

@@ -98,6 +98,8 @@ class Moves:
                 self._holds.append(hold)
                 limits = LIMITS[: self._random.randrange(3)]
                 return kinds.CreditReserved(hold, choose(AMOUNTS), choose((1, 9)), "p", "m", choose(("", "g")), limits)
+            case 3 if not self._random.randrange(3):  # a key of the asker's own paid for it
+                return kinds.CreditSettled(hold, choose((0, 0, 2)), "p", 0, (), choose((3, 40)))
             case 3 | 4:
                 absorbed = (kinds.Absorbed(choose(("p", "q")), 2),)[: self._random.randrange(2)]
                 return kinds.CreditSettled(hold, choose((0, 2, 8, 30, 70, -1)), "p", choose((0, 4)), absorbed)

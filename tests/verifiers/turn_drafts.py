@@ -31,11 +31,14 @@ from ledger.credit_actions import Absorbed, CreditReserved, CreditSettled, Credi
 from ledger.entry import Draft, Scope
 from ledger.payment_actions import (
     PaymentAsked,
+    PaymentClosed,
     PaymentHandled,
     PaymentOpened,
     PaymentReceived,
     PaymentRefused,
     PaymentsScanned,
+    ReferralOffered,
+    ReferralTaken,
 )
 from ledger.pseudonyms import ConversationId, Pseudonyms, WorkspaceId
 
@@ -78,10 +81,13 @@ def _command(scope: Scope, number: int) -> list[Draft]:
         FeedbackGiven(scope.turn, "good"),
         PaymentAsked("stripe", "topup", 10**9),
         PaymentOpened("stripe", "topup"),
+        PaymentClosed("stripe", "customer"),
         PaymentReceived("stripe", "checkout.session.completed"),
         PaymentHandled("stripe", "recorded"),
         PaymentRefused("stripe", "signature"),
         PaymentsScanned("stripe", 1_790_000_000, 1_790_003_600, 3),
+        ReferralOffered("r-0123456789abcdef"),
+        ReferralTaken("r-0123456789abcdef"),
     )
     return [
         _draft(MessageReceived("slack", scope.conversation, "command", ""), scope, b"/model openai/m"),

@@ -92,7 +92,7 @@ def unknown_fields(thing: Thing, kind: type[stripe.StripeObject], path: str) -> 
 
 async def test_each_field_is_one_of_the_sdks_own_types(server: StripeServer, method: StripePayments) -> None:
     account = server.account
-    customer = (await method.create_customer(buyer())).id
+    customer = (await method.create_customer(buyer(), "")).id
     price = account.price(2000)["id"]
     one = account.pay((await method.create_topup(topup())).about.id, discount=100, tax=200)["payment_intent"]
     asked = SubscriptionAsked(buyer("i-2"), price, customer, NOW_S + 3600)
@@ -172,7 +172,7 @@ async def test_an_amount_below_stripes_least_is_refused(method: StripePayments) 
 
 
 async def test_a_reading_of_a_meter_counts_once(server: StripeServer, method: StripePayments) -> None:
-    customer = (await method.create_customer(buyer())).id
+    customer = (await method.create_customer(buyer(), "")).id
     reading = MeterReading("m-1", "tokens", customer, 7, NOW_S)
     await method.read_meter(reading)
     await method.read_meter(reading)
@@ -180,7 +180,7 @@ async def test_a_reading_of_a_meter_counts_once(server: StripeServer, method: St
 
 
 async def test_the_portal_is_that_of_the_customer(server: StripeServer, method: StripePayments) -> None:
-    customer = (await method.create_customer(buyer())).id
+    customer = (await method.create_customer(buyer(), "")).id
     assert (await method.portal(customer)).url == "http://portal.test/1"
 
 

@@ -1,6 +1,8 @@
 """What goes wrong around payments: Stripe is down, two processes see one event, a secret is replaced, a stranger has the link."""
 
 import asyncio
+import sqlite3
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +14,20 @@ from integrations.payments.cashier import Cashier
 from integrations.payments.reconcile import reconcile
 from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.stripe import RAIL, StripePayments
+from integrations.storage.postgres import PostgresStore
+from integrations.storage.sqlite import SqliteStore
 from ledger.accounts import clearing
 from ledger.credit_actions import CreditTopup, PaymentFee, PaymentUnmatched
 from ledger.entry import Draft
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import PaymentsScanned
 from ledger.roadchain import RoadChain
+from ledger.verify import NotVerified, verify_database
 from tests.fakes.stripe_server import KEY, SECRET
+from tests.house import GENESIS
 from tests.payments import NOW_S, Till, open_till, scope
-from tests.postgres import Server
-from tests.stores import Kind, opening
+from tests.postgres import TEMPLATE, Server, database_of
+from tests.stores import AnyStore, Kind, opening
 
 
 async def paid_by(till: Till, workspace: str) -> int:
@@ -97,6 +103,41 @@ async def test_each_workspace_has_a_customer_and_a_portal_of_its_own(till: Till)
     assert await till.cashier.invoices(scope(workspace="w-3"), 3) == ()
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_after_its_customer_was_deleted_a_workspace_gets_another_and_keeps_its_credit(
+    till: Till, told: bool
+) -> None:
+    await till.bought(10)
+    await till.subscribed()
+    first = await till.cashier.customer_of(scope().workspace)
+    link = await till.topup(20)
+    till.account.delete_customer(first)
+    if told:
+        await till.delivered()
+        assert await till.cashier.customer_of(scope().workspace) == ""
+        assert await till.cashier.invoices(scope(), 3) == ()
+    other = await till.topup(20)
+    second = await till.cashier.customer_of(scope().workspace)
+    assert second not in ("", first)
+    assert other.about != link.about
+    assert till.account.things[other.about.id]["customer"] == second
+    till.account.pay(other.about.id)
+    await till.delivered()
+    assert await paid_by(till, "w-1") == 3000
+    await till.subscribed()  # the plan of before is over, so another can be had
+    assert await till.cashier.customer_of(scope().workspace) == second
+    till.account.delete_customer(second)
+    assert (await till.cashier.portal(scope())).about.id not in (first, second)
+
+
+async def test_of_a_customer_nothing_but_its_end_is_recorded(till: Till) -> None:
+    await till.topup()  # makes one
+    till.account.emit("customer.updated", till.account.of("customer")[0])
+    await till.delivered()
+    received = [item.entry.action.name for item in await till.store.entries(-1, 100)]
+    assert "payment.received" not in received
+
+
 async def test_the_page_to_come_back_to_tells_nothing_of_what_is_not_there(till: Till) -> None:
     async with ClientSession() as browser:
         for session, status in (("cs_none", 404), ("", 400), ("pi_1", 400), ("cs_<b>", 400), ("cs_" + "9" * 500, 400)):
@@ -164,3 +205,39 @@ async def test_what_differs_is_named(till: Till) -> None:
 async def test_an_object_that_is_gone_is_unknown_to_all(till: Till) -> None:
     with pytest.raises(PaymentUnknown):
         await till.cashier.look_at(ObjectRef("refund", "re_none"))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_an_edited_entry_is_named_and_what_was_paid_is_still_known(
+    kind: Kind, tmp_path: Path, postgres: Server
+) -> None:  # S44
+    async with AsyncExitStack() as stack:
+        ledger = tmp_path / "ledger.db"
+        if kind == "sqlite":
+            store: AnyStore = await SqliteStore.open(ledger)
+        else:
+            name = await stack.enter_async_context(database_of(postgres, TEMPLATE))
+            store = await PostgresStore.open(postgres.url(name))
+        stack.push_async_callback(store.aclose)
+        till = await stack.enter_async_context(open_till(store))
+        await till.roadchain.append(GENESIS)
+        await till.bought(10)
+        seq, _ = [item.entry.seq for item in await store.moved(-1, 10)]
+        before = await store.balances()
+        leaf = (await store.leaves(seq, 1))[0]
+        forged = leaf.replace(b"1000000000", b"9000000000")
+        assert forged != leaf
+        if isinstance(store, PostgresStore):
+            edit = f"UPDATE carpool.entry SET leaf = '\\x{forged.hex()}' WHERE seq = {seq}"
+            await postgres.execute("ALTER TABLE carpool.entry DISABLE TRIGGER ALL", edit, database=name)
+            await store.copy(ledger)
+        else:
+            with closing(sqlite3.connect(ledger)) as database:  # as with the sqlite3 shell
+                database.execute("DROP TRIGGER entry_keeps")
+                database.execute("UPDATE entry SET leaf = ? WHERE seq = ?", (forged, seq))
+                database.commit()
+        with pytest.raises(NotVerified) as found:
+            await asyncio.to_thread(verify_database, ledger)
+        assert (found.value.code, found.value.seq) == ("RC004", seq)
+        assert await store.balances() == before
+        assert (await reconcile(till.cashier, store, NOW_S - 3600)).differences == ()

@@ -5,6 +5,9 @@ from dataclasses import replace
 import pytest
 
 from integrations.payments.base import Cents, IntentId, PaymentRefused, PaymentUnavailable, PaymentUnknown
+from integrations.payments.roadchain_bridge import resolved_key, returned_key
+from ledger.credit_actions import SuspenseResolved
+from ledger.entry import Draft
 from ledger.errors import InsufficientBalance
 from ledger.money import URC_PER_RC
 from ledger.pseudonyms import WorkspaceId
@@ -66,3 +69,24 @@ async def test_while_stripe_is_down_the_credit_waits_and_the_same_name_goes_on(t
     await till.cashier.refund(scope("t-9"), payment, Cents(400), IntentId("r-1"))
     await till.delivered()
     assert await credit(till) == {PAID: 600, HELD: 0}
+
+
+async def test_money_that_waited_and_became_credit_is_given_back_by_who_has_it(till: Till) -> None:
+    payment = till.account.foreign_payment(1_000)["id"]
+    await till.delivered()
+    resolved = SuspenseResolved("stripe", 1_000 * URC_PER_RC, "RC", "paid")
+    await till.roadchain.append(Draft(resolved, scope(), resolved_key("stripe", payment)))
+    till.account.refund(payment, 400, {})
+    await till.delivered()
+    rows = {str(row.account): row.natural // URC_PER_RC for row in await till.store.balances()}
+    assert (rows[PAID], rows["L:suspense:stripe"]) == (600, 0)
+
+
+async def test_money_that_waited_and_was_given_back_is_nobodys_credit(till: Till) -> None:
+    payment = till.account.foreign_payment(1_000)["id"]
+    for cents in (300, 700):
+        till.account.refund(payment, cents, {})
+        await till.delivered()
+    assert await till.store.find(returned_key("stripe", payment)) is not None
+    rows = {str(row.account): row.natural // URC_PER_RC for row in await till.store.balances()}
+    assert rows["L:suspense:stripe"] == 0

@@ -3,7 +3,6 @@
 What is compared are the lines of ``scenarios.txt``, as for direct appends; fees are left out of it where a scenario has none.
 """
 
-import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +10,19 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from bot.expiry import Expiry
 from integrations.payments.base import Cents, IntentId
 from integrations.payments.reconcile import reconcile
-from ledger.credit_actions import CreditReserved, CreditSettled
+from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, RewardGranted
 from ledger.entry import Draft
 from ledger.payment_actions import PaymentHandled, PaymentRefused
-from tests.contract.stores.test_money_scenarios import SCENARIOS, amounts, check_balances, expected, told, urc
+from tests.contract.stores.test_money_scenarios import SCENARIOS, Rc, amounts, check_balances, expected, told, urc
 from tests.fakes.stripe_server import Adversary
 from tests.payments import NOW_S, Till, open_till, scope
 from tests.postgres import Server
 from tests.stores import Kind, opening
 
+DAY_S = 86_400
 LINES = {line[:3]: line for line in SCENARIOS}
 
 
@@ -186,17 +187,50 @@ async def test_s13_what_is_not_stripes_or_not_for_us_is_refused_and_on_record(ti
     await check(till, "S13", 0)
 
 
-async def test_a_delivery_of_five_megabytes_is_refused_unread(till: Till) -> None:
-    async with ClientSession() as session, session.post(till.webhook, data=io.BytesIO(b"x" * 5_000_000)) as answer:
-        assert answer.status == 413
-    assert await size(till) == 0
-
-
 async def test_s14_another_amount_than_was_asked_for_waits_in_suspense(till: Till) -> None:
     link = await till.topup()
     till.account.pay(link.about.id, pays=100)
     await till.delivered()
     await check(till, "S14", 0)
+
+
+async def test_s23_what_neither_the_hold_nor_the_balance_covers_is_waived(till: Till) -> None:
+    payment = await till.bought(10)
+    await till.cashier.refund(scope("t-9"), payment, Cents(994), IntentId("refund-1"))
+    await till.delivered()
+    begun = await size(till)
+    await call(till, 5, "7.2", 6)
+    await check(till, "S23", begun)
+
+
+async def test_s31_lots_are_spent_promotional_first_and_given_back_the_other_way(till: Till) -> None:
+    await till.subscribed()
+    await spend(till, 1498)
+    await till.bought(10)
+    ends_us = (NOW_S + DAY_S) * 1_000_000
+    await till.roadchain.append(Draft(RewardGranted("friend", urc(3), ends_us), scope(), "reward"))
+    begun = await size(till)
+    await call(till, 20, "4.8", 4)
+    await check(till, "S31", begun)
+
+
+async def test_s32_credit_that_comes_back_to_a_lot_that_is_over_expires_too(till: Till) -> None:
+    ends_us = (NOW_S + DAY_S) * 1_000_000
+    await till.roadchain.append(Draft(RewardGranted("friend", urc(50), ends_us), scope(), "reward"))
+    begun = await size(till)
+    await till.roadchain.append(Draft(CreditReserved("call", urc(20), urc(20), "p", "m"), scope(), "reserve"))
+    expiry = Expiry(till.roadchain, till.store, lambda: till.account.now_s * 1_000_000)
+    till.account.now_s += DAY_S
+    assert await expiry.apply() == 1
+    await till.roadchain.append(Draft(CreditVoided("call"), scope(), "void"))
+    till.account.now_s += 3600
+    assert await expiry.apply() == 1
+    await check(till, "S32", begun)
+
+
+async def call(till: Till, hold: Rc, price: Rc, cost: Rc) -> None:
+    await till.roadchain.append(Draft(CreditReserved("call", urc(hold), urc(hold), "p", "m"), scope(), "reserve"))
+    await till.roadchain.append(Draft(CreditSettled("call", urc(price), "p", urc(cost)), scope(), "settle"))
 
 
 async def test_s33_a_subscription_grants_its_credit_when_its_invoice_is_paid(till: Till) -> None:

@@ -88,7 +88,7 @@ async def payments(url: str) -> AsyncIterator[StripePayments]:
 
 async def test_localstripe_makes_our_customers_and_knows_no_others(localstripe: str) -> None:
     async with payments(localstripe) as method:
-        customer = await method.create_customer(BUYER)
+        customer = await method.create_customer(BUYER, "")
         assert await method.subscribed(customer.id) == ()
         assert await method.invoices(customer.id, 3) == ()
         with pytest.raises(PaymentUnknown):
@@ -139,7 +139,7 @@ async def _paid(method: StripePayments, number: str) -> str:
     card: Any = {"type": "card", "card": {"number": number, "exp_month": 12, "exp_year": 2040, "cvc": "123"}}
     with mapped():
         made = await client.v1.payment_methods.create_async(card)
-        customer = await method.create_customer(BUYER)
+        customer = await method.create_customer(BUYER, "")
         await client.v1.payment_methods.attach_async(made.id, {"customer": customer.id})
         intent = await client.v1.payment_intents.create_async(
             {

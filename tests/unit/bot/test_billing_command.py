@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.billing import Billing
+from bot.commands.amounts import dollars_text, read_dollars
 from bot.commands.base import Asking, Desk, Result
-from bot.commands.billing import BILLING, bars, dollars_text, read_dollars
+from bot.commands.billing import BILLING, bars
 from bot.commands.table import COMMANDS
 from bot.connections import Connected, Connections
 from bot.lucidia.catalog import Catalog
@@ -16,7 +17,7 @@ from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.rules import Role, Rules
 from bot.statement import Month
-from integrations.payments.base import Amount, Cents
+from integrations.payments.base import Amount, Cents, IntentId
 from integrations.payments.plans import Plans
 from integrations.storage.sqlite import SqliteStore
 from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, Limit
@@ -47,8 +48,8 @@ class Talk:
             billing=billing,
         )
 
-    async def says(self, arguments: str, role: Role = "owner") -> Result:
-        return await BILLING.run(Asking(scope(), 1, arguments, ME, role, Rules()), self._desk)
+    async def says(self, arguments: str, role: Role = "owner", turn: str = "t-1") -> Result:
+        return await BILLING.run(Asking(scope(turn), 1, arguments, ME, role, Rules()), self._desk)
 
 
 async def _no_receipt(recorded: Recorded) -> bytes | None:
@@ -143,7 +144,7 @@ def test_a_bar_is_as_long_as_its_share_and_never_empty_for_what_is_not_nothing()
     assert bars({}) == []
 
 
-@pytest.mark.parametrize("part", ["topup 10", "subscribe pro", "portal", "invoices"])
+@pytest.mark.parametrize("part", ["topup 10", "subscribe pro", "portal", "invoices", "refund", "refund pi_1 4"])
 @pytest.mark.parametrize("role", ["member", "admin"])
 async def test_who_may_not_pay_gets_no_link_and_the_refusal_is_recorded(
     tmp_path: Path, part: str, role: Role
@@ -152,17 +153,6 @@ async def test_who_may_not_pay_gets_no_link_and_the_refusal_is_recorded(
         refused = await talk.says(part, role)
         assert refused.text.startswith("Only a billing admin")
         assert refused.changes == (CreditRefused(f"billing.{part.split()[0]}", "RC010"),)
-        assert talk.till.stripe.requests == []
-
-
-@pytest.mark.parametrize(
-    "amount",
-    ["-10", "0", "0.99", "1000.01", "1e3", "10.123456789", "NaN", "inf", "١٠", "１０", "9" * 400, "", "10 10", "10€"],
-)
-async def test_what_is_no_amount_is_answered_and_nothing_moves(tmp_path: Path, amount: str) -> None:
-    async with talking(tmp_path) as talk:
-        said = await talk.says(f"topup {amount}")
-        assert "from 1 to 1,000 US dollars" in said.text
         assert talk.till.stripe.requests == []
 
 
@@ -193,7 +183,9 @@ async def test_plans_are_listed_and_one_is_subscribed_to_once(tmp_path: Path) ->
         assert "has a plan already" in (await talk.says("subscribe top")).text
         assert "- [in_" in (await talk.says("invoices")).text
         assert "(http://portal.test/1)" in (await talk.says("portal")).text
-        assert "- 1500 RC of the plan" in (await talk.says("")).text
+        shown = (await talk.says("")).text
+        assert "- 1500 RC of the plan" in shown
+        assert "The plan pro runs, paid until 2026-12-18." in shown
 
 
 async def test_with_stripe_down_a_person_reads_what_to_do(tmp_path: Path) -> None:
@@ -224,7 +216,65 @@ async def test_debt_holds_and_set_aside_credit_are_shown(tmp_path: Path) -> None
 
 async def test_a_word_that_is_not_known_shows_what_there_is(tmp_path: Path) -> None:
     async with talking(tmp_path) as talk:
-        assert (await talk.says("refund all")).text.startswith("`/billing refund` is not known.")
+        assert (await talk.says("transfer all")).text.startswith("`/billing transfer` is not known.")
+
+
+async def test_a_billing_admin_asks_for_a_refund_once_and_the_operator_sends_what_was_asked_for(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        assert (await talk.says("refund")).text == "Nothing was paid here that could be given back."
+        await talk.till.subscribed()  # the payment of a plan is none that is given back like this
+        payment = await talk.till.bought(10)
+        listed = await talk.says("refund", "billing_admin")
+        assert listed.text.splitlines()[2:] == [f"- `{payment}`: 2026-11-18, $10"]
+        before, asked = await talk.till.store.balances(), len(talk.till.account.of("refund"))
+        for _ in range(2):
+            said = await talk.says(f"refund {payment} 4", "billing_admin", "t-7")
+            assert said.text.startswith("Asked for: $4 back")
+            assert "`ref-t-7`" in said.text
+            assert said.changes == ()
+        assert await talk.till.store.balances() == before
+        assert len(talk.till.account.of("refund")) == asked == 0
+        await talk.till.cashier.refund(scope("", "a-operator"), payment, Cents(400), IntentId("ref-t-7"))
+        await talk.till.delivered()
+        assert (await talk.says("refund")).text.endswith(f"- `{payment}`: 2026-11-18, $10, $4 of it given back")
+        assert "- 600 RC bought" in (await talk.says("")).text
+
+
+@pytest.mark.parametrize(
+    ("rest", "said", "code"),
+    [
+        ("PI 11", "Less than 1100 RC of what was bought here is left", "RC001"),
+        ("PI 0", "`/billing refund PAYMENT DOLLARS`: from 1 to 1,000 US dollars", "RC002"),
+        ("PI -4", "`/billing refund PAYMENT DOLLARS`", "RC008"),
+        ("PI NaN", "`/billing refund PAYMENT DOLLARS`", "RC002"),
+        ("PI ١", "`/billing refund PAYMENT DOLLARS`", "RC002"),
+        ("PI 1.000000001", "`/billing refund PAYMENT DOLLARS`", "RC002"),
+        ("PI", "`/billing refund PAYMENT DOLLARS`", "RC002"),
+        ("pi_other 4", "`pi_other` is no top-up of this workspace", "RC003"),
+        ("cus_000001 4", "`cus_000001` is no top-up of this workspace", "RC003"),
+    ],
+)
+async def test_what_cannot_be_given_back_is_answered_and_recorded_and_moves_nothing(
+    tmp_path: Path, rest: str, said: str, code: str
+) -> None:
+    async with talking(tmp_path) as talk:
+        payment = await talk.till.bought(10)
+        before = await talk.till.store.balances()
+        refused = await talk.says(f"refund {rest.replace('PI', payment)}")
+        assert refused.text.startswith(said)
+        assert refused.text.endswith("No money was sent, and no credit taken.")
+        assert refused.changes == (CreditRefused("billing.refund", code),)
+        assert await talk.till.store.balances() == before
+
+
+async def test_more_than_was_paid_with_a_payment_is_refused_though_other_credit_is_there(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        payment = await talk.till.bought(10)
+        await talk.till.bought(20)
+        before = await talk.till.store.balances()
+        refused = await talk.says(f"refund {payment} 10.01")
+        assert refused.text.startswith(f"$10.01 is more than was paid with `{payment}`")
+        assert await talk.till.store.balances() == before
 
 
 def test_the_reply_is_for_the_asker_alone() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,25 @@ from adapters.base import BaseAdapter
 from adapters.errors import Unavailable
 from adapters.messages import ProviderName, Usage
 from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, answer
-from bot.billing import Billing, Price, purse_of
+from bot.billing import Billing, Charges, Price, closed, given_back, purse_of
+from bot.connections import Build
 from bot.limits import Limits
 from bot.lucidia.catalog import ModelCard, Rates
 from bot.platforms.base import PlatformError
+from bot.secret import Secret
+from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import Toolbox
+from ledger.accounts import Account
 from ledger.actions import MessageReceived, ModelCalled
+from ledger.book import Counter
 from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
 from ledger.money import URC_PER_RC
 from ledger.pseudonyms import ConversationId, TurnId
 from ledger.roadchain import RoadChain, clock_us
 from ledger.store import Recorded
+from tests.contract.stores.test_money_scenarios import short_name, told
 from tests.house import (
     DATABASE,
     GENESIS,
@@ -37,6 +44,7 @@ from tests.house import (
     card,
     running_house,
 )
+from tests.house_at_a_till import at_a_till, bought
 
 RATES = Rates(2_000_000, 10_000_000)
 FUNDED = Billing("funded", 2000)
@@ -217,6 +225,39 @@ async def test_usage_that_nobody_told_is_estimated_from_what_was_said(tmp_path: 
         assert 0 < settled.price < PRICE_URC
 
 
+async def test_a_message_that_is_told_of_four_times_is_paid_for_once(tmp_path: Path) -> None:  # S25
+    paid = [answer("Hello.", usage=Usage(input=10_000, output=2_000))] * 4
+    cards = [card("p", rates=RATES)]
+    async with at_a_till(tmp_path, paid, provider="p", cards=cards, billing=FUNDED) as place:
+        place.till.account.fee_bps = place.till.account.fee_fixed = 0
+        await bought(place.till)
+        begun = (await place.till.store.head()).size
+        # The first three at once, as when our own answer to the platform is late; the last when all is done.
+        accepted = await asyncio.gather(*(place.open.intake.accept(asks("hello")) for _ in range(3)))
+        await place.open.intake.ended(accepted[0].turn)
+        again = await place.open.intake.accept(asks("hello"))
+        assert [item.fresh for item in (*accepted, again)] == [True, False, False, False]
+        assert len({item.turn for item in (*accepted, again)}) == 1
+        entries = [item.entry for item in await place.recorded(begun) if item.entry.postings]
+        (held, settled) = entries
+        ceiling = sum(posting.amount for posting in held.postings if posting.amount > 0)
+        assert [told(entry)[0] for entry in entries] == ["reserve", "settle"]
+        assert {short(posting.account): posting.amount for posting in settled.postings} == {
+            "HELD": ceiling,
+            "PAID": 4_800_000 - ceiling,
+            "RU": -4_800_000,
+            "COGS": 4_000_000,
+            "PROV": -4_000_000,
+        }
+        assert await place.rc(f"L:ws:{W}:paid") == 995.2
+        assert place.platform.texts == ["Hello."]
+
+
+def short(account: str) -> str:
+    """As the scenarios write it."""
+    return short_name(Account(account.replace(W, "w-1")))
+
+
 async def test_a_persons_limit_holds_and_is_told(tmp_path: Path) -> None:  # S30
     platform = RecordingPlatform()
     billing = replace(FUNDED, person_day_max=2 * URC_PER_RC)
@@ -230,6 +271,53 @@ async def test_a_persons_limit_holds_and_is_told(tmp_path: Path) -> None:  # S30
         ]  # a call counts with what it may come to until it is settled
         assert await left(open_) == 100 * URC_PER_RC - 2 * PRICE_URC
     assert platform.texts[2].startswith("You have spent 0.96 RC of 2 RC in 20")
+
+
+@pytest.mark.parametrize("charges", ["none", "funded"])
+async def test_what_a_key_of_their_own_pays_for_counts_against_a_limit_and_is_no_credit(
+    tmp_path: Path, charges: Charges
+) -> None:
+    platform, vaults = RecordingPlatform(), list[Vault]()
+
+    def brought(store: SqliteStore) -> tuple[Vault, Build]:
+        vaults.append(Vault(store, [b"v" * 32]))
+        return vaults[0], lambda provider, key: (
+            ScriptedAdapter(provider, (HELLO,) * 9),
+            (card("own", 90, rates=RATES),),
+        )
+
+    billing, short_ones = Billing(charges, 2000, 2 * COST_URC), Limits(output_tokens_max=32)
+    async with running_house(
+        tmp_path, platform, {}, cards=[], billing=billing, limits=short_ones, brought=brought
+    ) as open_:
+        await vaults[0].keep(KeyOwner(W), ProviderName("own"), Secret("theirs"))
+        await fund(open_.roadchain, 100)
+        turns = [await open_.ask(asks("hello", str(number))) for number in range(3)]
+        assert [outcome for _, outcome in turns] == ["answered", "answered", "refused"]
+        assert await open_.journal(turns[0][0]) == PAID
+        settled = [item.entry for item in await open_.all() if isinstance(item.entry.action, CreditSettled)]
+        assert [entry.action for entry in settled] == [
+            CreditSettled(f"{turn}-1", 0, "own", 0, counted=COST_URC) for turn, _ in turns[:2]
+        ]
+        assert [entry.postings for entry in settled] == [(), ()]
+        assert await left(open_) == 100 * URC_PER_RC
+        counter = Counter(W, ME_THERE, f"{datetime.now(UTC):%Y-%m-%d}")
+        assert await open_.store.spent(counter) == 2 * COST_URC
+        await open_.store.replay()
+        assert await open_.store.spent(counter) == 2 * COST_URC
+    first = platform.sent[0][2].footer
+    assert first is not None
+    assert first.cost == COST_URC
+    assert platform.texts[1].endswith("is used up._")
+    assert platform.texts[2].startswith("You have spent 0.8 RC of 0.8 RC in 20")
+
+
+async def test_a_call_with_a_key_of_their_own_that_is_cut_off_counts_no_more_and_costs_the_house_nothing(
+    tmp_path: Path,
+) -> None:
+    hold = CreditReserved("h", 0, COST_URC, "own", "m", "", (), Price(RATES, 0).text)
+    assert given_back(hold) == CreditVoided("h", "own")
+    assert closed(hold, None, "", 10) == CreditVoided("h", "own")
 
 
 async def test_at_eighty_and_a_hundred_per_cent_of_a_limit_the_answer_says_so_once(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""Amounts of money as people write and read them."""
+
+import re
+from decimal import Decimal
+
+from integrations.payments.base import Amount, Cents
+from ledger.errors import Code
+from ledger.money import URC_PER_RC, Money
+
+DOLLARS_MIN, DOLLARS_MAX = 1, 1000
+RC_MAX = 100_000
+_DOLLARS = re.compile(r"\$?([0-9]{1,9})(?:\.([0-9]{1,2}))?(?: ?(?:\$|usd|dollars?))?", re.IGNORECASE)
+_RC = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?: ?rc)?", re.IGNORECASE)
+
+
+def read_dollars(text: str) -> Cents | None:
+    """None for what is no amount, or one that is too small or too large.
+
+    >>> read_dollars("10"), read_dollars("$2.5"), read_dollars("0"), read_dollars("1e3"), read_dollars("١٠")
+    (1000, 250, None, None, None)
+    """
+    found = _DOLLARS.fullmatch(text.strip())
+    if found is None:
+        return None
+    cents = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
+    return Cents(cents) if DOLLARS_MIN * 100 <= cents <= DOLLARS_MAX * 100 else None
+
+
+def read_rc(text: str) -> Money | None:
+    """The same for credit, to the last uRC.
+
+    >>> read_rc("2.5"), read_rc("0.000001 RC"), read_rc("0"), read_rc("-1"), read_rc("1.0000001"), read_rc("NaN")
+    (2500000, 1, None, None, None, None)
+    """
+    found = _RC.fullmatch(text.strip())
+    amount = 0 if found is None else int(Decimal(found[1]) * URC_PER_RC)
+    return Money(amount) if 0 < amount <= RC_MAX * URC_PER_RC else None
+
+
+def code_of(text: str) -> Code:
+    """Why what was written is no amount, as it stands on the ledger."""
+    return Code.NEGATIVE_AMOUNT if text.strip().startswith(("-", "\N{MINUS SIGN}")) else Code.INVALID_ENTRY_TYPE
+
+
+def dollars_text(amount: Amount) -> str:
+    """As people read it: US dollars with a sign, another currency with its letters."""
+    whole, part = divmod(abs(amount.cents), 100)
+    sign = "-" if amount.cents < 0 else ""
+    digits = f"{whole:,}.{part:02d}" if part else f"{whole:,}"
+    return f"{sign}${digits}" if amount.currency == "usd" else f"{sign}{digits} {amount.currency.upper()}"

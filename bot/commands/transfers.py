@@ -1,0 +1,104 @@
+"""``/billing gift``, ``allocate``, ``reclaim``: credit between the people of one workspace. It never leaves the workspace.
+
+What a person may give away is what was set aside for them; what a billing admin sets aside is of what the workspace has bought.
+"""
+
+import re
+
+from bot.billing import purse_of
+from bot.commands.amounts import RC_MAX, code_of, read_rc
+from bot.commands.base import Asking, Desk, Result
+from ledger.credit_actions import CreditAllocated, CreditRefused
+from ledger.errors import Code
+from ledger.money import Money, rc_text
+from ledger.pseudonyms import ActorId, ConversationId
+
+NOBODY_ELSE = ConversationId("")
+NEWEST = 2**62
+"""Above every ``seq``."""
+
+NOTHING_MOVED = "Nothing was moved."
+_PERSON = re.compile(r"<@!?([A-Za-z0-9]{1,64})(?:\|[^>]*)?>|@?([A-Za-z0-9][A-Za-z0-9._-]{0,63})")
+"""A mention as Slack and Discord write it, or the id itself."""
+
+
+async def gift(asking: Asking, desk: Desk, rest: str) -> Result:
+    """Of what was set aside for the asker."""
+    return await _moved(asking, desk, "gift", rest)
+
+
+async def allocate(asking: Asking, desk: Desk, rest: str) -> Result:
+    """Of what the workspace has bought, to one person alone."""
+    return await _moved(asking, desk, "allocate", rest)
+
+
+async def reclaim(asking: Asking, desk: Desk, rest: str) -> Result:
+    """The other way."""
+    return await _moved(asking, desk, "reclaim", rest)
+
+
+async def _moved(asking: Asking, desk: Desk, what: str, rest: str) -> Result:
+    """All of it, or nothing: the movement is recorded together with the reply."""
+    person, _, amount_text = rest.partition(" ")
+    found = _PERSON.fullmatch(person)
+    if found is None:
+        said = f"`/billing {what} PERSON RC`: the person as a mention, or by the id that the platform has for them."
+        return _refused(what, said, Code.ENTITY_NOT_FOUND)
+    amount = read_rc(amount_text)
+    if amount is None:
+        said = f"`/billing {what} PERSON RC`: above 0 and up to {RC_MAX:,} RC, with six decimals at the most."
+        return _refused(what, said, code_of(amount_text))
+    name = found[1] or found[2]
+    actor = desk.pseudonyms.actor(asking.address.platform, asking.address.workspace, name)
+    if what == "gift" and actor == asking.scope.actor:
+        return _refused(what, "That is you.", Code.TRANSFER_TO_SELF)
+    if await desk.store.last_turn(NOBODY_ELSE, actor, NEWEST) is None:
+        said = f"`{name}` has not asked me anything here yet, so I cannot tell whether there is such a person."
+        return _refused(what, said, Code.ENTITY_NOT_FOUND)
+    source, target = _pockets(what, asking.scope.actor, actor)
+    there = await _there(asking, desk, source, actor)
+    if there < amount:
+        return _refused(what, f"Less than {rc_text(amount)} is there{_whose(what, name)}.", Code.INSUFFICIENT_BALANCE)
+    return Result(_said(what, name, amount), (CreditAllocated(source, target, amount),))
+
+
+def _pockets(what: str, asker: ActorId, person: ActorId) -> tuple[str, str]:
+    theirs = f"user:{person}"
+    match what:
+        case "gift":
+            return f"user:{asker}", theirs
+        case "allocate":
+            return "", theirs
+        case _:
+            return theirs, ""
+
+
+async def _there(asking: Asking, desk: Desk, source: str, person: ActorId) -> int:
+    scope = asking.scope
+    whose = scope.actor if source in ("", f"user:{scope.actor}") else person
+    purse = purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, whose, desk.clock())
+    return purse.set_aside if source else purse.bought
+
+
+def _whose(what: str, name: str) -> str:
+    match what:
+        case "gift":
+            return " that was set aside for you, and that is what you can give"
+        case "allocate":
+            return " of what this workspace has bought"
+        case _:
+            return f" that was set aside for `{name}`"
+
+
+def _said(what: str, name: str, amount: Money) -> str:
+    match what:
+        case "gift":
+            return f"{rc_text(amount)} of what was set aside for you are now `{name}`'s."
+        case "allocate":
+            return f"{rc_text(amount)} of this workspace's credit are set aside for `{name}`, who alone can spend them."
+        case _:
+            return f"{rc_text(amount)} that were set aside for `{name}` are everybody's again."
+
+
+def _refused(what: str, said: str, code: Code) -> Result:
+    return Result(f"{said} {NOTHING_MOVED}", (CreditRefused(f"billing.{what}", code.value),))

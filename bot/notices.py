@@ -1,0 +1,87 @@
+"""What a person is told who asks nothing just now: what came of a payment that they began.
+
+It is a turn like any other, whose reply is prepared with it in one step: so it is delivered once, whatever happens to this
+process, by whoever has the platform, and it is for the person alone. It goes where they asked for the payment.
+"""
+
+from dataclasses import dataclass
+
+from bot.commands.amounts import dollars_text
+from bot.commands.billing import BILLING
+from bot.payloads import Said, decode_asked, encode_asked, encode_said
+from bot.platforms.base import Incoming
+from integrations.payments.base import Amount, News, urc
+from integrations.payments.roadchain_bridge import asked_key
+from ledger.actions import MessageReceived, ReplyPrepared
+from ledger.entry import Draft, Scope
+from ledger.errors import LedgerError
+from ledger.money import rc_text
+from ledger.pseudonyms import Pseudonyms
+from ledger.roadchain import RoadChain
+from ledger.store import Store
+
+AGAIN = "`/billing topup DOLLARS` makes a new link."
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """``platforms`` are those whose turns this process works on; another's are left to whoever does."""
+
+    roadchain: RoadChain
+    store: Store
+    pseudonyms: Pseudonyms
+    platforms: frozenset[str] = frozenset()
+
+    async def tell(self, news: News) -> None:
+        """Have it said, once. Durable on return. Where nobody knows any more who asked, or where, nothing is said.
+
+        Raises ``StoreFailed``.
+        """
+        asked = await self.store.find(asked_key(news.buyer))
+        first = () if asked is None else await self.store.entries_of(asked.entry.turn)
+        if (
+            asked is None
+            or not first
+            or first[0].body is None
+            or not isinstance(first[0].entry.action, MessageReceived)
+        ):
+            return
+        address, conversation = decode_asked(first[0].body).address, first[0].entry.action.conversation
+        event = f"payment/{news.about.id}/{news.outcome}"
+        turn = self.pseudonyms.turn(address.platform, address.workspace, event)
+        scope = Scope(asked.entry.workspace, asked.entry.actor, conversation, turn)
+        received = MessageReceived(address.platform, conversation, "command", "")
+        # In the name of the command, whose replies are private.
+        message = encode_asked(Incoming(address, event, ""), BILLING.name, False)
+        reply = ReplyPrepared(1, "command", "command")
+        try:
+            receipts = await self.roadchain.append(
+                Draft(received, scope, turn, message),
+                Draft(reply, scope, f"{turn}/{reply.name}/1", encode_said(Said(sentence(news)))),
+            )
+        except LedgerError:  # it was said before, in other words
+            return
+        if receipts[0].fresh and address.platform not in self.platforms:
+            await self.store.release(turn, 0)
+
+
+def sentence(news: News) -> str:
+    credit = rc_text(urc(news.amount))
+    match news.outcome, news.plan:
+        case "recorded", "":
+            return f"Your payment has come: {credit} of credit are there. `/billing` shows what can be spent."
+        case "recorded", plan:
+            return f"The plan {plan} is paid: {credit} of credit are there. `/billing` shows until when."
+        case "unmatched", _:
+            paid = dollars_text(Amount(news.amount))
+            return (
+                f"A payment of {paid} has come, and does not fit what was asked for. Whoever runs this CarPool looks at it; "
+                f"its reference is `{news.about.id}`."
+            )
+        case _ if news.about.kind == "invoice":
+            page = (
+                f"[Its page]({news.url}) takes another card." if news.url else "`/billing portal` takes another card."
+            )
+            return f"A payment for this workspace's plan did not go through. {page} What was bought can still be spent."
+        case _:
+            return f"Your payment did not go through, and nothing was charged. {AGAIN}"
