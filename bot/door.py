@@ -1,5 +1,7 @@
 """The way in for platforms: messages go to the intake; forms and a person's own page are served here."""
 
+from dataclasses import replace
+
 from bot.agents.registry import CARPOOL
 from bot.commands.base import Asking, Filling
 from bot.commands.past import talks
@@ -57,31 +59,34 @@ class HouseDoor:
     async def fill(self, filled: Filled) -> Taken:
         command = COMMANDS.get(filled.form)
         if command is None or command.form is None:
-            return Taken(NOT_KNOWN, {})
+            return Taken(self._house.desk.say(NOT_KNOWN), {})
         scope = self._intake.scope(filled.address, f"form/{filled.event_identity}")
         roadchain = self._house.roadchain
         (begun,) = await roadchain.append(Draft(CommandRun(command.name), scope, f"{scope.turn}/{CommandRun.name}/1"))
         if not begun.fresh:
-            return Taken(ALREADY, {})
+            return Taken(self._house.desk.say(ALREADY), {})
         asking = await self._asking(scope, "", filled.address, filled.standing)
         filling = await command.form.fill(asking, self._house.desk, filled.values)
         await self._record(scope, filling)
         return Taken(filling.text, filling.errors)
 
     async def home(self, address: Address, standing: Standing) -> tuple[Section, ...]:
+        say = self._house.desk.say
         asking = await self._asking(self._intake.scope(address, NOBODYS_TURN), "", address, standing)
         if not asking.rules.may(asking.role, "ask"):
-            return (Section("CarPool", "An admin of this workspace has not let you in: guests are refused here."),)
+            return (Section("CarPool", say("An admin of this workspace has not let you in: guests are refused here.")),)
         had = await talks(self._house.desk.store, asking.scope, asking.seq)
         sections = {
             section.title: section
             for section in (
                 Section(
                     RECENT,
-                    "" if had else "None yet. Write to me under Messages, or mention me in a channel.",
+                    "" if had else say("None yet. Write to me under Messages, or mention me in a channel."),
                     talks=had,
                 ),
-                Section(AGENTS, f"- **{CARPOOL.name}** answers; Lucidia chooses its model where nobody chose one."),
+                Section(
+                    AGENTS, say("- **{0}** answers; Lucidia chooses its model where nobody chose one.", CARPOOL.name)
+                ),
                 self._services(),
             )
         }
@@ -90,15 +95,14 @@ class HouseDoor:
                 result = await run_command(command.name, asking, self._house.desk)
                 sections[command.home] = Section(command.home, result.text, result.buttons)
         known = [sections.pop(title) for title in HOME if title in sections]
-        return (*known, *sections.values())
+        return tuple(replace(section, title=say(section.title)) for section in (*known, *sections.values()))
 
     def _services(self) -> Section:
         """What tools there are. A command whose ``home`` has this title takes its place."""
-        lines = [
-            f"- `{spec.name}`{', which asks before it changes something' if spec.effect == 'write' else ''}"
-            for spec in self._house.toolbox.specs
-        ]
-        return Section(SERVICES, "\n".join(lines) or "None is connected.")
+        say = self._house.desk.say
+        asks = say(", which asks before it changes something")
+        lines = [f"- `{spec.name}`{asks if spec.effect == 'write' else ''}" for spec in self._house.toolbox.specs]
+        return Section(SERVICES, "\n".join(lines) or say("None is connected."))
 
     async def _asking(self, scope: Scope, arguments: str, address: Address, standing: Standing) -> Asking:
         store = self._house.desk.store

@@ -15,6 +15,7 @@ from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Button, Form
 from bot.rules import Role, Rules
+from bot.sentences import ENGLISH, Sentences
 from ledger.actions import Action, ApprovalGiven, ApprovalRefused, StopAsked
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
@@ -40,6 +41,7 @@ class Desk:
     clock: Callable[[], int] = clock_us
     billing: Billing = FREE_FOR_ALL
     allowance_s: int = Limits().allowance_s
+    say: Sentences = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
