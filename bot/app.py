@@ -32,6 +32,7 @@ from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.run import House
+from bot.sentences import sentences_of
 from bot.settings import Settings
 from bot.tooling import toolbox_of
 from bot.vault import Vault
@@ -174,6 +175,7 @@ async def open_house(
             _policy(settings),
             pseudonyms,
             allowance_s=settings.limits.allowance_s,
+            say=sentences_of(settings.language),
             billing=await stack.enter_async_context(open_billing(settings, store, roadchain)),
         )
         house = House(roadchain, desk, by_name, await toolbox_of(settings, clock_us), settings.limits)

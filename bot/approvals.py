@@ -11,8 +11,8 @@ from adapters.messages import File, ToolCall
 from bot.payloads import Said
 from bot.platforms.base import Button
 from bot.rules import Role, Rules
-from bot.visible import mixed_words, visible
 from bot.sentences import Sentences
+from bot.visible import mixed_words, visible
 from integrations.tools.base import Preview
 from ledger.actions import (
     Action,

@@ -10,7 +10,7 @@ from bot.platforms.base import Button, Footer, Reply
 from bot.sentences import Sentences
 from bot.story import Attempt, Story
 from ledger.actions import ReplyKind, ReplyPrepared, TurnOutcome
-from ledger.money import FREE, Money
+from ledger.money import FREE, Money, rc_text
 from ledger.pseudonyms import TurnId
 
 
@@ -39,7 +39,7 @@ def footer_of(story: Story, catalog: Catalog, say: Sentences) -> Reply:
         private = bool(story.received.refusal) or is_private(story.asked.invocation)
         said = reply.said
         return Reply(reply.action.kind, said.text, files=said.files, buttons=said.buttons, private=private)
-    footer = Footer(_label(last), _reason(story, say), _cost(story, catalog), story.scope.turn)
+    footer = Footer(_label(last), _reason(story, say), _price(_cost(story, catalog), say), story.scope.turn)
     return Reply("answer", reply.said.text, footer, buttons=_buttons(story.scope.turn, say))
 
 
@@ -51,6 +51,10 @@ def _buttons(turn: TurnId, say: Sentences) -> tuple[Button, ...]:
         Button(say("Bad"), f"bad {turn}"),
         Button(say("Receipt"), f"receipt {turn}"),
     )
+
+
+def _price(cost: Money | None, say: Sentences) -> str:
+    return say("price not known") if cost is None else say("free") if cost == FREE else rc_text(cost)
 
 
 def _cost(story: Story, catalog: Catalog) -> Money | None:

@@ -34,6 +34,7 @@ from bot.platforms.base import (
     ToolStep,
 )
 from bot.run import House
+from bot.sentences import ENGLISH, Sentences
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import EMPTY_TOOLBOX, Preview, Toolbox, ToolLimits, Unknown, Use
@@ -229,6 +230,7 @@ async def running_house(
     wrap: Callable[[SqliteStore], SqliteStore] = lambda store: store,
     brought: Brought = lambda store: (),
     billing: Billing = FREE_FOR_ALL,
+    say: Sentences = ENGLISH,
 ) -> AsyncIterator[Open]:
     """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
     if not isinstance(adapters, Mapping):
@@ -252,6 +254,7 @@ async def running_house(
             policy,
             PSEUDONYMS,
             billing=billing,
+            say=say,
         )
         house = House(roadchain, desk, {platform.name: platform}, toolbox, limits)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)

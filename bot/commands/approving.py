@@ -7,7 +7,6 @@ from bot.approvals import digest, may_decide, read_reference, undecided
 from bot.commands.base import Asking, Command, Decided, Desk, Result
 from bot.payloads import decode_message
 from bot.rules import Allowed
-from bot.sentences import Sentences
 from ledger.actions import (
     ApprovalAsked,
     ApprovalGiven,

@@ -47,9 +47,10 @@ async def _model(asking: Asking, desk: Desk) -> Result:
 def _listed(catalog: Catalog, pinned: str, plan: PlanModels | None, say: Sentences) -> str:
     if not catalog.cards:
         return say("No model is connected. `carpool doctor` says what is missing.")
-    lines = [f"- `{card.label}`{_marks(card, pinned, plan, say)}, {price_text(card)}" for card in catalog.cards]
+    lines = [f"- `{card.label}`{_marks(card, pinned, plan, say)}, {price_text(card, say)}" for card in catalog.cards]
     how = say(
-        "Prices are for a million tokens, in and out. `/model NAME` chooses one for this conversation, `/model auto` leaves the choice to Lucidia."
+        "Prices are for a million tokens, in and out. `/model NAME` chooses one for this conversation, "
+        "`/model auto` leaves the choice to Lucidia."
     )
     return "\n".join([say("Connected models, best first:"), "", *lines, "", how])
 

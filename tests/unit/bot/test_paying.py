@@ -20,7 +20,7 @@ from integrations.tools.base import Toolbox
 from ledger.actions import MessageReceived, ModelCalled
 from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
-from ledger.money import URC_PER_RC
+from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.pseudonyms import ConversationId, TurnId
 from ledger.roadchain import RoadChain, clock_us
 from ledger.store import Recorded
@@ -90,7 +90,7 @@ async def test_an_answer_is_held_for_settled_and_given_back_in_the_steps_of_its_
     assert platform.texts == ["Hello."]
     footer = platform.sent[0][2].footer
     assert footer is not None
-    assert footer.cost == PRICE_URC
+    assert footer.price == rc_text(Money(PRICE_URC))
 
 
 async def test_an_answer_that_nobody_got_is_taken_back(tmp_path: Path) -> None:  # S20
