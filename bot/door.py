@@ -1,6 +1,7 @@
 """The way in for platforms: messages go to the intake; forms and a person's own page are served here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adapters.messages import ToolSpec
 from bot.agents.registry import CARPOOL
@@ -60,21 +61,22 @@ class HouseDoor:
     async def fill(self, filled: Filled) -> Taken:
         command = COMMANDS.get(filled.form)
         if command is None or command.form is None:
-            return Taken(NOT_KNOWN, {})
+            return Taken(self._house.desk.say(NOT_KNOWN), {})
         scope = self._intake.scope(filled.address, f"form/{filled.event_identity}")
         roadchain = self._house.roadchain
         (begun,) = await roadchain.append(Draft(CommandRun(command.name), scope, f"{scope.turn}/{CommandRun.name}/1"))
         if not begun.fresh:
-            return Taken(ALREADY, {})
+            return Taken(self._house.desk.say(ALREADY), {})
         asking = await self._asking(scope, "", filled.address, filled.standing)
         filling = await command.form.fill(asking, self._house.desk, filled.values)
         await self._record(scope, filling)
         return Taken(filling.text, filling.errors)
 
     async def home(self, address: Address, standing: Standing) -> tuple[Section, ...]:
+        say = self._house.desk.say
         asking = await self._asking(self._intake.scope(address, NOBODYS_TURN), "", address, standing)
         if not asking.rules.may(asking.role, "ask"):
-            return (Section("CarPool", "An admin of this workspace has not let you in: guests are refused here."),)
+            return (Section("CarPool", say("An admin of this workspace has not let you in: guests are refused here.")),)
         toolbox = self._house.toolbox
         had = await talks(self._house.desk.store, asking.scope, asking.seq)
         sections = {
@@ -82,11 +84,13 @@ class HouseDoor:
             for section in (
                 Section(
                     RECENT,
-                    "" if had else "None yet. Write to me under Messages, or mention me in a channel.",
+                    "" if had else say("None yet. Write to me under Messages, or mention me in a channel."),
                     talks=had,
                 ),
-                Section(AGENTS, f"- **{CARPOOL.name}** answers; Lucidia chooses its model where nobody chose one."),
                 self._services(await toolbox.offered(asking.scope.workspace, asking.scope.actor)),
+                Section(
+                    AGENTS, say("- **{0}** answers; Lucidia chooses its model where nobody chose one.", CARPOOL.name)
+                ),
             )
         }
         for command in COMMANDS.values():
@@ -95,15 +99,14 @@ class HouseDoor:
                 text = f"{result.text}\n\n{sections[SERVICES].text}" if command.home == SERVICES else result.text
                 sections[command.home] = Section(command.home, text, result.buttons)
         known = [sections.pop(title) for title in HOME if title in sections]
-        return (*known, *sections.values())
+        return tuple(replace(section, title=say(section.title)) for section in (*known, *sections.values()))
 
     def _services(self, offered: Sequence[ToolSpec]) -> Section:
         """What tools there are. What a command says whose ``home`` has this title stands before it."""
-        lines = [
-            f"- `{spec.name}`{', which asks before it changes something' if spec.effect == 'write' else ''}"
-            for spec in offered
-        ]
-        return Section(SERVICES, "\n".join(lines) or "There are no tools.")
+        say = self._house.desk.say
+        asks = say(", which asks before it changes something")
+        lines = [f"- `{spec.name}`{asks if spec.effect == 'write' else ''}" for spec in offered]
+        return Section(SERVICES, "\n".join(lines) or say("There are no tools."))
 
     async def _asking(self, scope: Scope, arguments: str, address: Address, standing: Standing) -> Asking:
         store = self._house.desk.store

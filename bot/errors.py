@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
 
 from bot.limits import Limits
+from bot.sentences import Sentences
 from ledger.pseudonyms import TurnId
 
 TroubleCode: TypeAlias = Literal[
@@ -45,103 +46,117 @@ class Trouble:
     detail: str = ""
 
 
-def explain(trouble: Trouble, reference: TurnId, limits: Limits) -> str:
-    return f"{_sentence(trouble, limits)} (Reference: {reference})"
+def explain(trouble: Trouble, reference: TurnId, limits: Limits, say: Sentences) -> str:
+    return say("{0} (Reference: {1})", _sentence(trouble, limits, say), reference)
 
 
-def _sentence(trouble: Trouble, limits: Limits) -> str:
+def _sentence(trouble: Trouble, limits: Limits, say: Sentences) -> str:
     match trouble.code:
         case "empty":
-            return "There was no text in that message. Write what you would like to know, or `/help`."
+            return say("There was no text in that message. Write what you would like to know, or `/help`.")
         case "too_long":
-            return (
-                f"That message is longer than the {limits.message_bytes_max:,} bytes I can take at once. "
-                "Send it in parts, or shorten it."
+            return say(
+                "That message is longer than the {0:,} bytes I can take at once. Send it in parts, or shorten it.",
+                limits.message_bytes_max,
             )
         case "queue_full":
-            return (
-                f"{limits.queue_length_max:,} messages of this workspace are waiting already, so this one was not taken. "
-                "Try again in a few minutes."
+            return say(
+                "{0:,} messages of this workspace are waiting already, so this one was not taken. Try again in a "
+                "few minutes.",
+                limits.queue_length_max,
             )
         case "not_allowed":
-            return (
-                "You may not use CarPool here: guests and people of other organisations are let in only where an admin "
-                "allows it (`/settings guests allowed`)."
+            return say(
+                "You may not use CarPool here: guests and people of other organisations are let in only where an "
+                "admin allows it (`/settings guests allowed`)."
             )
         case "not_here":
-            return "An admin has turned CarPool off in this channel. Write to me directly, or ask in another channel."
+            return say(
+                "An admin has turned CarPool off in this channel. Write to me directly, or ask in another channel."
+            )
         case "no_model":
-            return f"No connected model can answer this: {trouble.detail}. `/model` shows what is connected."
+            return say("No connected model can answer this: {0}. `/model` shows what is connected.", trouble.detail)
         case "interrupted":
-            return (
-                f"CarPool was stopped while {trouble.model} was answering, and the answer is lost. "
-                "I did not ask again on my own: send your message once more if you still want an answer."
+            return say(
+                "CarPool was stopped while {0} was answering, and the answer is lost. I did not ask again on my "
+                "own: send your message once more if you still want an answer.",
+                trouble.model,
             )
         case "maybe_delivered":
-            return (
+            return say(
                 "CarPool was stopped just as an answer was being shown, and I cannot see whether it reached you. "
                 "I do not repeat it unasked: `/history` shows it."
             )
         case "stopped":
-            return "Stopped, as you asked."
+            return say("Stopped, as you asked.")
         case "timed_out":
-            return (
-                f"{trouble.model or 'The answer'} did not finish within {limits.turn_s} seconds, so I stopped waiting. "
-                "Ask for something shorter, or choose another model with `/model`."
+            return say(
+                "{0} did not finish within {1} seconds, so I stopped waiting. Ask for something shorter, or "
+                "choose another model with `/model`.",
+                trouble.model or say("The answer"),
+                limits.turn_s,
             )
         case "cut_short":
-            return f"The answer breaks off here: {_failure(trouble, limits)}. Send your message again to have it anew."
+            return say(
+                "The answer breaks off here: {0}. Send your message again to have it anew.",
+                _failure(trouble, limits, say),
+            )
         case "tool_rounds":
-            return (
-                f"I stopped after {limits.tool_rounds_max} rounds of tools without reaching an answer. "
-                "Ask for a smaller step."
+            return say(
+                "I stopped after {0} rounds of tools without reaching an answer. Ask for a smaller step.",
+                limits.tool_rounds_max,
             )
         case "length":
-            return f"The answer breaks off here, at the limit of {trouble.tokens_max:,} tokens. Write `go on` for more."
+            return say(
+                "The answer breaks off here, at the limit of {0:,} tokens. Write `go on` for more.", trouble.tokens_max
+            )
         case "filtered":
-            return f"{trouble.model} declined to answer this. Put it in other words, or choose another model with `/model`."
+            return say(
+                "{0} declined to answer this. Put it in other words, or choose another model with `/model`.",
+                trouble.model,
+            )
         case "erased":
-            return "The text of that message has been erased, so I cannot answer it."
+            return say("The text of that message has been erased, so I cannot answer it.")
         case "internal":
-            return (
+            return say(
                 "Something went wrong on my side, and this was not answered. Please try again; the log has the details."
             )
         case "not_paid":
             return trouble.detail
         case "model_failed":
-            return f"No answer: {_failure(trouble, limits)}. {_remedy(trouble)}"
+            return say("No answer: {0}. {1}", _failure(trouble, limits, say), _remedy(trouble, say))
         case _:
             assert_never(trouble.code)
 
 
-def _failure(trouble: Trouble, limits: Limits) -> str:
+def _failure(trouble: Trouble, limits: Limits, say: Sentences) -> str:
     model = trouble.model
     failures = {
-        "connect_timed_out": f"{model} could not be reached within {limits.connect_s} seconds",
-        "first_token_timed_out": f"{model} did not begin its answer within {limits.first_token_s} seconds",
-        "went_silent": f"{model} said nothing more for {limits.between_tokens_s} seconds",
-        "rate_limited": f"{model} is at its rate limit",
-        "unavailable": f"the connection to {model} failed or was cut",
-        "timed_out": f"{model} took too long",
-        "refused_key": f"the provider of {model} refused the key",
-        "not_configured": f"{model} is not set up",
-        "request_too_long": f"the conversation is too long for {model}",
-        "refused": f"{model} refused the request",
-        "filtered": f"{model} declined to answer this",
-        "bad_reply": f"{model} answered something unreadable",
+        "connect_timed_out": say("{0} could not be reached within {1} seconds", model, limits.connect_s),
+        "first_token_timed_out": say("{0} did not begin its answer within {1} seconds", model, limits.first_token_s),
+        "went_silent": say("{0} said nothing more for {1} seconds", model, limits.between_tokens_s),
+        "rate_limited": say("{0} is at its rate limit", model),
+        "unavailable": say("the connection to {0} failed or was cut", model),
+        "timed_out": say("{0} took too long", model),
+        "refused_key": say("the provider of {0} refused the key", model),
+        "not_configured": say("{0} is not set up", model),
+        "request_too_long": say("the conversation is too long for {0}", model),
+        "refused": say("{0} refused the request", model),
+        "filtered": say("{0} declined to answer this", model),
+        "bad_reply": say("{0} answered something unreadable", model),
     }
     return failures.get(trouble.error, f"{model} failed")
 
 
-def _remedy(trouble: Trouble) -> str:
+def _remedy(trouble: Trouble, say: Sentences) -> str:
     match trouble.error:
         case "rate_limited" if trouble.retry_after_s:
-            return f"Try again in {trouble.retry_after_s} seconds, or choose another model with `/model`."
+            return say("Try again in {0} seconds, or choose another model with `/model`.", trouble.retry_after_s)
         case "refused_key" | "not_configured":
-            return "Whoever runs CarPool can see what is missing with `carpool doctor`."
+            return say("Whoever runs CarPool can see what is missing with `carpool doctor`.")
         case "request_too_long":
-            return "Start a new conversation, or send less at once."
+            return say("Start a new conversation, or send less at once.")
         case "filtered" | "refused":
-            return "Put it in other words, or choose another model with `/model`."
+            return say("Put it in other words, or choose another model with `/model`.")
         case _:
-            return "Try again in a minute, or choose another model with `/model`."
+            return say("Try again in a minute, or choose another model with `/model`.")

@@ -373,7 +373,7 @@ class Intake:
 
     async def _apologise(self, claimed: OpenTurn, running: _Running) -> Ending | None:
         """Say that it failed. What is prepared already is delivered instead; if that fails too, it is put off."""
-        sentence = explain(Trouble("internal"), claimed.turn, self._house.limits)
+        sentence = explain(Trouble("internal"), claimed.turn, self._house.limits, self._house.desk.say)
         try:
             await apologise(claimed, self._house, sentence)
             return await run_turn(claimed, self._house, running.signs)

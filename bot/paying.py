@@ -222,7 +222,7 @@ async def _limited(story: Story, run: Run, error: LimitReached) -> Story:
 
 
 async def _refused(story: Story, run: Run, code: Code, sentence: str) -> Story:
-    said = explain(Trouble("not_paid", detail=sentence), story.scope.turn, run.house.limits)
+    said = explain(Trouble("not_paid", detail=sentence), story.scope.turn, run.house.limits, run.house.desk.say)
     notice = ReplyPrepared(1, "notice", "refused")
     return await record(story, run, (CreditRefused("credit.reserve", code.value), None), (notice, said.encode()))
 

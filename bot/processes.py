@@ -41,6 +41,7 @@ from bot.platforms.terminal import (
     read_question,
 )
 from bot.platforms.terminal_screen import TerminalScreen, say_aside
+from bot.sentences import sentences_of
 from bot.settings import Settings
 from bot.vault import Vault
 from ledger.errors import StoreFailed
@@ -81,24 +82,26 @@ def question_of_pipe(settings: Settings) -> str | None:
 
 async def pipe(settings: Settings, question: str) -> int:
     """``echo question | carpool chat``: 0 answered, 1 not."""
-    platform = TerminalPlatform(None)
+    platform = TerminalPlatform(None, sentences_of(settings.language))
     async with open_models(settings) as models, open_house(settings, models, [platform]) as house:
         return await _unless_failed(house, answer_pipe(house.intake, platform, question))
 
 
 async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
     """``carpool chat`` at a terminal."""
-    screen = TerminalScreen(colour)
-    platform = TerminalPlatform(screen)
+    screen, say = TerminalScreen(colour), sentences_of(settings.language)
+    platform = TerminalPlatform(screen, say)
     session = Session.new() if new else Session.lasting()
     async with open_models(settings) as models, open_house(settings, models, [platform]) as house:
         if not models.catalog.cards:
-            screen.line("No model is connected, so nothing can be answered: `carpool doctor` says what is missing.")
+            screen.line(
+                say("No model is connected, so nothing can be answered: `carpool doctor` says what is missing.")
+            )
         for line in _welcome(settings, models.catalog.cards[0].label if models.catalog.cards else "none"):
             screen.line(line, dim=True)
         if embedded_is_best(settings, models.catalog):
-            screen.line(PLUG_IN, dim=True)
-        screen.line("/help lists the commands. Ctrl-C stops an answer, Ctrl-D leaves.\n", dim=True)
+            screen.line(say(PLUG_IN), dim=True)
+        screen.line(say("/help lists the commands. Ctrl-C stops an answer, Ctrl-D leaves.") + "\n", dim=True)
         # The weights are read while the person types.
         warming = asyncio.create_task(models.warm_up())
         try:
@@ -136,7 +139,9 @@ async def web(settings: Settings, *, socket: bool) -> int:
     from bot.platforms.slack_handlers import SlackSocket, bolt_app
     from bot.platforms.slack_views import Views, together
 
-    platform = SlackPlatform(settings.slack_bot_token.reveal(), settings.slack_api_url)
+    platform = SlackPlatform(
+        settings.slack_bot_token.reveal(), settings.slack_api_url, say=sentences_of(settings.language)
+    )
     many = _Many(settings, platform)
     try:
         if settings.slack_bot_token:
@@ -192,7 +197,9 @@ async def discord(settings: Settings) -> int:
     from bot.platforms.discord_gateway import DiscordGateway, Refused
     from bot.platforms.discord_seen import Seen, snowflake
 
-    platform = DiscordPlatform(settings.discord_bot_token.reveal(), settings.discord_message_content)
+    platform = DiscordPlatform(
+        settings.discord_bot_token.reveal(), settings.discord_message_content, say=sentences_of(settings.language)
+    )
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(open_models(settings))
@@ -290,7 +297,11 @@ class _Many:
         settings = self._settings
         if settings.slack_bot_token:
             return
-        oauth = SlackOAuth(settings.slack_client_id, settings.slack_client_secret, settings.slack_api_url)
+        oauth = SlackOAuth(
+            settings.slack_client_id,
+            settings.slack_client_secret,
+            settings.slack_api_url,
+        )
         installs = Installs(vault, roadchain, pseudonyms, self._platform.name)
         tokens = InstalledTokens(installs, oauth)
         self._platform.tokens = tokens

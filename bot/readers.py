@@ -9,6 +9,7 @@ from adapters.base import Effort
 from bot.billing import Charges
 from bot.lucidia.policy import AIMS, EFFORTS, Aim
 from bot.secret import Secret, SecretUrl
+from bot.sentences import languages
 from ledger.errors import LedgerError
 from ledger.note import parse_vkey
 
@@ -138,6 +139,12 @@ def level(given: str) -> str:
 def line(given: str) -> str:
     if not given or not given.isprintable():
         raise ValueError("it should be one line of text")
+    return given
+
+
+def language(given: str) -> str:
+    if given not in languages():
+        raise ValueError(f"it should be one of {', '.join(languages())}")
     return given
 
 

@@ -7,13 +7,14 @@ from bot.lucidia.catalog import Catalog
 from bot.lucidia.costs import cost_of_call
 from bot.payloads import ERASED
 from bot.platforms.base import Button, Footer, Reply
+from bot.sentences import Sentences
 from bot.story import Attempt, Story
 from ledger.actions import ReplyKind, ReplyPrepared, TurnOutcome
-from ledger.money import FREE, Money
+from ledger.money import FREE, Money, rc_text
 from ledger.pseudonyms import TurnId
 
 
-def compose_reply(story: Story, limits: Limits) -> tuple[ReplyKind, TurnOutcome, str]:
+def compose_reply(story: Story, limits: Limits, say: Sentences) -> tuple[ReplyKind, TurnOutcome, str]:
     """The answer, as far as there is one, and behind it the reason where it is not whole."""
     trouble, outcome = _trouble(story, limits)
     said = story.last.said if story.last is not None and story.last.heard else None
@@ -22,13 +23,13 @@ def compose_reply(story: Story, limits: Limits) -> tuple[ReplyKind, TurnOutcome,
         text = "\n\n".join(filter(None, (*story.interim, text)))
     if trouble is None:
         return "answer", outcome, text
-    sentence = explain(trouble, story.scope.turn, limits)
+    sentence = explain(trouble, story.scope.turn, limits, say)
     if not text:
         return "notice", outcome, sentence
     return "answer", outcome, f"{text}\n\n_{sentence}_"
 
 
-def footer_of(story: Story, catalog: Catalog) -> Reply:
+def footer_of(story: Story, catalog: Catalog, say: Sentences) -> Reply:
     """The prepared reply as it is posted. An answer says which model made it, why, and at what cost."""
     reply = story.reply
     if reply is None:
@@ -38,18 +39,22 @@ def footer_of(story: Story, catalog: Catalog) -> Reply:
         private = bool(story.received.refusal) or is_private(story.asked.invocation)
         said = reply.said
         return Reply(reply.action.kind, said.text, files=said.files, buttons=said.buttons, private=private)
-    footer = Footer(_label(last), _reason(story), _cost(story, catalog), story.scope.turn)
-    return Reply("answer", reply.said.text, footer, buttons=_buttons(story.scope.turn))
+    footer = Footer(_label(last), _reason(story, say), _price(_cost(story, catalog), say), story.scope.turn)
+    return Reply("answer", reply.said.text, footer, buttons=_buttons(story.scope.turn, say))
 
 
-def _buttons(turn: TurnId) -> tuple[Button, ...]:
+def _buttons(turn: TurnId, say: Sentences) -> tuple[Button, ...]:
     return (
-        Button("Why", f"why {turn}"),
-        Button("Again", f"again {turn}"),
-        Button("Good", f"good {turn}"),
-        Button("Bad", f"bad {turn}"),
-        Button("Receipt", f"receipt {turn}"),
+        Button(say("Why"), f"why {turn}"),
+        Button(say("Again"), f"again {turn}"),
+        Button(say("Good"), f"good {turn}"),
+        Button(say("Bad"), f"bad {turn}"),
+        Button(say("Receipt"), f"receipt {turn}"),
     )
+
+
+def _price(cost: Money | None, say: Sentences) -> str:
+    return say("price not known") if cost is None else say("free") if cost == FREE else rc_text(cost)
 
 
 def _cost(story: Story, catalog: Catalog) -> Money | None:
@@ -70,44 +75,44 @@ def _cost(story: Story, catalog: Catalog) -> Money | None:
     return Money(total)
 
 
-def maybe_delivered(story: Story, limits: Limits) -> tuple[ReplyPrepared, bytes]:
+def maybe_delivered(story: Story, limits: Limits, say: Sentences) -> tuple[ReplyPrepared, bytes]:
     """A second reply, about a first one that may have reached the person or not."""
     part = 2 if story.reply is None else story.reply.action.part + 1
     outcome = "interrupted" if story.reply is None else story.reply.action.outcome
     return ReplyPrepared(part, "notice", outcome), explain(
-        Trouble("maybe_delivered"), story.scope.turn, limits
+        Trouble("maybe_delivered"), story.scope.turn, limits, say
     ).encode()
 
 
-def _reason(story: Story) -> str:
+def _reason(story: Story, say: Sentences) -> str:
     """Lucidia's reason, and what became of the models before the one that answered."""
     failed = [attempt for attempt in story.attempts if attempt.answered is not None and not attempt.heard]
     if story.route is None:
         return ""
     if not failed:
         # The footer names the model just before.
-        return story.route.reason.removeprefix(f"{_label(story.attempts[-1])} is ")
-    causes = ", ".join(f"{_label(attempt)} {_cause(attempt)}" for attempt in failed)
-    return f"{causes}; {_label(story.attempts[-1])} answered instead"
+        return story.route.reason.removeprefix(say("{0} is ", _label(story.attempts[-1])))
+    causes = ", ".join(f"{_label(attempt)} {_cause(attempt, say)}" for attempt in failed)
+    return say("{0}; {1} answered instead", causes, _label(story.attempts[-1]))
 
 
-def _cause(attempt: Attempt) -> str:
+def _cause(attempt: Attempt, say: Sentences) -> str:
     error = "" if attempt.answered is None else attempt.answered.error
     causes = {
-        "rate_limited": "is at its rate limit",
-        "unavailable": "is not available",
-        "timed_out": "took too long",
-        "connect_timed_out": "could not be reached",
-        "first_token_timed_out": "did not begin its answer",
-        "went_silent": "went silent",
-        "refused_key": "refused the key",
-        "not_configured": "is not set up",
-        "request_too_long": "cannot take a conversation this long",
-        "refused": "refused the request",
-        "filtered": "declined",
-        "bad_reply": "answered something unreadable",
+        "rate_limited": say("is at its rate limit"),
+        "unavailable": say("is not available"),
+        "timed_out": say("took too long"),
+        "connect_timed_out": say("could not be reached"),
+        "first_token_timed_out": say("did not begin its answer"),
+        "went_silent": say("went silent"),
+        "refused_key": say("refused the key"),
+        "not_configured": say("is not set up"),
+        "request_too_long": say("cannot take a conversation this long"),
+        "refused": say("refused the request"),
+        "filtered": say("declined"),
+        "bad_reply": say("answered something unreadable"),
     }
-    return causes.get(error, "failed")
+    return causes.get(error, say("failed"))
 
 
 def _trouble(story: Story, limits: Limits) -> tuple[Trouble | None, TurnOutcome]:

@@ -14,6 +14,7 @@ from bot.limits import ABOUT, Limits
 from bot.lucidia.policy import AIMS, EFFORTS, Aim
 from bot.mcp_servers import ServerTable, mcp_servers
 from bot.secret import Secret, SecretUrl
+from bot.sentences import CODE
 
 PREFIX = "CARPOOL_"
 DATABASE_FILE = "roadchain.db"
@@ -28,6 +29,7 @@ class Settings:
     database_url: Path | SecretUrl | None
     log_level: str
     origin: str
+    language: str
     retention_days: int
     vault_key: Secret
     witness_url: str
@@ -176,6 +178,7 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
         ),
         Setting("log_level", "CARPOOL_LOG_LEVEL", readers.level, "INFO", "how much the log tells"),
         Setting("origin", "CARPOOL_ORIGIN", readers.origin, "carpool.local", "the name of a new ledger"),
+        Setting("language", "CARPOOL_LANGUAGE", readers.language, CODE, "the language of what CarPool itself says"),
         Setting(
             "retention_days",
             "CARPOOL_RETENTION_DAYS",

@@ -118,7 +118,7 @@ async def _put_question(story: Story, run: Run, call: ToolCall, tool: Tool) -> S
     doubtful = bool(standing) and (
         story.has_read_others(run.house.toolbox.own) or await run.past.has_others(story, run.house, call.name)
     )
-    said = question(call, preview, approver, turn, number, limits.approval_s, doubtful=doubtful)
+    said = question(call, preview, approver, turn, number, limits.approval_s, run.house.desk.say, doubtful=doubtful)
     if standing and not doubtful:
         given = ApprovalGiven(number, asked.arguments, standing)
         return await record(story, run, (asked, encode_said(said)), (given, None))

@@ -130,7 +130,7 @@ async def _route(story: Story, run: Run) -> Story:
     health = await desk.watch.look(connected.owners)
     plan = await models_of_plan(desk.store, desk.billing.plans, story.scope.workspace, connected.own)
     policy = replace((await rules_in(story, run)).policy(desk.policy), plan=plan)
-    decision = route(needs, connected.catalog, pinned, policy, health)
+    decision = route(needs, connected.catalog, pinned, policy, health, say=desk.say)
     candidates = tuple(
         Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates
     )
@@ -196,14 +196,14 @@ async def _deliver(story: Story, run: Run) -> Story:
     reply = story.reply
     if reply is None:
         raise AssertionError("a reply is prepared before it is delivered")
+    desk = run.house.desk
     address, turn, part = story.asked.address, story.scope.turn, reply.action.part
     presence = await run.platform.find(address, turn, part) if reply.inherited else "absent"
     if presence == "unknown" and reply.action.kind == "answer":
-        return await record(story, run, maybe_delivered(story, run.house.limits))
+        return await record(story, run, maybe_delivered(story, run.house.limits, desk.say))
     if presence != "there":
-        await run.platform.send(
-            address, turn, part, footer_of(story, (await run.house.desk.connections.of(story.scope)).catalog)
-        )
+        catalog = (await desk.connections.of(story.scope)).catalog
+        await run.platform.send(address, turn, part, footer_of(story, catalog, desk.say))
     sent = (ReplySent(part, found=presence == "there"), None)
     # The last two entries are one durable step: after the reply nothing is left to do.
     return await record(story, run, sent, (_finished(story), None))
@@ -217,7 +217,7 @@ async def _discard(story: Story, run: Run) -> Story:
 
 
 async def _prepared(story: Story, run: Run, note: str = "") -> tuple[ReplyPrepared, bytes]:
-    kind, outcome, text = compose_reply(await guarded(story, run), run.house.limits)
+    kind, outcome, text = compose_reply(await guarded(story, run), run.house.limits, run.house.desk.say)
     text += f"\n\n_{note}_" if note else ""
     return ReplyPrepared(1, kind, outcome), text.encode()
 

@@ -34,6 +34,7 @@ from bot.platforms.base import (
     ToolStep,
 )
 from bot.run import House
+from bot.sentences import ENGLISH, Sentences
 from bot.services import Services
 from bot.vault import Vault
 from integrations.storage.sqlite import SqliteStore
@@ -240,6 +241,7 @@ async def running_house(
     billing: Billing = FREE_FOR_ALL,
     connecting: Connecting = lambda store, roadchain: None,
     image_hosts: tuple[str, ...] = (),
+    say: Sentences = ENGLISH,
 ) -> AsyncIterator[Open]:
     """``adapters`` by provider, or the script of the only one. ``cards`` as many as adapters, the first the best."""
     if not isinstance(adapters, Mapping):
@@ -264,6 +266,7 @@ async def running_house(
             PSEUDONYMS,
             billing=billing,
             services=connecting(store, roadchain),
+            say=say,
         )
         house = House(roadchain, desk, {platform.name: platform}, toolbox, limits, image_hosts=image_hosts)
         intake = Intake(house, PSEUDONYMS, store.owner, clock_us)

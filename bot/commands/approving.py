@@ -26,11 +26,11 @@ async def _approve(asking: Asking, desk: Desk) -> Result:
     if isinstance(found, str):
         return Result(found)
     first, asked = found
-    why_not = may_decide(asked, first.entry.actor, asking.scope.actor, asking.role, asking.rules)
+    why_not = may_decide(asked, first.entry.actor, asking.scope.actor, asking.role, asking.rules, desk.say)
     if why_not:
         return Result(why_not)
     decision = Decided(first.entry.turn, _conversation(first), ApprovalGiven(asked.number, asked.arguments))
-    return Result(f"Approved: `{asked.tool}`.", decided=(decision,))
+    return Result(desk.say("Approved: `{0}`.", asked.tool), decided=(decision,))
 
 
 async def _refuse(asking: Asking, desk: Desk) -> Result:
@@ -39,11 +39,11 @@ async def _refuse(asking: Asking, desk: Desk) -> Result:
         return Result(found)
     first, asked = found
     if first.entry.actor != asking.scope.actor:
-        why_not = may_decide(asked, first.entry.actor, asking.scope.actor, asking.role, asking.rules)
+        why_not = may_decide(asked, first.entry.actor, asking.scope.actor, asking.role, asking.rules, desk.say)
         if why_not:
             return Result(why_not)
     decision = Decided(first.entry.turn, _conversation(first), ApprovalRefused(asked.number, "person"))
-    return Result(f"Refused: `{asked.tool}` is not used.", decided=(decision,))
+    return Result(desk.say("Refused: `{0}` is not used.", asked.tool), decided=(decision,))
 
 
 async def _allow(asking: Asking, desk: Desk) -> Result:
@@ -58,44 +58,52 @@ async def _allow(asking: Asking, desk: Desk) -> Result:
         return Result(found)
     first, asked = found
     if asked.approver != "asker" or first.entry.actor != asking.scope.actor:
-        return Result("Only the person who asked can allow this, and only what they may approve themselves.")
+        return Result(desk.say("Only the person who asked can allow this, and only what they may approve themselves."))
     call = await _call(first, asked, desk)
     if call is None:
-        return Result(NOTHING_OPEN)
+        return Result(desk.say(NOTHING_OPEN))
     names = tuple(sorted(rest.split() or call.arguments))
     missing = [name for name in names if name not in call.arguments]
     if missing:
-        return Result(f"There is no argument `{missing[0]}` in this call. Nothing was changed.")
+        return Result(desk.say("There is no argument `{0}` in this call. Nothing was changed.", missing[0]))
     until_us = desk.clock() + desk.allowance_s * 1_000_000
     allowed = Allowed(asking.scope.actor, digest(call, names), asked.tool, names, until_us)
     change = SettingChanged("allow", allowed.value, ConversationId(""), allowed.person, allowed.digest)
     decision = Decided(first.entry.turn, _conversation(first), ApprovalGiven(asked.number, asked.arguments))
-    fixed = ", ".join(names) or "no arguments"
-    said = f"Approved, and for {desk.allowance_s // 86_400} days not asked about again: `{asked.tool}` with the same {fixed}."
+    fixed = ", ".join(names) or desk.say("no arguments")
+    said = desk.say(
+        "Approved, and for {0} days not asked about again: `{1}` with the same {2}.",
+        desk.allowance_s // 86400,
+        asked.tool,
+        fixed,
+    )
     return Result(said, (change,), decided=(decision,))
 
 
 def _allowances(asking: Asking, desk: Desk) -> str:
     mine = [one for one in asking.rules.allowed if one.person == asking.scope.actor]
     if not mine:
-        return "Nothing is allowed without asking."
+        return desk.say("Nothing is allowed without asking.")
     lines = [f"{number}. {_allowance(one, desk)}" for number, one in enumerate(mine, start=1)]
-    return "\n".join(["Not asked about for you:", "", *lines, "", "`/allow revoke N` takes one back."])
+    return "\n".join(
+        [desk.say("Not asked about for you:"), "", *lines, "", desk.say("`/allow revoke N` takes one back.")]
+    )
 
 
 def _allowance(allowed: Allowed, desk: Desk) -> str:
     left_s = (allowed.until_us - desk.clock()) // 1_000_000
-    until = "it has run out" if left_s <= 0 else f"for {max(1, left_s // 3600):,} hours more"
-    return f"`{allowed.tool}` with the same {', '.join(allowed.fields) or 'no arguments'}, {until}"
+    until = desk.say("it has run out") if left_s <= 0 else desk.say("for {0:,} hours more", max(1, left_s // 3600))
+    fixed = ", ".join(allowed.fields) or desk.say("no arguments")
+    return desk.say("`{0}` with the same {1}, {2}", allowed.tool, fixed, until)
 
 
 def _revoked(asking: Asking, desk: Desk, number: str) -> Result:
     mine = [one for one in asking.rules.allowed if one.person == asking.scope.actor]
     if not (number.isascii() and number.isdigit() and len(number) < 5 and 1 <= int(number) <= len(mine)):
-        return Result(f"`/allow revoke N`: a number of the list.\n\n{_allowances(asking, desk)}")
+        return Result(desk.say("`/allow revoke N`: a number of the list.\n\n{0}", _allowances(asking, desk)))
     allowed = mine[int(number) - 1]
     change = SettingChanged("allow", "", ConversationId(""), allowed.person, allowed.digest)
-    return Result(f"You are asked again: {_allowance(allowed, desk)}.", (change,))
+    return Result(desk.say("You are asked again: {0}.", _allowance(allowed, desk)), (change,))
 
 
 async def _call(first: Recorded, asked: ApprovalAsked, desk: Desk) -> ToolCall | None:
@@ -113,20 +121,20 @@ async def _open(asking: Asking, desk: Desk) -> tuple[Recorded, ApprovalAsked] | 
     """The approval that is meant: the turn's message, and the question. Or why there is none."""
     named = read_reference(asking.arguments) if asking.arguments else None
     if asking.arguments and named is None:
-        return "`/approve REFERENCE`: the reference stands in the question."
+        return desk.say("`/approve REFERENCE`: the reference stands in the question.")
     turn = named[0] if named else await desk.store.last_turn(asking.scope.conversation, asking.scope.actor, asking.seq)
     entries = () if turn is None else await desk.store.entries_of(turn)
     if not entries or entries[0].entry.workspace != asking.scope.workspace:
-        return NOTHING_OPEN
+        return desk.say(NOTHING_OPEN)
     actions = [recorded.entry.action for recorded in entries]
     waiting = [one for one in undecided(actions) if named is None or one.number == named[1]]
     if not waiting:
         once = any(isinstance(action, ApprovalAsked) for action in actions)
-        return "That was decided already." if named and once else NOTHING_OPEN
+        return desk.say("That was decided already.") if named and once else desk.say(NOTHING_OPEN)
     if len(waiting) > 1:
-        return "Several things wait for an approval here: name one, `/approve REFERENCE`."
+        return desk.say("Several things wait for an approval here: name one, `/approve REFERENCE`.")
     if waiting[0].expires_us <= desk.clock():
-        return "That was not approved in time. Ask for it again."
+        return desk.say("That was not approved in time. Ask for it again.")
     return entries[0], waiting[0]
 
 

@@ -15,6 +15,7 @@ from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.platforms.base import Address, Button, Form
 from bot.rules import Role, Rules
+from bot.sentences import ENGLISH, Sentences
 from bot.services import Services
 from ledger.actions import Action, ApprovalGiven, ApprovalRefused, StopAsked
 from ledger.entry import Scope
@@ -43,6 +44,7 @@ class Desk:
     billing: Billing = FREE_FOR_ALL
     allowance_s: int = Limits().allowance_s
     services: Services | None = None
+    say: Sentences = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from adapters.messages import File
 from bot.commands.base import Asking, Command, Desk, Result, a_turn, names_a_turn
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.costs import cost_of_call
+from bot.sentences import Sentences
 from ledger.actions import (
     Candidate,
     FeedbackGiven,
@@ -20,6 +21,8 @@ from ledger.pseudonyms import TurnId
 from ledger.store import Recorded
 
 NOTHING_YET = "There is no answer yet in this conversation."
+NOTED_GOOD = "Noted, thank you: that answer was good."
+NOTED_BAD = "Noted, thank you: that answer was not good. `/again` asks once more."
 
 
 async def asked_about(asking: Asking, desk: Desk) -> tuple[Recorded, ...]:
@@ -39,43 +42,46 @@ async def _why(asking: Asking, desk: Desk) -> Result:
     actions = [recorded.entry.action for recorded in entries]
     decision = next((action for action in actions if isinstance(action, RouteChosen)), None)
     if decision is None:
-        return Result(NOTHING_YET)
-    lines = [f"Lucidia's reason: {decision.reason}."]
+        return Result(desk.say(NOTHING_YET))
+    lines = [desk.say("Lucidia's reason: {0}.", decision.reason)]
     if len(decision.candidates) > 1:
-        lines += ["", "In this order:", ""]
-        lines += [f"{place}. {_candidate(candidate)}" for place, candidate in enumerate(decision.candidates, start=1)]
+        lines += ["", desk.say("In this order:"), ""]
+        lines += [
+            f"{place}. {_candidate(candidate, desk.say)}"
+            for place, candidate in enumerate(decision.candidates, start=1)
+        ]
     catalog = (await desk.connections.of(asking.scope)).catalog
     called = {action.attempt: action for action in actions if isinstance(action, ModelCalled)}
     for answered in (action for action in actions if isinstance(action, ModelAnswered)):
-        lines += ["", _attempt(called[answered.attempt], answered, catalog)]
+        lines += ["", _attempt(called[answered.attempt], answered, catalog, desk.say)]
     return Result("\n".join(lines))
 
 
-def _candidate(candidate: Candidate) -> str:
+def _candidate(candidate: Candidate, say: Sentences) -> str:
     name, cost = f"`{candidate.provider}/{candidate.model}`", candidate.estimated_cost
     if cost is None:
-        return f"{name}, price not known"
-    return f"{name}, free" if cost == 0 else f"{name}, estimated at {rc_text(Money(cost))} at the most"
+        return say("{0}, price not known", name)
+    return say("{0}, free", name) if cost == 0 else say("{0}, estimated at {1} at the most", name, rc_text(Money(cost)))
 
 
-def _attempt(called: ModelCalled, answered: ModelAnswered, catalog: Catalog) -> str:
+def _attempt(called: ModelCalled, answered: ModelAnswered, catalog: Catalog, say: Sentences) -> str:
     name = f"`{called.provider}/{called.model}`"
     seconds = f"{answered.took_us / 1_000_000:.1f} s"
     if answered.outcome != "answered":
         error = f" ({answered.error.replace('_', ' ')})" if answered.error else ""
-        return f"{name}: {answered.outcome.replace('_', ' ')}{error} after {seconds}."
+        return say("{0}: {1}{2} after {3}.", name, answered.outcome.replace("_", " "), error, seconds)
     if not answered.usage_known:
-        return f"{name} answered in {seconds}; it did not say how many tokens that took."
+        return say("{0} answered in {1}; it did not say how many tokens that took.", name, seconds)
     cost = cost_of_call(called, answered, catalog)
-    price = "price not known" if cost is None else "free" if cost == 0 else rc_text(cost)
-    tokens = f"{answered.input_tokens:,} tokens in, {answered.output_tokens:,} out"
-    return f"{name} answered in {seconds}: {tokens}; {price}."
+    price = say("price not known") if cost is None else say("free") if cost == 0 else rc_text(cost)
+    tokens = say("{0:,} tokens in, {1:,} out", answered.input_tokens, answered.output_tokens)
+    return say("{0} answered in {1}: {2}; {3}.", name, seconds, tokens, price)
 
 
 async def _receipt(asking: Asking, desk: Desk) -> Result:
     entries = await asked_about(asking, desk)
     if not entries:
-        return Result(NOTHING_YET)
+        return Result(desk.say(NOTHING_YET))
     turn = entries[0].entry.turn
     reply = [recorded for recorded in entries if isinstance(recorded.entry.action, ReplyPrepared)][-1:]
     receipt = await desk.receipt((reply or list(entries))[-1])
@@ -86,33 +92,38 @@ async def _receipt(asking: Asking, desk: Desk) -> Result:
     return Result(
         "\n".join(
             [
-                f"What RoadChain recorded of turn `{turn}`:",
+                desk.say("What RoadChain recorded of turn `{0}`:", turn),
                 "",
                 "```",
                 *lines,
                 "```",
                 "",
-                f"The last hash in full: `{hash_text(entries[-1].hash)}`",
+                desk.say("The last hash in full: `{0}`", hash_text(entries[-1].hash)),
                 "",
-                *_standing(turn, receipt),
+                *_standing(turn, receipt, desk.say),
             ]
         ),
         files=files,
     )
 
 
-def _standing(turn: str, receipt: bytes | None) -> list[str]:
+def _standing(turn: str, receipt: bytes | None, say: Sentences) -> list[str]:
     """How much can be proven: *recorded* on disk, *receipted* under a signed checkpoint, which anybody can verify."""
     if receipt is None:
         return [
-            "*Recorded*: each entry is on disk and chained to the one before it. A signed checkpoint does not cover it yet: "
-            "ask for the receipt again in a moment."
+            say(
+                "*Recorded*: each entry is on disk and chained to the one before it. A signed checkpoint does "
+                "not cover it yet: ask for the receipt again in a moment."
+            )
         ]
     return [
-        "*Recorded*: each entry is on disk and chained to the one before it. *Receipted*: a signed checkpoint covers it. This "
-        f"is the receipt; keep it as a file, {turn}.receipt say, and anybody who has the public key can verify it offline: "
-        f"`python verify.py --receipt {turn}.receipt --key VKEY`. (`carpool ledger receipt {turn}` prints it with its "
-        "lines whole.)",
+        say(
+            "*Recorded*: each entry is on disk and chained to the one before it. *Receipted*: a signed "
+            "checkpoint covers it. This is the receipt; keep it as a file, {0}.receipt say, and anybody who "
+            "has the public key can verify it offline: `python verify.py --receipt {0}.receipt --key VKEY`. "
+            "(`carpool ledger receipt {0}` prints it with its lines whole.)",
+            turn,
+        ),
         "",
         "```",
         receipt.decode().rstrip("\n"),
@@ -121,23 +132,23 @@ def _standing(turn: str, receipt: bytes | None) -> list[str]:
 
 
 async def _good(asking: Asking, desk: Desk) -> Result:
-    return await _judge(asking, desk, "good", "Noted, thank you: that answer was good.")
+    return await _judge(asking, desk, "good", NOTED_GOOD)
 
 
 async def _bad(asking: Asking, desk: Desk) -> Result:
-    return await _judge(asking, desk, "bad", "Noted, thank you: that answer was not good. `/again` asks once more.")
+    return await _judge(asking, desk, "bad", NOTED_BAD)
 
 
 async def _judge(asking: Asking, desk: Desk, verdict: Verdict, thanks: str) -> Result:
     entries = await asked_about(asking, desk)
     if not entries:
-        return Result(NOTHING_YET)
-    return Result(thanks, (FeedbackGiven(entries[0].entry.turn, verdict),))
+        return Result(desk.say(NOTHING_YET))
+    return Result(desk.say(thanks), (FeedbackGiven(entries[0].entry.turn, verdict),))
 
 
 async def _again(asking: Asking, desk: Desk) -> Result:
     """Where there was a question, the intake has asked it again, and this is not run."""
-    return Result("There is no question here that could be asked again.")
+    return Result(desk.say("There is no question here that could be asked again."))
 
 
 WHY = Command("why", "why", "says why this model gave the last answer", _why, a_turn)

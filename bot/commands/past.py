@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bot.commands.base import Asking, Command, Desk, Result
 from bot.payloads import decode_asked, decode_said
 from bot.platforms.base import Talk
+from bot.sentences import Sentences
 from ledger.actions import MessageReceived, ReplyPrepared
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId
@@ -23,19 +24,19 @@ async def _history(asking: Asking, desk: Desk) -> Result:
     wanted = asking.arguments or str(EXCHANGES_DEFAULT)
     # The length first: Python refuses to make a number of thousands of digits.
     if not (_is_count(wanted) and len(wanted) <= len(str(EXCHANGES_MAX)) and 1 <= int(wanted) <= EXCHANGES_MAX):
-        return Result(f"`/history` takes a number from 1 to {EXCHANGES_MAX}.")
+        return Result(desk.say("`/history` takes a number from 1 to {0}.", EXCHANGES_MAX))
     said = await desk.store.said_in(asking.scope.conversation, asking.seq, 2 * int(wanted))
-    lines = [line for recorded in said if (line := _line(recorded))]
-    return Result("\n\n".join(lines) if lines else "Nothing was said here before.")
+    lines = [line for recorded in said if (line := _line(recorded, desk.say))]
+    return Result("\n\n".join(lines) if lines else desk.say("Nothing was said here before."))
 
 
-def _line(recorded: Recorded) -> str:
+def _line(recorded: Recorded, say: Sentences) -> str:
     action, body = recorded.entry.action, recorded.body
     match action:
         case MessageReceived(kind="message"):
-            return f"**You:** {ERASED_TEXT if body is None else decode_asked(body).text}"
+            return say("**You:** {0}", say(ERASED_TEXT) if body is None else decode_asked(body).text)
         case ReplyPrepared(kind="answer" | "notice"):
-            return f"**CarPool:** {ERASED_TEXT if body is None else decode_said(body).text}"
+            return say("**CarPool:** {0}", say(ERASED_TEXT) if body is None else decode_said(body).text)
         case _:
             return ""
 

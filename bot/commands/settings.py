@@ -9,6 +9,7 @@ from bot.lucidia.catalog import Catalog
 from bot.lucidia.policy import AIMS, Policy
 from bot.platforms.base import Button, Choice, Field, Form
 from bot.rules import ALLOWED, APPROVERS, GIVEN_ROLES, OFF, Rules
+from bot.sentences import Sentences
 from ledger.actions import SettingChanged, SettingName
 from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.pseudonyms import ConversationId
@@ -21,7 +22,13 @@ NOWHERE = ConversationId("")
 
 @dataclass(frozen=True, slots=True)
 class Refused(Exception):
-    sentence: str
+    """Why a value is none, as ``Sentences`` take it."""
+
+    english: str
+    values: tuple[object, ...] = ()
+
+    def sentence(self, say: Sentences) -> str:
+        return say(self.english, *self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,12 @@ class Setting:
     values: str
     about: str
     read: Callable[[str, Catalog], str]
-    shown: Callable[[Rules, Policy], str]
+    shown: Callable[[Rules, Policy, Sentences], str]
 
 
 def _aim(text: str, catalog: Catalog) -> str:
     if text not in AIMS:
-        raise Refused(f"The policy is one of {', '.join(AIMS)}.")
+        raise Refused("The policy is one of {0}.", (", ".join(AIMS),))
     return text
 
 
@@ -54,7 +61,7 @@ def _providers(text: str, catalog: Catalog) -> str:
     known = {card.provider for card in catalog.cards}
     missing = [name for name in wanted if name not in known]
     if missing:
-        raise Refused(f"`{missing[0]}` is not connected. Connected are {', '.join(sorted(known)) or 'none'}.")
+        raise Refused("`{0}` is not connected. Connected are {1}.", (missing[0], ", ".join(sorted(known)) or "-"))
     return " ".join(sorted(set(wanted)))
 
 
@@ -64,7 +71,7 @@ def _budget(text: str, catalog: Catalog) -> str:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or not 0 < amount <= BUDGET_RC_MAX or amount * URC_PER_RC != int(amount * URC_PER_RC):
-        raise Refused(f"The budget is a number of RoadCoin above 0 and up to {BUDGET_RC_MAX:,}, such as 2.5.")
+        raise Refused("The budget is a number of RoadCoin above 0 and up to {0:,}, such as 2.5.", (BUDGET_RC_MAX,))
     return str(int(amount * URC_PER_RC))
 
 
@@ -82,7 +89,12 @@ def _here(text: str, catalog: Catalog) -> str:
 
 SETTINGS_TABLE: Sequence[Setting] = (
     Setting(
-        "policy", "policy", " | ".join(AIMS), "what decides among models", _aim, lambda rules, policy: f"{policy.aim}"
+        "policy",
+        "policy",
+        " | ".join(AIMS),
+        "what decides among models",
+        _aim,
+        lambda rules, policy, say: f"{policy.aim}",
     ),
     Setting(
         "model",
@@ -90,7 +102,7 @@ SETTINGS_TABLE: Sequence[Setting] = (
         "NAME",
         "the model that goes first",
         _model,
-        lambda rules, policy: policy.pinned or "Lucidia chooses",
+        lambda rules, policy, say: policy.pinned or say("Lucidia chooses"),
     ),
     Setting(
         "providers",
@@ -98,7 +110,7 @@ SETTINGS_TABLE: Sequence[Setting] = (
         "NAME ...",
         "which may be asked",
         _providers,
-        lambda rules, policy: ", ".join(policy.providers) or "all that are connected",
+        lambda rules, policy, say: ", ".join(policy.providers) or say("all that are connected"),
     ),
     Setting(
         "budget",
@@ -106,7 +118,7 @@ SETTINGS_TABLE: Sequence[Setting] = (
         "RC",
         "what one answer may cost",
         _budget,
-        lambda rules, policy: "no limit" if policy.budget is None else rc_text(policy.budget),
+        lambda rules, policy, say: say("no limit") if policy.budget is None else rc_text(policy.budget),
     ),
     Setting(
         "guests",
@@ -114,10 +126,10 @@ SETTINGS_TABLE: Sequence[Setting] = (
         "allowed | refused",
         "whether guests and people of other organisations are answered",
         _guests,
-        lambda rules, policy: ALLOWED if rules.guests_allowed else "refused",
+        lambda rules, policy, say: ALLOWED if rules.guests_allowed else "refused",
     ),
 )
-HERE = Setting("here", "here", "on | off", "whether I answer in this channel", _here, lambda rules, policy: "")
+HERE = Setting("here", "here", "on | off", "whether I answer in this channel", _here, lambda rules, policy, say: "")
 _BY_NAME = {setting.name: setting for setting in (*SETTINGS_TABLE, HERE)}
 
 
@@ -126,20 +138,25 @@ async def _settings(asking: Asking, desk: Desk) -> Result:
     name, value = name.casefold(), value.strip()
     if not name:
         may_set = asking.rules.may(asking.role, "settings")
-        return Result(_listed(asking, desk), buttons=(Button("Change settings", "settings edit"),) if may_set else ())
+        return Result(
+            _listed(asking, desk),
+            buttons=(Button(desk.say("Change settings"), "settings edit"),) if may_set else (),
+        )
     if not asking.rules.may(asking.role, "settings"):
-        return Result(NOT_YOURS)
+        return Result(desk.say(NOT_YOURS))
     if name == "role":
         return _role(asking, desk, value)
     if name == "approver":
-        return _approver(value)
+        return _approver(value, desk.say)
     setting = _BY_NAME.get(name)
     if setting is None or not value:
-        return Result(f"`/settings NAME VALUE`: there is no such setting, or no value.\n\n{_listed(asking, desk)}")
+        return Result(
+            desk.say("`/settings NAME VALUE`: there is no such setting, or no value.\n\n{0}", _listed(asking, desk))
+        )
     try:
         change = await _change(setting, value, asking, desk)
     except Refused as refused:
-        return Result(f"{refused.sentence} Nothing was changed.")
+        return Result(desk.say("{0} Nothing was changed.", refused.sentence(desk.say)))
     return Result(_said(setting, change, asking, desk), (change,))
 
 
@@ -160,9 +177,15 @@ def _channel(asking: Asking, desk: Desk) -> ConversationId:
 
 def _said(setting: Setting, change: SettingChanged, asking: Asking, desk: Desk) -> str:
     if setting is HERE:
-        return "I answer nobody in this channel any more." if change.value else "I answer in this channel."
+        return (
+            desk.say("I answer nobody in this channel any more.")
+            if change.value
+            else desk.say("I answer in this channel.")
+        )
     rules = _with(asking.rules, change)
-    return f"From now on, {setting.about}: {setting.shown(rules, rules.policy(desk.policy))}."
+    return desk.say(
+        "From now on, {0}: {1}.", desk.say(setting.about), setting.shown(rules, rules.policy(desk.policy), desk.say)
+    )
 
 
 def _with(rules: Rules, change: SettingChanged) -> Rules:
@@ -186,30 +209,36 @@ def _role(asking: Asking, desk: Desk, value: str) -> Result:
     person, role = person.lstrip("@"), role.strip().casefold().replace(" ", "_")
     if not person or role not in (*GIVEN_ROLES, "none"):
         return Result(
-            f"`/settings role PERSON ROLE`: the person by the id that {asking.address.platform.capitalize()} has for them, the "
-            f"role one of {', '.join(GIVEN_ROLES)}, or `none`. Nothing was changed."
+            desk.say(
+                "`/settings role PERSON ROLE`: the person by the id that {0} has for them, the role one of {1}, "
+                "or `none`. Nothing was changed.",
+                asking.address.platform.capitalize(),
+                ", ".join(GIVEN_ROLES),
+            )
         )
     return Result(*_given(asking, desk, person, role))
 
 
-def _approver(value: str) -> Result:
+def _approver(value: str, say: Sentences) -> Result:
     """Who approves of a tool that changes something. Of what costs money it is never the asker alone."""
     tool, _, who = value.partition(" ")
     who = who.strip().casefold()
     if not tool or who not in (*APPROVERS, DEFAULT):
-        return Result(f"`/settings approver TOOL WHO`: who is one of {', '.join(APPROVERS)}. Nothing was changed.")
+        return Result(
+            say("`/settings approver TOOL WHO`: who is one of {0}. Nothing was changed.", ", ".join(APPROVERS))
+        )
     kept = "" if who == DEFAULT else who
     change = SettingChanged("approver", kept, NOWHERE, item=tool)
-    return Result(f"From now on, `{tool}` is approved by: {kept or 'asker'}.", (change,))
+    return Result(say("From now on, `{0}` is approved by: {1}.", tool, kept or "asker"), (change,))
 
 
 def _given(asking: Asking, desk: Desk, person: str, role: str) -> tuple[str, tuple[SettingChanged, ...]]:
     actor = desk.pseudonyms.actor(asking.address.platform, asking.address.workspace, person)
     kept = "" if role == "none" else role
     whose = (
-        f"`{person}` has no role of CarPool's own any more"
+        desk.say("`{0}` has no role of CarPool's own any more", person)
         if not kept
-        else f"`{person}` is {role.replace('_', ' ')} here"
+        else desk.say("`{0}` is {1} here", person, role.replace("_", " "))
     )
     return f"{whose}.", (SettingChanged("role", kept, NOWHERE, actor),)
 
@@ -217,21 +246,21 @@ def _given(asking: Asking, desk: Desk, person: str, role: str) -> tuple[str, tup
 def _listed(asking: Asking, desk: Desk) -> str:
     policy = asking.rules.policy(desk.policy)
     lines = [
-        f"- `{setting.name}` ({setting.values}), {setting.about}: **{setting.shown(asking.rules, policy)}**"
+        f"- `{setting.name}` ({setting.values}), {desk.say(setting.about)}: **{setting.shown(asking.rules, policy, desk.say)}**"
         for setting in SETTINGS_TABLE
     ]
     here = "off" if _channel(asking, desk) in asking.rules.shut else "on"
-    lines.append(f"- `here` ({HERE.values}), {HERE.about}: **{here}**")
+    lines.append(f"- `here` ({HERE.values}), {desk.say(HERE.about)}: **{here}**")
     for tool, approver in asking.rules.approvers.items():
-        lines.append(f"- `approver {tool}`, who approves of what it does: **{approver}**")
-    lines.append(f"- `approver` (TOOL {' | '.join(APPROVERS)}), who approves of what a tool does")
-    lines.append(f"- `role` (PERSON {' | '.join((*GIVEN_ROLES, 'none'))}), what a person may do here")
+        lines.append(desk.say("- `approver {0}`, who approves of what it does: **{1}**", tool, approver))
+    lines.append(desk.say("- `approver` (TOOL {0}), who approves of what a tool does", " | ".join(APPROVERS)))
+    lines.append(desk.say("- `role` (PERSON {0}), what a person may do here", " | ".join((*GIVEN_ROLES, "none"))))
     how = (
-        "`/settings NAME VALUE` changes one, `default` takes it back."
+        desk.say("`/settings NAME VALUE` changes one, `default` takes it back.")
         if asking.rules.may(asking.role, "settings")
-        else NOT_YOURS
+        else desk.say(NOT_YOURS)
     )
-    return "\n".join([f"You are {asking.role.replace('_', ' ')} here. What is set:", "", *lines, "", how])
+    return "\n".join([desk.say("You are {0} here. What is set:", asking.role.replace("_", " ")), "", *lines, "", how])
 
 
 async def _ask(asking: Asking, desk: Desk) -> Form | None:
@@ -240,33 +269,54 @@ async def _ask(asking: Asking, desk: Desk) -> Form | None:
         return None
     if asking.arguments == "role":
         roles = tuple(Choice(role, role.replace("_", " ")) for role in (*GIVEN_ROLES, "none"))
-        person = Field("person", "Person", "person")
-        return Form("settings", "Role of a person", (person, Field("role", "Role", "choice", choices=roles)))
+        person = Field("person", desk.say("Person"), "person")
+        return Form(
+            "settings", desk.say("Role of a person"), (person, Field("role", desk.say("Role"), "choice", choices=roles))
+        )
     if asking.arguments != "edit":
         return None
     rules = asking.rules
     return Form(
         "settings",
-        "Settings",
+        desk.say("Settings"),
         (
             Field(
-                "policy", "Policy", "choice", "What decides among models.", rules.aim or desk.policy.aim, _choices(AIMS)
+                "policy",
+                desk.say("Policy"),
+                "choice",
+                desk.say("What decides among models."),
+                rules.aim or desk.policy.aim,
+                _choices(AIMS),
             ),
-            Field("model", "Model", "line", "provider/model; empty: Lucidia chooses.", rules.model, optional=True),
+            Field(
+                "model",
+                desk.say("Model"),
+                "line",
+                desk.say("provider/model; empty: Lucidia chooses."),
+                rules.model,
+                optional=True,
+            ),
             Field(
                 "providers",
-                "Providers",
+                desk.say("Providers"),
                 "line",
-                "Which may be asked; empty: all.",
+                desk.say("Which may be asked; empty: all."),
                 " ".join(rules.providers),
                 optional=True,
             ),
-            Field("budget", "Budget of an answer", "line", "In RC; empty: no limit.", _budget_of(rules), optional=True),
+            Field(
+                "budget",
+                desk.say("Budget of an answer"),
+                "line",
+                desk.say("In RC; empty: no limit."),
+                _budget_of(rules),
+                optional=True,
+            ),
             Field(
                 "guests",
-                "Guests",
+                desk.say("Guests"),
                 "choice",
-                "And people of other organisations.",
+                desk.say("And people of other organisations."),
                 ALLOWED if rules.guests_allowed else "refused",
                 _choices((ALLOWED, "refused")),
             ),
@@ -284,10 +334,10 @@ def _choices(values: Sequence[str]) -> tuple[Choice, ...]:
 
 async def _fill(asking: Asking, desk: Desk, values: Mapping[str, str]) -> Filling:
     if not asking.rules.may(asking.role, "settings"):
-        return Filling(NOT_YOURS)
+        return Filling(desk.say(NOT_YOURS))
     if "person" in values:
         if values.get("role", "") not in (*GIVEN_ROLES, "none"):
-            return Filling("", errors={"role": "Choose one of the roles."})
+            return Filling("", errors={"role": desk.say("Choose one of the roles.")})
         return Filling(*_given(asking, desk, values["person"], values["role"]))
     changes: list[SettingChanged] = []
     errors: dict[str, str] = {}
@@ -295,14 +345,14 @@ async def _fill(asking: Asking, desk: Desk, values: Mapping[str, str]) -> Fillin
         try:
             change = await _change(setting, values.get(setting.name, "").strip() or DEFAULT, asking, desk)
         except Refused as refused:
-            errors[setting.name] = refused.sentence
+            errors[setting.name] = refused.sentence(desk.say)
             continue
         if _with(asking.rules, change) != asking.rules:
             changes.append(change)
     if errors:
         return Filling("", errors=errors)
     said = [_said(_named(change), change, asking, desk) for change in changes]
-    return Filling(" ".join(said) or "Nothing was changed.", tuple(changes))
+    return Filling(" ".join(said) or desk.say("Nothing was changed."), tuple(changes))
 
 
 def _named(change: SettingChanged) -> Setting:

@@ -6,6 +6,7 @@ from bot.lucidia.catalog import Catalog, ModelCard, price_text
 from bot.lucidia.policy import PlanModels
 from bot.lucidia.router import HOW_TO_CHANGE_PLAN
 from bot.plan import models_of_plan
+from bot.sentences import Sentences
 from ledger.actions import ApprovalRefused, MessageReceived, SettingChanged, StopAsked, TurnFinished
 
 AUTOMATIC = "auto"
@@ -20,32 +21,43 @@ async def _model(asking: Asking, desk: Desk) -> Result:
     catalog = connected.catalog
     plan = await models_of_plan(desk.store, desk.billing.plans, asking.scope.workspace, connected.own)
     if not wanted:
-        return Result(_listed(catalog, pinned, plan))
+        return Result(_listed(catalog, pinned, plan, desk.say))
     if wanted.casefold() == AUTOMATIC:
-        return Result("Lucidia chooses the model again.", (SettingChanged("model", "", asking.scope.conversation),))
+        return Result(
+            desk.say("Lucidia chooses the model again."), (SettingChanged("model", "", asking.scope.conversation),)
+        )
     card = catalog.find(wanted)
     if card is None:
-        return Result(f"There is no connected model of that name.\n\n{_listed(catalog, pinned, plan)}")
+        return Result(
+            desk.say("There is no connected model of that name.\n\n{0}", _listed(catalog, pinned, plan, desk.say))
+        )
     if plan is not None and not plan.allows(card):
         return Result(
-            f"{card.label} is not in the plan {plan.plan}, so it would not be asked: nothing was changed. {HOW_TO_CHANGE_PLAN}."
+            desk.say(
+                "{0} is not in the plan {1}, so it would not be asked: nothing was changed. {2}.",
+                card.label,
+                plan.plan,
+                desk.say(HOW_TO_CHANGE_PLAN),
+            )
         )
     changed = SettingChanged("model", card.label, asking.scope.conversation)
-    return Result(f"{card.label} answers in this conversation from now on.", (changed,))
+    return Result(desk.say("{0} answers in this conversation from now on.", card.label), (changed,))
 
 
-def _listed(catalog: Catalog, pinned: str, plan: PlanModels | None) -> str:
+def _listed(catalog: Catalog, pinned: str, plan: PlanModels | None, say: Sentences) -> str:
     if not catalog.cards:
-        return "No model is connected. `carpool doctor` says what is missing."
-    lines = [f"- `{card.label}`{_marks(card, pinned, plan)}, {price_text(card)}" for card in catalog.cards]
-    how = "`/model NAME` chooses one for this conversation, `/model auto` leaves the choice to Lucidia."
-    prices = "Prices are for a million tokens, in and out. "
-    return "\n".join(["Connected models, best first:", "", *lines, "", prices + how])
+        return say("No model is connected. `carpool doctor` says what is missing.")
+    lines = [f"- `{card.label}`{_marks(card, pinned, plan, say)}, {price_text(card, say)}" for card in catalog.cards]
+    how = say(
+        "Prices are for a million tokens, in and out. `/model NAME` chooses one for this conversation, "
+        "`/model auto` leaves the choice to Lucidia."
+    )
+    return "\n".join([say("Connected models, best first:"), "", *lines, "", how])
 
 
-def _marks(card: ModelCard, pinned: str, plan: PlanModels | None) -> str:
-    chosen = " (chosen here)" if card.label == pinned else ""
-    return f"{chosen} (not in the plan {plan.plan})" if plan is not None and not plan.allows(card) else chosen
+def _marks(card: ModelCard, pinned: str, plan: PlanModels | None, say: Sentences) -> str:
+    chosen = say(" (chosen here)") if card.label == pinned else ""
+    return say("{0} (not in the plan {1})", chosen, plan.plan) if plan is not None and not plan.allows(card) else chosen
 
 
 async def _stop(asking: Asking, desk: Desk) -> Result:
@@ -54,15 +66,15 @@ async def _stop(asking: Asking, desk: Desk) -> Result:
     actions = () if turn is None else [recorded.entry.action for recorded in await desk.store.entries_of(turn)]
     asked = actions[0] if actions else None
     if turn is None or not isinstance(asked, MessageReceived):
-        return Result(NOTHING_TO_STOP)
+        return Result(desk.say(NOTHING_TO_STOP))
     if desk.stop(asked.conversation):
-        return Result("Stopped.")
+        return Result(desk.say("Stopped."))
     if any(isinstance(action, TurnFinished) for action in actions):
-        return Result(NOTHING_TO_STOP)
+        return Result(desk.say(NOTHING_TO_STOP))
     # One that waits for an approval is at rest: refusing is what stops it. Any other is worked on by another process.
     refused = tuple(ApprovalRefused(one.number, "person") for one in undecided(actions))
     told = [Decided(turn, asked.conversation, action) for action in (refused or (StopAsked(),))]
-    return Result("Stopped.", decided=tuple(told))
+    return Result(desk.say("Stopped."), decided=tuple(told))
 
 
 MODEL = Command(

@@ -14,10 +14,11 @@ from bot.commands.settings import SETTINGS
 from bot.commands.steering import AUTOMATIC, MODEL, STOP
 from bot.lucidia.catalog import Catalog
 from bot.platforms.base import Address
+from bot.sentences import Sentences
 from ledger.entry import HOUSE, Scope
 
 PREFIXES = ("/", "!")
-ONLY_THERE = {"terminal": ("- `/quit` leaves, and what was said stays",)}
+ONLY_THERE = {"terminal": "- `/quit` leaves, and what was said stays"}
 """What a platform does itself, and so is no command of the house."""
 _UNKNOWN = re.compile(r"/[A-Za-z][A-Za-z-]{0,30}")
 
@@ -25,18 +26,20 @@ _UNKNOWN = re.compile(r"/[A-Za-z][A-Za-z-]{0,30}")
 async def _help(asking: Asking, desk: Desk) -> Result:
     wanted = asking.arguments.removeprefix("/").casefold()
     if (command := COMMANDS.get(wanted)) is not None:
-        return Result(_line(command))
-    lines = [*(_line(command) for command in COMMANDS.values()), *ONLY_THERE.get(asking.address.platform, ())]
+        return Result(_line(command, desk.say))
+    lines = [_line(command, desk.say) for command in COMMANDS.values()]
+    if (there := ONLY_THERE.get(asking.address.platform)) is not None:
+        lines.append(desk.say(there))
     first = (
-        f"There is no command `/{wanted}`. What there is:"
+        desk.say("There is no command `/{0}`. What there is:", wanted)
         if wanted
-        else "Write to me as you would to a person. Besides:"
+        else desk.say("Write to me as you would to a person. Besides:")
     )
     return Result("\n".join([first, "", *lines]))
 
 
-def _line(command: Command) -> str:
-    return f"- `/{command.usage}` {command.summary}"
+def _line(command: Command, say: Sentences) -> str:
+    return f"- `/{command.usage}` {say(command.summary)}"
 
 
 HELP = Command("help", "help [COMMAND]", "shows what I can be told", _help, no_arguments)
@@ -100,5 +103,5 @@ async def completing(desk: Desk, address: Address) -> Callable[[str], tuple[str,
 async def run_command(name: str, asking: Asking, desk: Desk) -> Result:
     command = COMMANDS.get(name)
     if command is None:  # recorded by a version that had it
-        return Result(f"There is no command `{name}` any more. `/help` lists what there is.")
+        return Result(desk.say("There is no command `{0}` any more. `/help` lists what there is.", name))
     return await command.run(asking, desk)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from adapters.messages import ModelName, ProviderName, Usage
+from bot.sentences import ENGLISH, Sentences
 from ledger.money import FREE, Money
 
 URC_PER_USD_E12 = 10_000
@@ -102,12 +103,12 @@ def usd_text(rate: int) -> str:
     return f"{whole}.{decimals:0<2}"
 
 
-def price_text(card: ModelCard) -> str:
+def price_text(card: ModelCard, say: Sentences = ENGLISH) -> str:
     """The rates of a short request, in a few words."""
     if card.rates is None:
-        return "price not known"
+        return say("price not known")
     if card.rates == Rates(0, 0):
-        return "free"
+        return say("free")
     return f"{usd_text(card.rates.input)} / {usd_text(card.rates.output)} USD"
 
 

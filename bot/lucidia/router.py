@@ -8,6 +8,7 @@ from bot.lucidia.health import Health, ModelHealth
 from bot.lucidia.needs import Needs, Task
 from bot.lucidia.policy import Aim, PlanModels, Policy
 from bot.lucidia.score import Scorer, estimate, score_by_rule
+from bot.sentences import ENGLISH, Sentences
 from ledger.money import Money, rc_text
 
 CANDIDATES_MAX = 8
@@ -22,6 +23,7 @@ _TASKS: dict[Task, str] = {
     "code": "this, which is about code",
     "reasoning": "this, which takes reasoning",
 }
+_CALLS_FAILED = "its last calls failed"
 _SHUT = {
     "rate_limited": "it is at its rate limit",
     "refused_key": "its provider refused the key",
@@ -50,15 +52,16 @@ def route(
     policy: Policy = Policy(),
     health: Health = Health(),
     score: Scorer = score_by_rule,
+    say: Sentences = ENGLISH,
 ) -> RoutingDecision:
     """Hard constraints first, then the score. ``pinned`` (``provider/model``, or empty) is the conversation's model: it goes
     first where it can serve, before the policy's. A model that is left aside for its health comes behind those that are not."""
     if not catalog.cards:
-        return RoutingDecision((), "no model is connected")
-    lacks = {card.label: _lacks(card, needs, policy) for card in catalog.cards}
+        return RoutingDecision((), say("no model is connected"))
+    lacks = {card.label: _lacks(card, needs, policy, say) for card in catalog.cards}
     able = [card for card in catalog.cards if not lacks[card.label]]
     if not able:
-        return RoutingDecision((), _why_none(lacks, policy))
+        return RoutingDecision((), _why_none(lacks, policy, say))
     scored: list[tuple[int, int]] = []
     aside: dict[str, ModelHealth] = {}
     for place, card in enumerate(able):
@@ -73,38 +76,38 @@ def route(
     if wanted or aside:
         ordered = sorted(by_score, key=lambda card: (card.label != wanted, card.label in aside))
     choices = tuple(Choice(card, estimate(needs, card)) for card in ordered[:CANDIDATES_MAX])
-    return RoutingDecision(choices, _why(ordered[0], by_score, aside, catalog, lacks, needs.task, pinned, policy))
+    return RoutingDecision(choices, _why(ordered[0], by_score, aside, catalog, lacks, needs.task, pinned, policy, say))
 
 
-def _lacks(card: ModelCard, needs: Needs, policy: Policy) -> str:
+def _lacks(card: ModelCard, needs: Needs, policy: Policy, say: Sentences) -> str:
     """What keeps the model from serving, or nothing."""
     if policy.providers and card.provider not in policy.providers:
-        return "is of a provider that is not allowed here"
-    if beyond := _beyond_plan(card, policy):
+        return say("is of a provider that is not allowed here")
+    if beyond := _beyond_plan(card, policy, say):
         return beyond
     if needs.images and not card.sees_images:
-        return "cannot see images"
+        return say("cannot see images")
     if needs.files and not card.reads_files:
-        return "cannot read files"
+        return say("cannot read files")
     if needs.tools and not card.uses_tools:
-        return "cannot use tools"
+        return say("cannot use tools")
     if needs.input_tokens + min(needs.output_tokens, card.output_tokens_max) > card.context_tokens:
-        return f"takes {card.context_tokens:,} tokens at the most"
-    return "" if policy.budget is None else _exceeds(estimate(needs, card), policy.budget)
+        return say("takes {0:,} tokens at the most", card.context_tokens)
+    return "" if policy.budget is None else _exceeds(estimate(needs, card), policy.budget, say)
 
 
-def _beyond_plan(card: ModelCard, policy: Policy) -> str:
-    return "" if policy.plan is None or policy.plan.allows(card) else _not_in(policy.plan)
+def _beyond_plan(card: ModelCard, policy: Policy, say: Sentences) -> str:
+    return "" if policy.plan is None or policy.plan.allows(card) else _not_in(policy.plan, say)
 
 
-def _not_in(plan: PlanModels) -> str:
-    return f"is not in the plan {plan.plan}"
+def _not_in(plan: PlanModels, say: Sentences) -> str:
+    return say("is not in the plan {0}", plan.plan)
 
 
-def _exceeds(cost: Money | None, budget: Money) -> str:
+def _exceeds(cost: Money | None, budget: Money, say: Sentences) -> str:
     if cost is None:
-        return "has no known price, and an answer has a budget here"
-    return f"may cost {rc_text(cost)}, above the budget of {rc_text(budget)}" if cost > budget else ""
+        return say("has no known price, and an answer has a budget here")
+    return say("may cost {0}, above the budget of {1}", rc_text(cost), rc_text(budget)) if cost > budget else ""
 
 
 def _why(
@@ -116,42 +119,53 @@ def _why(
     task: Task,
     pinned: str,
     policy: Policy,
+    say: Sentences,
 ) -> str:
     if first.label == pinned:
-        return f"you chose {first.label} for this conversation"
+        return say("you chose {0} for this conversation", first.label)
     if pinned:
-        missing = lacks.get(pinned, "is not connected any more")
-        how = _how(missing, policy)
-        return f"{pinned}, which you chose, {missing}; {first.label} can serve this{how}"
+        missing = lacks.get(pinned, say("is not connected any more"))
+        how = _how(missing, policy, say)
+        return say("{0}, which you chose, {1}; {2} can serve this{3}", pinned, missing, first.label, how)
     if first.label == policy.pinned:
-        return f"{first.label} is the model of this workspace"
-    if how := _how(lacks.get(policy.pinned, ""), policy):
-        return (
-            f"{policy.pinned}, the model of this workspace, {lacks[policy.pinned]}; {first.label} can serve this{how}"
+        return say("{0} is the model of this workspace", first.label)
+    if how := _how(lacks.get(policy.pinned, ""), policy, say):
+        return say(
+            "{0}, the model of this workspace, {1}; {2} can serve this{3}",
+            policy.pinned,
+            lacks[policy.pinned],
+            first.label,
+            how,
         )
     if len(catalog.cards) == 1:
-        return f"{first.label} is the only model connected"
+        return say("{0} is the only model connected", first.label)
     if len(by_score) == 1:
-        return f"{first.label} is the only connected model that can serve this"
-    reason = f"{first.label} is {_AIMS[policy.aim]} of {len(by_score)} connected models that can serve {_TASKS[task]}"
+        return say("{0} is the only connected model that can serve this", first.label)
+    reason = say(
+        "{0} is {1} of {2} connected models that can serve {3}",
+        first.label,
+        say(_AIMS[policy.aim]),
+        len(by_score),
+        say(_TASKS[task]),
+    )
     better = by_score[0]
     if better.label in aside and better is not first:
-        return f"{reason}; {better.label} is left aside for now: {_shut(aside[better.label])}"
+        return say("{0}; {1} is left aside for now: {2}", reason, better.label, _shut(aside[better.label], say))
     return reason
 
 
-def _shut(health: ModelHealth) -> str:
-    return _SHUT.get(health.error, "its last calls failed")
+def _shut(health: ModelHealth, say: Sentences) -> str:
+    return say(_SHUT.get(health.error, _CALLS_FAILED))
 
 
-def _why_none(lacks: dict[str, str], policy: Policy) -> str:
+def _why_none(lacks: dict[str, str], policy: Policy, say: Sentences) -> str:
     said = "; ".join(f"{label} {lack}" for label, lack in list(lacks.items())[:LACKS_SAID_MAX])
     more = len(lacks) - LACKS_SAID_MAX
-    how = next(filter(None, (_how(lack, policy) for lack in lacks.values())), "")
-    return f"{said}; nor can {more} more{how}" if more > 0 else f"{said}{how}"
+    how = next(filter(None, (_how(lack, policy, say) for lack in lacks.values())), "")
+    return say("{0}; nor can {1} more{2}", said, more, how) if more > 0 else f"{said}{how}"
 
 
-def _how(lack: str, policy: Policy) -> str:
+def _how(lack: str, policy: Policy, say: Sentences) -> str:
     """What helps against it, where the plan is what keeps a model from serving."""
-    by_plan = policy.plan is not None and lack == _not_in(policy.plan)
-    return f" ({HOW_TO_CHANGE_PLAN})" if by_plan else ""
+    by_plan = policy.plan is not None and lack == _not_in(policy.plan, say)
+    return f" ({say(HOW_TO_CHANGE_PLAN)})" if by_plan else ""

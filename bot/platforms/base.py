@@ -9,7 +9,6 @@ from typing import Literal, NewType, Protocol, TypeAlias
 
 from adapters.messages import File, Image
 from ledger.actions import ReplyKind
-from ledger.money import FREE, Money, rc_text
 from ledger.pseudonyms import ConversationId, TurnId
 
 PlatformName = NewType("PlatformName", str)
@@ -88,17 +87,16 @@ class Overheard:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What stands under an answer. ``receipt`` is the turn's reference; ``cost`` is None where no price is known."""
+    """What stands under an answer. ``price`` is what it cost, in words; ``receipt`` the turn's reference."""
 
     model: str
     reason: str
-    cost: Money | None
+    price: str
     receipt: str
 
     @property
     def line(self) -> str:
-        cost = "price not known" if self.cost is None else "free" if self.cost == FREE else rc_text(self.cost)
-        return f"{self.model} · {self.reason} · {cost} · {self.receipt}"
+        return f"{self.model} · {self.reason} · {self.price} · {self.receipt}"
 
 
 @dataclass(frozen=True, slots=True)

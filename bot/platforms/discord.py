@@ -52,6 +52,7 @@ from bot.platforms.discord_wire import (
     readable,
     thread_name,
 )
+from bot.sentences import ENGLISH, Sentences
 from ledger.pseudonyms import TurnId
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ class DiscordPlatform:
         edit_every_s: float = EDIT_EVERY_S,
         cdn_hosts: Sequence[str] = CDN_HOSTS,
         rates: Rates = Rates(),
+        say: Sentences = ENGLISH,
     ) -> None:
+        self.say = say
         self._bot_token = bot_token
         self._message_content = message_content
         self._edit_every_s = edit_every_s
@@ -146,7 +149,7 @@ class DiscordPlatform:
     def screen(self, to: Address, turn: TurnId) -> Screen:
         if (before := self._screens.pop(turn, None)) is not None:
             before.abandon()  # of a run that failed: what it showed is looked for by `send`
-        screen = DiscordScreen(lambda: self._place(to), turn, self._edit_every_s, self._live_pace)
+        screen = DiscordScreen(lambda: self._place(to), turn, self._edit_every_s, self._live_pace, self.say)
         self._screens[turn] = screen
         return screen
 
@@ -313,7 +316,9 @@ class DiscordPlatform:
             return None if direct is None else (direct, reply)
         if private and error.code == NO_DIRECT_MESSAGES:
             # A refusal may be read by all; what a command shows may not.
-            said = reply if reply.kind == "notice" else replace(reply, text=NOT_PRIVATELY, files=(), buttons=())
+            said = (
+                reply if reply.kind == "notice" else replace(reply, text=self.say(NOT_PRIVATELY), files=(), buttons=())
+            )
             return await self._public_place(to, Way() if way.token else way), said
         return None
 

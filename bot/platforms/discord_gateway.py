@@ -293,7 +293,7 @@ class DiscordGateway:
                 await self._take(interaction, "public", said.text, said.attached)
         elif name == AGAIN.name:
             # The answer goes where the question was asked: nothing waits here.
-            await self._guarded(interaction.response.send_message(AGAIN_IS_ASKED, ephemeral=True))
+            await self._guarded(interaction.response.send_message(self._platform.say(AGAIN_IS_ASKED), ephemeral=True))
             await self._take(interaction, "after", said.text)
         else:
             await self._say(interaction, said.text, "private" if is_private(name) else "public")
@@ -327,7 +327,7 @@ class DiscordGateway:
             async with asyncio.timeout(FORM_WAIT_S):
                 form = await self._door.form(address, standing, text)
         except (StoreFailed, TimeoutError) as error:
-            sentence = NO_FORM if isinstance(error, TimeoutError) else NOT_RECORDED
+            sentence = self._platform.say(NO_FORM if isinstance(error, TimeoutError) else NOT_RECORDED)
             await self._guarded(interaction.response.send_message(sentence, ephemeral=True))
             return True
         if form is None:
@@ -352,7 +352,7 @@ class DiscordGateway:
         try:
             taken = await self._door.fill(filled)
         except StoreFailed:
-            taken = Taken(NOT_RECORDED, {})
+            taken = Taken(self._platform.say(NOT_RECORDED), {})
         lines = [f"- **{field}**: {error}" for field, error in taken.errors.items()]
         buttons = (Button("Try again", invocation, "primary"),) if lines and invocation else ()
         await self._answer(address, "\n".join([taken.text, *lines]).strip(), buttons)
@@ -383,12 +383,12 @@ class DiscordGateway:
             await self._door.accept(incoming)
         except StoreFailed:
             # Discord does not deliver it again: whoever asked is told.
-            await self._answer(address, NOT_RECORDED)
+            await self._answer(address, self._platform.say(NOT_RECORDED))
 
     async def _answer(self, address: Address, text: str, buttons: tuple[Button, ...] = ()) -> None:
         """A sentence that belongs to no turn, to whoever waits."""
         place = Answering(self._platform.call, read_way(address.reply_url))
-        await place.post(private_message(text, buttons), (), True, "")
+        await place.post(private_message(text or self._platform.say("Done."), buttons), (), True, "")
 
     async def _guarded(self, calling: Awaitable[Any]) -> Any:
         return await self._platform.guarded(calling)

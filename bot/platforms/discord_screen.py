@@ -10,6 +10,7 @@ from bot.platforms.discord_pace import Pace
 from bot.platforms.discord_places import Place
 from bot.platforms.discord_wire import PIECE_CHARACTERS_MAX, Payload, Piece, clean, live_message_of, message_of, nonce
 from bot.platforms.markdown import split
+from bot.sentences import Sentences
 from ledger.pseudonyms import TurnId
 
 log = logging.getLogger("carpool.discord")
@@ -42,11 +43,14 @@ class DiscordScreen:
     screens share one ``pace``: where many answers are made at once, each is shown less often.
     """
 
-    def __init__(self, place: Callable[[], Awaitable[Place]], turn: TurnId, edit_every_s: float, pace: Pace) -> None:
+    def __init__(
+        self, place: Callable[[], Awaitable[Place]], turn: TurnId, edit_every_s: float, pace: Pace, say: Sentences
+    ) -> None:
         self._find_place = place
         self._turn = turn
         self._edit_every_s = edit_every_s
         self._pace = pace
+        self._say = say
         self._text: list[str] = []
         self._steps: dict[str, ToolStep] = {}
         self._news = asyncio.Event()
@@ -160,7 +164,7 @@ class DiscordScreen:
                 # As the reply will have it: what was said stays as it is.
                 await self._put(self._place, number, message_of(Piece(piece, number, False), self._turn, 1))
             else:
-                await self._put(self._place, number, live_message_of(piece, steps, self._turn, number))
+                await self._put(self._place, number, live_message_of(piece, steps, self._turn, number, self._say))
 
     async def _put(self, place: Place, number: int, content: Payload) -> None:
         shown = self.posted.get(number)

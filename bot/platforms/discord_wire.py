@@ -15,6 +15,7 @@ from adapters.messages import File
 from bot.commands.base import Command
 from bot.platforms.base import Button, Field, Footer, Form, PlatformName, Reply, ToolStep
 from bot.platforms.markdown import split
+from bot.sentences import Sentences
 from ledger.pseudonyms import TurnId
 
 DISCORD = PlatformName("discord")
@@ -144,11 +145,11 @@ def message_of(piece: Piece, turn: TurnId, part: int) -> dict[str, Any]:
     return _message([*components, *_rows(piece.buttons)])
 
 
-def live_message_of(text: str, steps: Sequence[ToolStep], turn: TurnId, number: int) -> dict[str, Any]:
+def live_message_of(text: str, steps: Sequence[ToolStep], turn: TurnId, number: int, say: Sentences) -> dict[str, Any]:
     """The message that shows an answer while it is made."""
     lines = [f"-# {_STEP[step.state]} {_escape(step.title[:LABEL_MAX])}" for step in steps]
     shown = "\n".join([*lines[-STEPS_SHOWN_MAX:], text]).strip()
-    stop = {"type": BUTTON, "style": STYLES["danger"], "label": "Stop", "custom_id": STOP_ID}
+    stop = {"type": BUTTON, "style": STYLES["danger"], "label": say("Stop"), "custom_id": STOP_ID}
     components = _text(shown or "-# …", turn, 1, number, "live")
     return _message([*components, {"type": ACTION_ROW, "components": [stop]}])
 
@@ -158,7 +159,7 @@ _STEP: Mapping[str, str] = {"running": "…", "done": "✓", "failed": "✗"}
 
 def private_message(text: str, buttons: tuple[Button, ...] = ()) -> dict[str, Any]:
     """What became of a form."""
-    texts = [{"type": TEXT_DISPLAY, "content": clean(text)[:PIECE_CHARACTERS_MAX] or "Done."}]
+    texts = [{"type": TEXT_DISPLAY, "content": clean(text)[:PIECE_CHARACTERS_MAX] or "…"}]
     return _message([*texts, *_rows(buttons)])
 
 

@@ -34,6 +34,7 @@ from bot.platforms.slack_tokens import OneToken, Tokens
 from bot.platforms.slack_wire import SLACK
 from bot.platforms.slack_writing import Writer, finish, finish_half, written_of
 from bot.secret import Secret
+from bot.sentences import ENGLISH, Sentences
 from ledger.pseudonyms import TurnId
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class SlackPlatform:
         api_url: str = API_URL,
         pace: Pace = Pace(),
         clock_s: Callable[[], float] = time.monotonic,
+        say: Sentences = ENGLISH,
     ) -> None:
+        self.say = say
         self._bot_token = bot_token
         self.api_url = api_url
         self._web: AsyncWebClient | None = None
@@ -162,7 +165,7 @@ class SlackPlatform:
 
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
         if is_private(to, reply):
-            await send_privately(await self.client_of(to.workspace), self.api_url, to, reply)
+            await send_privately(await self.client_of(to.workspace), self.api_url, to, reply, self.say)
             return
         live = self._live.get(turn) if part == 1 and reply.kind != "command" else None
         if live is not None:
@@ -192,7 +195,7 @@ class SlackPlatform:
         if reply.files:
             # Before the last piece: where that stands, all does.
             client, there = await self.client_of(to.workspace), () if seen is None else seen.files
-            reply = without(reply, await share(client, to.channel, to.thread, reply.files, there))
+            reply = without(reply, await share(client, to.channel, to.thread, reply.files, there), self.say)
         if seen is not None:
             half = bool(seen.pieces) or any(posted.text for posted in seen.unfinished)
             if half and part == 1 and reply.kind == "notice":
@@ -267,7 +270,7 @@ class SlackPlatform:
         """Say something to a person alone that is no reply. Best effort."""
         try:
             await send_privately(
-                await self.client_of(to.workspace), self.api_url, to, Reply("notice", text, private=True)
+                await self.client_of(to.workspace), self.api_url, to, Reply("notice", text, private=True), self.say
             )
         except PlatformError as error:
             log.warning("somebody could not be told", extra={"cause": str(error)})

@@ -13,6 +13,7 @@ from adapters.messages import File
 from bot.platforms.base import Attached, PlatformError, Reply
 from bot.platforms.slack_errors import SlackError, answer_of, of_answer, of_connection
 from bot.platforms.slack_wire import BY_ID
+from bot.sentences import Sentences
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -103,11 +104,9 @@ async def share(
     return tuple(refused)
 
 
-def without(reply: Reply, refused: Sequence[str]) -> Reply:
+def without(reply: Reply, refused: Sequence[str], say: Sentences) -> Reply:
     """The reply, which says what files could not be sent."""
     if not refused:
         return reply
-    return replace(
-        reply,
-        text=f"{reply.text}\n\n_Slack does not take files from me here, so these are missing: {', '.join(refused)}._",
-    )
+    missing = say("Slack does not take files from me here, so these are missing: {0}.", ", ".join(refused))
+    return replace(reply, text=f"{reply.text}\n\n_{missing}_")

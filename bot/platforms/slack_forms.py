@@ -13,6 +13,7 @@ from bot.platforms.base import Address, Button, Choice, Field, Form, Section, Ta
 from bot.platforms.markdown import split
 from bot.platforms.slack_pieces import escape
 from bot.platforms.slack_wire import SLACK, Payload
+from bot.sentences import Sentences
 
 View: TypeAlias = dict[str, Any]
 
@@ -56,31 +57,31 @@ class Sent:
     first_field: str
 
 
-def modal(form: Form, address: Address) -> View:
+def modal(form: Form, address: Address, say: Sentences) -> View:
     """``address`` comes back with what is filled in."""
     view: View = {
         "type": "modal",
         "callback_id": FORM,
         "title": _plain(form.title, TITLE_MAX),
-        "close": _plain("Cancel", TITLE_MAX),
+        "close": _plain(say("Cancel"), TITLE_MAX),
         "private_metadata": json.dumps({"form": form.name, "channel": address.channel, "thread": address.thread}),
-        "blocks": [*_sections(form.text), *(_input(field) for field in form.fields)],
+        "blocks": [*_sections(form.text), *(_input(field, say) for field in form.fields)],
     }
     # Slack takes a button for sending only where there is something to send.
     return {**view, "submit": _plain(form.submit, TITLE_MAX)} if form.fields else view
 
 
-def said(title: str, text: str) -> View:
+def said(title: str, text: str, say: Sentences) -> View:
     """A modal that tells what became of one."""
     return {
         "type": "modal",
         "title": _plain(title, TITLE_MAX),
-        "close": _plain("Close", TITLE_MAX),
-        "blocks": list(_sections(text if text.strip() else "Done."))[:BLOCKS_MAX],
+        "close": _plain(say("Close"), TITLE_MAX),
+        "blocks": list(_sections(text if text.strip() else say("Done.")))[:BLOCKS_MAX],
     }
 
 
-def home(sections: Sequence[Section], links: Mapping[Address, str]) -> View:
+def home(sections: Sequence[Section], links: Mapping[Address, str], say: Sentences) -> View:
     """``links`` lead to the conversations of the sections, as far as there are any."""
     blocks: list[View] = []
     for number, section in enumerate(sections):
@@ -91,7 +92,7 @@ def home(sections: Sequence[Section], links: Mapping[Address, str]) -> View:
         blocks += (_talk(talk, links.get(talk.address, "")) for talk in section.talks)
         blocks += _actions(section.buttons, number)
     if len(blocks) > BLOCKS_MAX:
-        blocks = [*blocks[: BLOCKS_MAX - 1], {"type": "section", "text": {"type": "mrkdwn", "text": TOO_MUCH}}]
+        blocks = [*blocks[: BLOCKS_MAX - 1], {"type": "section", "text": {"type": "mrkdwn", "text": say(TOO_MUCH)}}]
     return {"type": "home", "blocks": blocks}
 
 
@@ -160,8 +161,8 @@ def _actions(buttons: Sequence[Button], section: int) -> Iterator[View]:
         yield {"type": "actions", "elements": elements}
 
 
-def _input(field: Field) -> View:
-    hint = " ".join(filter(None, (field.hint, SEEN_HINT if field.kind == "secret" else "")))
+def _input(field: Field, say: Sentences) -> View:
+    hint = " ".join(filter(None, (field.hint, say(SEEN_HINT) if field.kind == "secret" else "")))
     block: View = {
         "type": "input",
         "block_id": field.name,

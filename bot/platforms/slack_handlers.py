@@ -87,7 +87,7 @@ def bolt_app(
         request_verification_enabled=False,
         process_before_response=True,
         attaching_conversation_kwargs_enabled=False,
-        user_facing_authorize_error_message=NOT_INSTALLED,
+        user_facing_authorize_error_message=platform.say(NOT_INSTALLED),
     )
 
     async def on_other_event(body: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def bolt_app(
     async def on_error(error: Exception) -> BoltResponse:
         # Anything but 200 makes Slack deliver it again.
         log.error("a Slack event was not accepted", exc_info=error)
-        return BoltResponse(status=503 if isinstance(error, StoreFailed) else 500, body=NOT_RECORDED)
+        return BoltResponse(status=503 if isinstance(error, StoreFailed) else 500, body=platform.say(NOT_RECORDED))
 
     Handlers(platform, door, open_form, places).register(app)
     if more is not None:
@@ -171,13 +171,13 @@ class Handlers:
     async def command(self, body: dict[str, Any], ack: "AsyncAck") -> None:
         incoming = read_command(body)
         if incoming is None:
-            await ack(LACKING)
+            await ack(self._platform.say(LACKING))
             return
         try:
             await self._accept_or_ask(incoming, str(body["trigger_id"]))
         except StoreFailed:
             # Slack does not deliver a command twice: its sender is told.
-            await ack(NOT_RECORDED)
+            await ack(self._platform.say(NOT_RECORDED))
             return
         await ack()
 
@@ -188,7 +188,9 @@ class Handlers:
                 await self._accept_or_ask(incoming, str(body.get("trigger_id") or ""))
             except StoreFailed:
                 # As with a command.
-                self._platform.in_background(self._platform.say_aside(incoming.address, NOT_RECORDED))
+                self._platform.in_background(
+                    self._platform.say_aside(incoming.address, self._platform.say(NOT_RECORDED))
+                )
         await ack()
 
     async def _accept_or_ask(self, incoming: Incoming, trigger: str) -> None:

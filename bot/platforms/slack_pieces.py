@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from bot.platforms.base import Button, Footer, Reply
 from bot.platforms.markdown import piece_at
+from bot.sentences import Sentences
 from ledger.pseudonyms import TurnId
 
 Payload: TypeAlias = Mapping[str, Any]
@@ -33,7 +34,7 @@ SAY = "carpool_say"
 """How the action_id of each button of ours begins: pressing it is saying its value."""
 
 THUMBS = ("good", "bad")
-TOO_LONG_FOR_PRIVATE = "\n\n_The rest is longer than Slack shows privately: ask me in a direct message for all of it._"
+TOO_LONG_FOR_PRIVATE = "_The rest is longer than Slack shows privately: ask me in a direct message for all of it._"
 
 # Slack would make a notification of these wherever they stand in a text.
 _CALLS = re.compile(r"<(?=[!@#][A-Za-z])")
@@ -131,13 +132,13 @@ def piece_of(reply: Reply, text: str, start: int, number: int, shown: int = 0) -
     return Piece(piece, number, end, last, under(reply) if last else ())
 
 
-def pieces_of(reply: Reply, pieces_max: int) -> tuple[Piece, ...]:
+def pieces_of(reply: Reply, pieces_max: int, say: Sentences) -> tuple[Piece, ...]:
     """The whole reply; ``pieces_max`` cuts it, and says so."""
     text, pieces, end = text_of(reply), list[Piece](), 0
     while not pieces or not pieces[-1].last:
         piece = piece_of(reply, text, end, len(pieces) + 1)
         if len(pieces) + 1 == pieces_max and not piece.last:
-            cut = Piece(piece.text + TOO_LONG_FOR_PRIVATE, piece.number, piece.end, True, under(reply))
+            cut = Piece(f"{piece.text}\n\n{say(TOO_LONG_FOR_PRIVATE)}", piece.number, piece.end, True, under(reply))
             return (*pieces, cut)
         pieces.append(piece)
         end = piece.end

@@ -8,6 +8,7 @@ from bot.platforms.base import Address, PlatformError, Reply
 from bot.platforms.slack_errors import SlackError, answer_of, of_answer, of_connection
 from bot.platforms.slack_files import share, without
 from bot.platforms.slack_pieces import PRIVATE_PIECES_MAX, Piece, pieces_of
+from bot.sentences import Sentences
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
@@ -24,12 +25,12 @@ def is_private(to: Address, reply: Reply) -> bool:
     return reply.private and not to.channel.startswith(DIRECT)
 
 
-async def send_privately(client: "AsyncWebClient", api_url: str, to: Address, reply: Reply) -> None:
+async def send_privately(client: "AsyncWebClient", api_url: str, to: Address, reply: Reply, say: Sentences) -> None:
     """Raises ``PlatformError``."""
     if reply.files:
         channel = await _direct(client, to)
-        reply = without(reply, await share(client, channel, "", reply.files, ()))
-    for piece in pieces_of(reply, PRIVATE_PIECES_MAX):
+        reply = without(reply, await share(client, channel, "", reply.files, ()), say)
+    for piece in pieces_of(reply, PRIVATE_PIECES_MAX, say):
         if not (to.reply_url and await _responded(client, api_url, to, piece)):
             await _post(client, to, piece)
 

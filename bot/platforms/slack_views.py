@@ -13,6 +13,7 @@ from bot.platforms.slack_errors import SlackError, answer_of
 from bot.platforms.slack_forms import FORM, HOME_SAY, Sent, home, modal, read_sent, said
 from bot.platforms.slack_needs import ASK, SUMMARISE
 from bot.platforms.slack_wire import SLACK, files_of, readable
+from bot.sentences import Sentences
 from ledger.errors import StoreFailed
 
 if TYPE_CHECKING:
@@ -56,11 +57,11 @@ class Views:
         """Open a form for a person. Where Slack does not show it, they are told."""
         try:
             client = await self._platform.client_of(address.workspace)
-            await answer_of(client.views_open(trigger_id=trigger, view=modal(form, address)))
+            await answer_of(client.views_open(trigger_id=trigger, view=modal(form, address, self._platform.say)))
         except PlatformError as error:
             log.warning("a form was not shown", extra={"cause": f"{form.name}: {error}"})
             if address.channel:
-                self._platform.in_background(self._platform.say_aside(address, TOO_LATE))
+                self._platform.in_background(self._platform.say_aside(address, self._platform.say(TOO_LATE)))
 
     def register(self, app: "AsyncApp") -> None:
         async def at_home(event: dict[str, Any]) -> bool:
@@ -94,7 +95,9 @@ class Views:
             client = await self._platform.client_of(address.workspace)
             talks = [talk for section in sections for talk in section.talks]
             links = await asyncio.gather(*(_link(client, talk.address) for talk in talks))
-            view = home(sections, {talk.address: link for talk, link in zip(talks, links, strict=True)})
+            view = home(
+                sections, {talk.address: link for talk, link in zip(talks, links, strict=True)}, self._platform.say
+            )
             await answer_of(client.views_publish(user_id=address.person, view=view))
         except PlatformError as error:
             log.warning("a person's page was not shown", extra={"cause": str(error)})
@@ -111,7 +114,7 @@ class Views:
         done, _ = await asyncio.wait({filling}, timeout=FILL_S)
         if not done:
             self._platform.in_background(self._show_later(read.address, str(view.get("id")), title, filling))
-            await ack(response_action="update", view=said(title, WORKING))
+            await ack(response_action="update", view=said(title, self._platform.say(WORKING), self._platform.say))
             return
         taken = filling.result()
         if taken.errors and read.first_field:
@@ -119,7 +122,7 @@ class Views:
             return
         self._platform.in_background(self._refresh(read.address))
         if taken.text or taken.errors:
-            await ack(response_action="update", view=said(title, _told(taken)))
+            await ack(response_action="update", view=said(title, _told(taken), self._platform.say))
         else:
             await ack()
 
@@ -128,21 +131,21 @@ class Views:
             standing = await self._platform.standing(sent.address)
             return await self._door.fill(Filled(sent.address, sent.event_identity, standing, sent.form, sent.values))
         except StoreFailed:
-            return Taken("", {sent.first_field: NOT_RECORDED})
+            return Taken("", {sent.first_field: self._platform.say(NOT_RECORDED)})
         except (
             Exception
         ):  # its sender must be told; what was filled in may be a secret, so the form's name alone is logged
             log.exception("a form could not be carried out", extra={"cause": sent.form})
-            return Taken("", {sent.first_field: FAILED})
+            return Taken("", {sent.first_field: self._platform.say(FAILED)})
 
     async def _show_later(self, address: Address, view_id: str, title: str, filling: "asyncio.Task[Taken]") -> None:
         taken = await filling
         try:
             client = await self._platform.client_of(address.workspace)
-            await answer_of(client.views_update(view_id=view_id, view=said(title, _told(taken))))
+            await answer_of(client.views_update(view_id=view_id, view=said(title, _told(taken), self._platform.say)))
         except PlatformError as error:
             log.warning("what became of a form was not shown", extra={"cause": str(error)})
-            self._platform.in_background(self._tell_directly(address, _told(taken)))
+            self._platform.in_background(self._tell_directly(address, _told(taken) or self._platform.say("Done.")))
         await self._refresh(address)
 
     async def _tell_directly(self, address: Address, text: str) -> None:
@@ -185,7 +188,7 @@ class Views:
 
     async def shortcut(self, body: dict[str, Any], ack: "AsyncAck") -> None:
         """An entry of a message's menu. It is accepted, which is durable, before it is acknowledged."""
-        read = read_shortcut(body)
+        read = read_shortcut(body, self._platform.say)
         if read is not None:
             await self._ask(read)
         await ack()
@@ -199,19 +202,19 @@ class Views:
         except SlackError as error:
             if error.retry_after_s is None:
                 # Nothing could be answered in that thread either.
-                self._platform.in_background(self._platform.say_aside(address, NOT_HERE))
+                self._platform.in_background(self._platform.say_aside(address, self._platform.say(NOT_HERE)))
                 return
         incoming = replace(incoming, standing=await self._platform.standing(address))
         try:
             accepted = await self._door.accept(incoming)
         except StoreFailed:
-            self._platform.in_background(self._platform.say_aside(address, NOT_RECORDED))
+            self._platform.in_background(self._platform.say_aside(address, self._platform.say(NOT_RECORDED)))
             return
         if accepted.fresh:
             self._platform.expect(accepted.turn, "")
 
 
-def read_shortcut(body: Mapping[str, Any]) -> Incoming | None:
+def read_shortcut(body: Mapping[str, Any], say: Sentences) -> Incoming | None:
     """A ``message_action``: it is asked for in the thread of the message."""
     team, channel, user, message = (body.get(name) or {} for name in ("team", "channel", "user", "message"))
     where = [
@@ -227,9 +230,9 @@ def read_shortcut(body: Mapping[str, Any]) -> Incoming | None:
     address = Address(SLACK, team_id, channel_id, thread, person, str(body.get("response_url") or ""))
     identity = f"shortcut:{team_id}:{channel_id}:{trigger}"
     if body.get("callback_id") == SUMMARISE:
-        return Incoming(address, identity, SUMMARY, in_thread=True)
+        return Incoming(address, identity, say(SUMMARY), in_thread=True)
     quoted = "\n".join(f"> {line}" for line in readable(str(message.get("text") or ""), set()).splitlines())
-    return Incoming(address, identity, f"{ABOUT}\n\n{quoted}", attached=tuple(files_of(message)), in_thread=True)
+    return Incoming(address, identity, f"{say(ABOUT)}\n\n{quoted}", attached=tuple(files_of(message)), in_thread=True)
 
 
 def _at_home(team: object, person: object) -> Address | None:
@@ -265,4 +268,4 @@ def _by_field(errors: Mapping[str, str], sent: Sent) -> dict[str, str]:
 
 
 def _told(taken: Taken) -> str:
-    return "\n".join(filter(None, (*taken.errors.values(), taken.text))) or "Done."
+    return "\n".join(filter(None, (*taken.errors.values(), taken.text)))

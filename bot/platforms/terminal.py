@@ -33,6 +33,7 @@ from bot.platforms.base import (
 )
 from bot.platforms.terminal_keys import silent_keys
 from bot.platforms.terminal_screen import TerminalScreen, drop_output, say_aside, write_whole
+from bot.sentences import ENGLISH, Sentences
 from ledger.actions import TurnOutcome
 from ledger.pseudonyms import ConversationId, TurnId
 
@@ -127,7 +128,8 @@ class TerminalPlatform:
     ``screen`` None means a pipe: the answer alone goes to standard output, whole; all else to standard error.
     """
 
-    def __init__(self, screen: TerminalScreen | None) -> None:
+    def __init__(self, screen: TerminalScreen | None, say: Sentences = ENGLISH) -> None:
+        self.say = say
         self._screen = screen
         self._shown: dict[TurnId, list[str]] = {}
         self._mine: set[TurnId] = set()
@@ -164,7 +166,7 @@ class TerminalPlatform:
             return
         shown = "".join(self._shown.pop(turn, [])).strip()
         if turn not in self._mine:
-            self._screen.line("To what you asked in an earlier session:", dim=True)
+            self._screen.line(self.say("To what you asked in an earlier session:"), dim=True)
         # What was streamed stands on the screen already: only what came after it is printed.
         rest = reply.text[len(shown) :] if shown and reply.text.startswith(shown) else reply.text
         if reply.kind != "answer":
@@ -192,7 +194,7 @@ class TerminalPlatform:
 
     def _pipe(self, turn: TurnId, reply: Reply) -> None:
         if turn not in self._mine:
-            say_aside(f"To what you asked in an earlier session: {reply.text}")
+            say_aside(f"{self.say('To what you asked in an earlier session:')} {reply.text}")
         elif reply.kind == "notice" or turn in self._aside:
             say_aside(reply.text)
         else:
@@ -270,7 +272,7 @@ async def converse(
     async def approves() -> bool:
         screen.settle()
         try:
-            return (await prompt.prompt_async("Approve? y/n> ")).strip().casefold() in ("y", "yes")
+            return (await prompt.prompt_async(platform.say("Approve? y/n> "))).strip().casefold() in ("y", "yes")
         except (EOFError, KeyboardInterrupt):
             return False
 
@@ -282,7 +284,7 @@ async def converse(
         except EOFError:
             return EXIT_ANSWERED
         except KeyboardInterrupt:
-            screen.line("Ctrl-D or /quit leaves.", dim=True)
+            screen.line(platform.say("Ctrl-D or /quit leaves."), dim=True)
             continue
         if text.strip().casefold() in LEAVE:
             return EXIT_ANSWERED
@@ -291,7 +293,7 @@ async def converse(
             try:
                 screen.markdown(await _fill(forms, form, session, _ask_field))
             except (EOFError, KeyboardInterrupt):
-                screen.line("Nothing was changed.", dim=True)
+                screen.line(platform.say("Nothing was changed."), dim=True)
         elif text.strip():
             screen.think()
             try:

@@ -10,7 +10,6 @@ from typing import Any
 from bot.platforms.base import Address, Footer, Reply
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_wire import DISCORD
-from ledger.money import FREE
 from ledger.pseudonyms import TurnId
 from tests.benchmarks.figures import Figure, p50_p99, percentile
 from tests.discord_app import TOKEN
@@ -98,7 +97,7 @@ async def _answer(platform: DiscordPlatform, watch: Watch, number: int, thread: 
         made.append((time.perf_counter(), len((PIECE * piece).rstrip())))
         await screen.show(PIECE)
         await asyncio.sleep(BETWEEN_S)
-    await platform.send(to, turn, 1, Reply("answer", (PIECE * PIECES).strip(), Footer("a/m", "chosen", FREE, turn)))
+    await platform.send(to, turn, 1, Reply("answer", (PIECE * PIECES).strip(), Footer("a/m", "chosen", "free", turn)))
     return [_arrival(watch.arrived[thread], length) - at_s for at_s, length in made]
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from bot.platforms.base import Address, Footer, Reply
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_wire import SLACK
-from ledger.money import FREE
 from ledger.pseudonyms import TurnId
 from tests.benchmarks.figures import Figure, p50_p99, percentile
 from tests.fakes.slack_server import CHANNEL, PERSON, SlackServer, running_slack_server
@@ -92,7 +91,7 @@ async def _answer(platform: SlackPlatform, watch: Watch, number: int, workspace:
         made.append((time.perf_counter(), len((PIECE * piece).rstrip())))
         await screen.show(PIECE)
         await asyncio.sleep(BETWEEN_S)
-    await platform.send(to, turn, 1, Reply("answer", (PIECE * PIECES).strip(), Footer("a/m", "chosen", FREE, turn)))
+    await platform.send(to, turn, 1, Reply("answer", (PIECE * PIECES).strip(), Footer("a/m", "chosen", "free", turn)))
     return [_arrival(watch.arrived[thread], length) - at_s for at_s, length in made]
 
 

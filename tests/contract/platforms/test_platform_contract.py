@@ -13,14 +13,13 @@ from bot.platforms.discord_wire import DISCORD
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_wire import SLACK
 from bot.platforms.terminal import TERMINAL, TerminalPlatform
-from ledger.money import FREE
 from ledger.pseudonyms import TurnId
 from tests.discord_app import simulated, texts_of
 from tests.fakes.slack_server import running_slack_server
 from tests.slack_workspace import BOT_TOKEN, Workspace, emulated_workspace, workspace_at
 
 TURN, OTHER = TurnId("t-0123456789abcdef"), TurnId("t-fedcba9876543210")
-ANSWER = Reply("answer", "It is *so*.", Footer("scripted/m", "the only model connected", FREE, TURN))
+ANSWER = Reply("answer", "It is *so*.", Footer("scripted/m", "the only model connected", "free", TURN))
 LONG = Reply("answer", "\n\n".join(f"Paragraph {number}. " + "word " * 100 for number in range(80)), ANSWER.footer)
 
 

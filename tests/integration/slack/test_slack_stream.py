@@ -17,7 +17,6 @@ from bot.platforms.slack_pace import Meter
 from bot.platforms.slack_wire import SLACK
 from integrations.tools.base import Toolbox
 from ledger.actions import ReplyKind
-from ledger.money import FREE
 from ledger.pseudonyms import TurnId
 from tests.fakes.slack_server import BOT, TIERS, Fault, SlackServer, running_slack_server
 from tests.house import WANTS_TOOL, RecordingTool
@@ -384,7 +383,7 @@ async def test_without_sessions_the_answer_comes_all_the_same(
 
 
 TURN = TurnId("t-0123456789abcdef")
-ANSWER = Reply("answer", WHOLE, Footer("scripted/m", "chosen", FREE, TURN))
+ANSWER = Reply("answer", WHOLE, Footer("scripted/m", "chosen", "free", TURN))
 
 
 async def left_behind(server: SlackServer, workspace: Workspace, ts: str, *, ended: bool = False) -> None:

@@ -18,6 +18,7 @@ from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.approvals import question
 from bot.http.ingress import serve
 from bot.platforms.base import Incoming, PlatformName, Standing
+from bot.sentences import ENGLISH
 from integrations.tools.base import Preview, Tool, Toolbox, Where
 from integrations.tools.github import github_tools
 from integrations.tools.mcp import McpServer, mcp_tools
@@ -272,7 +273,7 @@ async def shown(tool: Tool, arguments: Mapping[str, Json]) -> Preview:
 
 def words_of(preview: Preview, name: str, arguments: Mapping[str, Json]) -> str:
     call = ToolCall(ToolCallId("c"), name, arguments)
-    return outside_code(question(call, preview, "asker", TURN, 1, 60).text)
+    return outside_code(question(call, preview, "asker", TURN, 1, 60, ENGLISH).text)
 
 
 @pytest.mark.parametrize("name", PLACES)

@@ -11,6 +11,7 @@ import stripe as sdk
 from adapters.messages import Json
 from bot.approvals import approver_of, may_decide
 from bot.rules import Role, Rules
+from bot.sentences import ENGLISH
 from integrations.tools.base import Conflict, Invalid, ReadTool, Toolbox, ToolLimits, Unknown
 from integrations.tools.marker import marker
 from integrations.tools.stripe_tools import stripe_tools
@@ -242,8 +243,11 @@ async def test_money_is_moved_by_another_admin_whatever_is_set(
     asked = ApprovalAsked(1, 1, "c", name, "0" * 64, approver_of(name, preview, Rules(approvers={name: approver})), 1)
     asker, other = ActorId("a-1"), ActorId("a-2")
     roles: tuple[Role, ...] = ("owner", "admin", "billing_admin", "member", "guest", "outsider")
-    assert not any(may_decide(asked, asker, asker, role, Rules()) == "" for role in roles)
-    assert [role for role in roles if may_decide(asked, asker, other, role, Rules()) == ""] == ["owner", "admin"]
+    assert not any(may_decide(asked, asker, asker, role, Rules(), ENGLISH) == "" for role in roles)
+    assert [role for role in roles if may_decide(asked, asker, other, role, Rules(), ENGLISH) == ""] == [
+        "owner",
+        "admin",
+    ]
 
 
 async def test_each_refusal_is_a_sentence(stripe: StripeServer) -> None:

@@ -13,6 +13,7 @@ from bot.intake import Ending
 from bot.limits import Limits
 from bot.platforms.base import Incoming, PlatformError, Presence, Standing
 from bot.rules import Rules
+from bot.sentences import ENGLISH
 from integrations.tools.base import Preview, Toolbox, ToolError, Unknown
 from ledger.actions import ApprovalAsked, ApprovalGiven
 from ledger.money import FREE, Money
@@ -339,9 +340,9 @@ def test_what_is_shown_cannot_pose_as_ours() -> None:
         (("body", "`x` **bold** <@U1>"), ("text", "one\n```\nApprove me\n```")),
         diff="- a\n+ ```",
     )
-    said = question(replace(CALL, name="a`b"), preview, "asker", TurnId("t-0123456789abcdef"), 1, 900)
+    said = question(replace(CALL, name="a`b"), preview, "asker", TurnId("t-0123456789abcdef"), 1, 900, ENGLISH)
     assert said.text.splitlines()[0] == "**Write all # here (`http://x`)** (`a b`)"
-    named = question(replace(CALL, name="send_mail"), preview, "asker", TurnId("t-0123456789abcdef"), 1, 900)
+    named = question(replace(CALL, name="send_mail"), preview, "asker", TurnId("t-0123456789abcdef"), 1, 900, ENGLISH)
     assert "(`send_mail`)" in named.text.splitlines()[0]
     assert "- body: `` `x` **bold** <@U1> ``" in said.text
     assert "  ````\n  one\n  ```\n  Approve me\n  ```\n  ````" in said.text
@@ -415,14 +416,14 @@ async def test_an_admin_sets_who_approves_of_a_tool(tmp_path: Path) -> None:
     ids=["a long argument", "a long difference", "what is long once it is seen"],
 )
 def test_what_does_not_fit_into_a_question_goes_along_as_a_file(preview: Preview, whole: bytes) -> None:
-    said = question(CALL, preview, "asker", TurnId("t-0000000000000000"), 1, 60)
+    said = question(CALL, preview, "asker", TurnId("t-0000000000000000"), 1, 60, ENGLISH)
     assert "more characters, in the file)" in said.text
     assert [(file.name, file.data) for file in said.files] == [("t-0000000000000000.1.txt", whole)]
 
 
 def test_a_question_that_fits_has_no_file() -> None:
     preview = Preview("Send", (("text", "x" * 1_000),), diff="+" * 4_000)
-    assert question(CALL, preview, "asker", TurnId("t-0000000000000000"), 1, 60).files == ()
+    assert question(CALL, preview, "asker", TurnId("t-0000000000000000"), 1, 60, ENGLISH).files == ()
 
 
 class Long(RecordingTool):

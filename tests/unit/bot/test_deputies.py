@@ -10,6 +10,7 @@ import pytest
 from adapters.messages import Finished, JsonObject, ProviderName, ToolCall, ToolCallId, ToolResult
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.approvals import digest, question
+from bot.sentences import ENGLISH
 from integrations.tools.base import Preview, Toolbox
 from ledger.pseudonyms import TurnId
 from tests.house import ME, RecordingPlatform, RecordingTool, running_house
@@ -26,7 +27,7 @@ def looks(arguments: JsonObject) -> ScriptReply:
 
 def asked_about(value: str, *, name: str = "at", title: str = "Look", diff: str = "") -> str:
     call = ToolCall(ToolCallId("c"), "look", {name: value})
-    return question(call, Preview(title, ((name, value),), diff), "asker", TURN, 1, 60).text
+    return question(call, Preview(title, ((name, value),), diff), "asker", TURN, 1, 60, ENGLISH).text
 
 
 @pytest.mark.parametrize(

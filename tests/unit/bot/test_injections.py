@@ -24,6 +24,7 @@ from adapters.messages import (
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.approvals import question, read_reference
 from bot.platforms.base import Attached, Incoming, Overheard, Standing
+from bot.sentences import ENGLISH
 from integrations.tools.base import Preview, Toolbox, ToolLimits, Use
 from integrations.tools.gmail import gmail_tools
 from integrations.tools.gmail_mail import read_mail
@@ -232,9 +233,13 @@ HOSTILE = [
 @pytest.mark.parametrize("value", HOSTILE)
 def test_an_argument_stands_in_the_question_as_code_and_never_as_words_of_carpool(value: str) -> None:
     call = ToolCall(ToolCallId("c"), "look", {"at": value})
-    said = question(call, Preview("Look", (("at", value),), diff=value), "asker", TurnId("t-0000000000000000"), 1, 60)
+    said = question(
+        call, Preview("Look", (("at", value),), diff=value), "asker", TurnId("t-0000000000000000"), 1, 60, ENGLISH
+    )
     assert outside_code(said.text) == outside_code(
-        question(call, Preview("Look", (("at", "x"),), diff="x"), "asker", TurnId("t-0000000000000000"), 1, 60).text
+        question(
+            call, Preview("Look", (("at", "x"),), diff="x"), "asker", TurnId("t-0000000000000000"), 1, 60, ENGLISH
+        ).text
     )
 
 

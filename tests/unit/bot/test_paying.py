@@ -26,7 +26,7 @@ from ledger.actions import MessageReceived, ModelCalled
 from ledger.book import Counter
 from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
-from ledger.money import URC_PER_RC
+from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.pseudonyms import ConversationId, TurnId
 from ledger.roadchain import RoadChain, clock_us
 from ledger.store import Recorded
@@ -98,7 +98,7 @@ async def test_an_answer_is_held_for_settled_and_given_back_in_the_steps_of_its_
     assert platform.texts == ["Hello."]
     footer = platform.sent[0][2].footer
     assert footer is not None
-    assert footer.cost == PRICE_URC
+    assert footer.price == rc_text(Money(PRICE_URC))
 
 
 async def test_an_answer_that_nobody_got_is_taken_back(tmp_path: Path) -> None:  # S20
@@ -307,7 +307,7 @@ async def test_what_a_key_of_their_own_pays_for_counts_against_a_limit_and_is_no
         assert await open_.store.spent(counter) == 2 * COST_URC
     first = platform.sent[0][2].footer
     assert first is not None
-    assert first.cost == COST_URC
+    assert first.price == rc_text(Money(COST_URC))
     assert platform.texts[1].endswith("is used up._")
     assert platform.texts[2].startswith("You have spent 0.8 RC of 0.8 RC in 20")
 

@@ -34,6 +34,7 @@ from bot.lucidia.policy import Policy
 from bot.platforms.base import PlatformError
 from integrations.tools.base import Toolbox
 from ledger.actions import ModelAnswered, RouteChosen
+from ledger.money import Money, rc_text
 from tests.house import WANTS_TOOL, RecordingPlatform, RecordingTool, asks, card, running_house
 
 WHOLE = [
@@ -60,10 +61,10 @@ async def test_a_message_is_answered_and_each_step_stands_on_roadchain(tmp_path:
     ((_, part, reply),) = platform.sent
     assert (part, reply.kind, reply.text) == (1, "answer", "Good day.")
     assert reply.footer is not None
-    assert (reply.footer.model, reply.footer.reason, reply.footer.cost, reply.footer.receipt) == (
+    assert (reply.footer.model, reply.footer.reason, reply.footer.price, reply.footer.receipt) == (
         "scripted/m",
         "the only model connected",
-        0,
+        "free",
         turn,
     )
 
@@ -375,7 +376,7 @@ async def test_the_cost_of_an_answer_is_that_of_all_its_calls(tmp_path: Path) ->
         await open_.ask(asks("look"))
     footer = platform.sent[0][2].footer
     assert footer is not None
-    assert footer.cost == 14_000_000
+    assert footer.price == rc_text(Money(14_000_000))
 
 
 async def test_no_text_stands_in_an_entry(tmp_path: Path) -> None:

@@ -29,13 +29,13 @@ from bot.platforms.discord_wire import (
     readable,
     thread_name,
 )
-from ledger.money import FREE
+from bot.sentences import ENGLISH
 from ledger.pseudonyms import TurnId
 from tests.fakes.discord_server import refusal
 
 TURN, OTHER = TurnId("t-0123456789abcdef"), TurnId("t-fedcba9876543210")
 OURS, ELSE = "10", "11"
-FOOTER = Footer("openai/gpt_5", "the *best* for `code`", FREE, TURN)
+FOOTER = Footer("openai/gpt_5", "the *best* for `code`", "free", TURN)
 BUTTONS = tuple(Button(name.title(), f"{name} {TURN}") for name in ("why", "again", "good", "bad", "receipt"))
 
 
@@ -66,7 +66,7 @@ def test_a_reply_with_a_piece_missing_or_still_live_is_not_whole() -> None:
     there = posted(LONG)
     for missing in range(len(there)):
         assert not is_whole(pieces_there(there[:missing] + there[missing + 1 :], OURS, TURN, 1))
-    live = {"id": "1", "author": {"id": OURS}, **live_message_of("begun", (), TURN, 1)}
+    live = {"id": "1", "author": {"id": OURS}, **live_message_of("begun", (), TURN, 1, ENGLISH)}
     assert not is_whole(pieces_there([live], OURS, TURN, 1))
     assert pieces_there([live], OURS, TURN, 1)[1].state == "live"
 
@@ -79,7 +79,7 @@ def test_discord_takes_whatever_a_model_says(text: str, titles: list[str]) -> No
         uploads = dict.fromkeys(file_names(piece.files), b"x")
         assert refusal({**message_of(piece, TURN, 1), "uploads": uploads}) == ""
         steps = [ToolStep(str(place), title, "running") for place, title in enumerate(titles)]
-        assert refusal(live_message_of(piece.text, steps, TURN, piece.number)) == ""
+        assert refusal(live_message_of(piece.text, steps, TURN, piece.number, ENGLISH)) == ""
 
 
 def test_a_footer_is_no_markup() -> None:

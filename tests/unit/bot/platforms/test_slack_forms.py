@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bot.platforms.base import Address, Button, Choice, Field, Form, PlatformName, Section, Talk
 from bot.platforms.slack_forms import BLOCKS_MAX, home, modal, mrkdwn, read_sent, said
+from bot.sentences import ENGLISH
 from tests.fakes.slack_views import wrong_view
 
 LINK = "https://team.example.org/archives/C1/p1?thread_ts=1.1&cid=C1"
@@ -22,7 +23,7 @@ FIELDS = (
 
 
 def test_each_kind_of_field_is_asked_as_slack_takes_it() -> None:
-    view = modal(Form("keys", "Add a key", FIELDS, text="**Once** only."), ME)
+    view = modal(Form("keys", "Add a key", FIELDS, text="**Once** only."), ME, ENGLISH)
     assert list(wrong_view(view, "modal")) == []
     elements = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
     assert elements["name"]["initial_value"] == "Anna"
@@ -34,7 +35,7 @@ def test_each_kind_of_field_is_asked_as_slack_takes_it() -> None:
 
 
 def test_a_secret_is_not_shown_and_its_hint_says_that_slack_shows_what_is_typed() -> None:
-    view = modal(Form("keys", "Add a key", FIELDS), ME)
+    view = modal(Form("keys", "Add a key", FIELDS), ME, ENGLISH)
     assert "sk-must-not-show" not in str(view)
     (key,) = [block for block in view["blocks"] if block.get("block_id") == "key"]
     assert key["hint"]["text"].startswith("It begins with sk-. Slack shows it while you type.")
@@ -52,7 +53,7 @@ def submitted(view: dict[str, Any], values: dict[str, Any], **more: Any) -> dict
 
 
 def test_what_was_filled_in_is_read_by_field_with_where_it_was_opened() -> None:
-    view = modal(Form("keys", "Add a key", FIELDS), ME)
+    view = modal(Form("keys", "Add a key", FIELDS), ME, ENGLISH)
     values = {
         "name": {"answer": {"type": "plain_text_input", "value": "Bert"}},
         "note": {"answer": {"type": "plain_text_input", "value": None}},
@@ -67,7 +68,7 @@ def test_what_was_filled_in_is_read_by_field_with_where_it_was_opened() -> None:
 
 
 def test_a_form_that_was_mended_is_another_sending_and_one_told_twice_is_not() -> None:
-    view = modal(Form("keys", "Add a key", FIELDS), ME)
+    view = modal(Form("keys", "Add a key", FIELDS), ME, ENGLISH)
     first, twice = read_sent(submitted(view, {})), read_sent(submitted(view, {}))
     mended = read_sent(submitted(view, {}, trigger_id="t2"))
     assert first is not None
@@ -87,7 +88,7 @@ def test_a_form_that_was_mended_is_another_sending_and_one_told_twice_is_not() -
     ],
 )
 def test_a_sending_that_lacks_something_is_none_of_ours(more: dict[str, Any]) -> None:
-    view = modal(Form("keys", "Add a key", FIELDS), ME)
+    view = modal(Form("keys", "Add a key", FIELDS), ME, ENGLISH)
     assert read_sent({**submitted(view, {}), **more}) is None
 
 
@@ -100,6 +101,7 @@ def test_a_page_has_its_sections_with_their_buttons() -> None:
             ),
         ),
         {},
+        ENGLISH,
     )
     assert list(wrong_view(view, "home")) == []
     assert [block["type"] for block in view["blocks"]] == [
@@ -113,7 +115,9 @@ def test_a_page_has_its_sections_with_their_buttons() -> None:
 @pytest.mark.parametrize("sections", [120, 3])
 def test_a_page_that_is_too_long_for_slack_says_so_and_is_shown(sections: int) -> None:
     view = home(
-        [Section(f"S{number}", "long & <b> " * 20_000 if sections == 3 else "x") for number in range(sections)], {}
+        [Section(f"S{number}", "long & <b> " * 20_000 if sections == 3 else "x") for number in range(sections)],
+        {},
+        ENGLISH,
     )
     assert list(wrong_view(view, "home")) == []
     assert len(view["blocks"]) == BLOCKS_MAX
@@ -122,7 +126,7 @@ def test_a_page_that_is_too_long_for_slack_says_so_and_is_shown(sections: int) -
 
 def test_a_list_of_more_than_a_hundred_is_grouped() -> None:
     choices = tuple(Choice(str(number), f"Model {number}") for number in range(250))
-    view = modal(Form("f", "F", (Field("m", "M", "choice", value="249", choices=choices),)), ME)
+    view = modal(Form("f", "F", (Field("m", "M", "choice", value="249", choices=choices),)), ME, ENGLISH)
     assert list(wrong_view(view, "modal")) == []
     assert len(view["blocks"][0]["element"]["option_groups"]) == 3
 
@@ -130,11 +134,12 @@ def test_a_list_of_more_than_a_hundred_is_grouped() -> None:
 @given(title=st.text(min_size=1), text=st.text(), label=st.text(min_size=1), value=st.text(max_size=5_000))
 def test_whatever_is_asked_is_within_slacks_limits(title: str, text: str, label: str, value: str) -> None:
     fields = (Field("a", label, "text", value, value), Field("b", label, "choice", choices=(Choice("x", label),)))
-    assert list(wrong_view(modal(Form("f", title, fields, text=text), ME), "modal")) == []
+    assert list(wrong_view(modal(Form("f", title, fields, text=text), ME, ENGLISH), "modal")) == []
     assert (
         list(
             wrong_view(
-                home((Section(title, text, (Button(label, "why"),), (Talk(ME, value[:80]),)),), {ME: LINK}), "home"
+                home((Section(title, text, (Button(label, "why"),), (Talk(ME, value[:80]),)),), {ME: LINK}, ENGLISH),
+                "home",
             )
         )
         == []
@@ -143,7 +148,7 @@ def test_whatever_is_asked_is_within_slacks_limits(title: str, text: str, label:
 
 @given(st.text(min_size=1, max_size=9_000))
 def test_a_result_of_any_length_is_shown_in_a_view_that_slack_takes(text: str) -> None:
-    assert list(wrong_view(said("Title", text), "modal")) == []
+    assert list(wrong_view(said("Title", text, ENGLISH), "modal")) == []
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from bot.platforms.slack_pieces import (
     see,
     under,
 )
-from ledger.money import FREE
+from bot.sentences import ENGLISH
 from ledger.pseudonyms import TurnId
 
 TURN, OTHER = TurnId("t-0"), TurnId("t-1")
@@ -31,8 +31,8 @@ def test_nothing_that_calls_people_is_left_as_it_was(text: str) -> None:
 
 
 def test_each_piece_says_which_it_is_and_the_footer_stands_under_the_last() -> None:
-    reply = Reply("answer", "word " * 5_000, Footer("a/m", "chosen", FREE, TURN))
-    pieces = pieces_of(reply, MANY)
+    reply = Reply("answer", "word " * 5_000, Footer("a/m", "chosen", "free", TURN))
+    pieces = pieces_of(reply, MANY, ENGLISH)
     assert [(piece.number, piece.last, len(piece.blocks)) for piece in pieces] == [
         (1, False, 1),
         (2, False, 1),
@@ -44,7 +44,7 @@ def test_each_piece_says_which_it_is_and_the_footer_stands_under_the_last() -> N
 
 
 def posted(number: int, *, user: str = "UBOT", turn: TurnId = TURN, part: int = 1) -> dict[str, object]:
-    piece = pieces_of(Reply("answer", "word " * 5_000), MANY)[number - 1]
+    piece = pieces_of(Reply("answer", "word " * 5_000), MANY, ENGLISH)[number - 1]
     return {"user": user, "ts": f"{number}.0", "text": piece.text, "metadata": piece.metadata(turn, part)}
 
 
@@ -72,7 +72,7 @@ def test_a_message_of_ours_without_marks_was_left_unfinished() -> None:
 
 
 def test_an_empty_reply_is_still_a_message() -> None:
-    assert pieces_of(Reply("command", ""), MANY)[0].text == "(empty)"
+    assert pieces_of(Reply("command", ""), MANY, ENGLISH)[0].text == "(empty)"
 
 
 def test_thumbs_stand_by_themselves_and_each_other_button_has_its_own_name() -> None:

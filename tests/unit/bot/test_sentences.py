@@ -1,0 +1,158 @@
+"""What CarPool itself says comes from a table, all of it: seen by a language in which each sentence is in brackets."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import polib
+import pytest
+
+import bot.sentences
+from adapters.scripted import answer
+from bot.config import load
+from bot.errors import Trouble, TroubleCode, explain
+from bot.limits import Limits
+from bot.platforms.base import Standing
+from bot.sentences import ENGLISH, NoSuchLanguage, Sentences, languages, sentences_of
+from integrations.tools.base import Toolbox
+from ledger.pseudonyms import TurnId
+from tests.house import ME, WANTS_TOOL, RecordingPlatform, RecordingTool, asks, running_house
+from tests.sentences import TEMPLATE, places, sentences, template
+
+
+class Bracketed(Sentences):
+    def __call__(self, english: str, /, *values: object) -> str:
+        return f"⟦{super().__call__(english, *values)}⟧"
+
+
+BRACKETED = Bracketed()
+_TO_TYPE = r"\((?:RC|[^()⟦⟧]* \| [^()⟦⟧]*)\)|\*\*(?:on|off|refused|allowed|best|balanced)\*\*|MODEL|NAME"
+_NAMES = re.compile(rf"{_TO_TYPE}|scripted/m|t-[0-9a-z]{{16}}|CarPool|\d[\d,.]* (?:RC|s)\b")
+"""What is no sentence: names, and what is typed as it stands."""
+_INNERMOST = re.compile(r"⟦[^⟦⟧]*⟧")
+
+
+def unsaid(text: str) -> str:
+    """What of a text came from no table: without names, code and numbers."""
+    text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    while (shorter := _INNERMOST.sub("", text)) != text:
+        text = shorter
+    return " ".join(re.findall(r"[A-Za-z]{2,}", _NAMES.sub("", text)))
+
+
+def test_the_template_has_every_sentence_of_the_code() -> None:
+    assert TEMPLATE.read_text(encoding="utf-8") == template(), "`make sentences` writes it anew"
+    assert len(sentences()) > 200
+
+
+def test_a_translation_has_the_places_of_its_sentence_and_no_other() -> None:
+    for code in languages():
+        for sentence, translated in sentences_of(code).table.items():
+            assert places(translated) == places(sentence), f"{code}: {translated}"
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    table = polib.POFile()
+    table.append(polib.POEntry(msgid="{0} is {1}.", msgstr="{1} ist {0}."))
+    table.append(polib.POEntry(msgid="Stopped.", msgstr=""))
+    table.append(polib.POEntry(msgid="free", msgstr="frei", flags=["fuzzy"]))
+    (tmp_path / "de.po").write_text(str(table), encoding="utf-8")
+    monkeypatch.setattr(bot.sentences, "TABLES", tmp_path)
+    return tmp_path
+
+
+def test_a_sentence_is_said_in_the_language_and_its_values_stand_where_that_has_them(tables: Path) -> None:
+    say = sentences_of("de")
+    assert say("{0} is {1}.", "A", "B") == "B ist A."
+    assert ENGLISH("{0} is {1}.", "A", "B") == "A is B."
+
+
+def test_what_is_not_translated_or_only_guessed_is_said_in_english(tables: Path) -> None:
+    say = sentences_of("de")
+    assert (say("Stopped."), say("free"), say("Not in the table: {0:,}.", 1000)) == (
+        "Stopped.",
+        "free",
+        "Not in the table: 1,000.",
+    )
+
+
+def test_what_people_wrote_is_a_value_and_never_a_sentence() -> None:
+    assert ENGLISH("You: {0}", "{0} {1.__class__} {") == "You: {0} {1.__class__} {"
+
+
+def test_a_language_that_is_not_there_is_refused_by_name(tables: Path) -> None:
+    assert languages() == ("en", "de")
+    with pytest.raises(NoSuchLanguage, match="fr"):
+        sentences_of("fr")
+    with pytest.raises(NoSuchLanguage):
+        sentences_of("../de")
+    (trouble,) = load({"CARPOOL_LANGUAGE": "fr"}, tables, tables).problems
+    assert "en, de" in trouble.what
+
+
+@pytest.mark.parametrize("code", TroubleCode.__args__)  # type: ignore[attr-defined]  # of a Literal
+def test_each_trouble_is_told_from_the_table(code: TroubleCode) -> None:
+    if code == "not_paid":
+        return
+    said = explain(
+        Trouble(code, "scripted/m", detail=BRACKETED("x")), TurnId("t-0000000000000000"), Limits(), BRACKETED
+    )
+    assert said.startswith("⟦")
+    assert unsaid(said) == ""
+
+
+SAID = [
+    *("/help", "/help model", "/nonsense", "/model", "/model auto", "/model scripted/m", "/model none/such"),
+    *("/why", "/receipt", "/good", "/bad", "/history", "/history 0", "/stop"),
+    *("/settings", "/settings policy best", "/settings policy x", "/settings model x", "/settings providers x"),
+    *("/settings budget x", "/settings budget 1", "/settings guests x", "/settings here off", "/settings here x"),
+    *(
+        "/settings x y",
+        "/settings role x",
+        "/settings role U1 admin",
+        "/settings approver x",
+        "/settings approver t admin",
+    ),
+    *("/approve", "/approve x", "/refuse", "/allow", "/allow revoke 1", "/allow x"),
+]
+
+
+@pytest.mark.parametrize("standing", ["owner", "member", "guest"])
+async def test_commands_and_refusals_are_said_from_the_table(tmp_path: Path, standing: Standing) -> None:
+    platform = RecordingPlatform()
+    async with running_house(tmp_path, platform, say=BRACKETED) as open_:
+        for number, text in enumerate(("hello", *SAID)):
+            await open_.ask(replace(asks(text, f"{number}"), standing=standing))
+    assert len(platform.texts) == 1 + len(SAID)
+    assert {rest for text in platform.texts if (rest := unsaid(text))} <= {"Hello"}
+    labels = [button.label for _, _, reply in platform.sent for button in reply.buttons]
+    assert all(label.startswith("⟦") for label in labels)
+    assert bool(labels) == (standing != "guest")
+
+
+async def test_a_question_before_a_write_and_the_footer_are_said_from_the_table(tmp_path: Path) -> None:
+    platform, tool = RecordingPlatform(), RecordingTool("write")
+    script = (WANTS_TOOL, answer("Hello."))
+    async with running_house(tmp_path, platform, script, toolbox=Toolbox({"look": tool}), say=BRACKETED) as open_:
+        turn, ending = await open_.ask(asks("look"))
+        assert ending == "suspended"
+        ((_, _, question),) = platform.sent
+        assert unsaid(question.text) == "Look at it at"  # the tool's own title
+        await open_.ask(asks(f"/allow {turn}.1", "2"))
+        await open_.intake.ended(turn)
+        await open_.ask(asks("/allow", "3"))
+        await open_.ask(asks("/allow revoke 1", "4"))
+    (answered,) = [reply for _, _, reply in platform.sent if reply.footer is not None]
+    assert answered.footer is not None
+    assert unsaid(answered.footer.line) == ""
+    assert {rest for _, _, reply in platform.sent if (rest := unsaid(reply.text))} == {"Hello", "Look at it at"}
+
+
+@pytest.mark.parametrize("standing", ["owner", "guest"])
+async def test_a_persons_own_page_is_said_from_the_table(tmp_path: Path, standing: Standing) -> None:
+    async with running_house(tmp_path, RecordingPlatform(), say=BRACKETED) as open_:
+        sections = await open_.door.home(ME, standing)
+    not_yet = {"⟦Connected services⟧", "⟦Credit⟧", "⟦Keys⟧"}
+    assert [section.title for section in sections if unsaid(section.title)] == []
+    assert {section.title for section in sections if unsaid(section.text)} <= not_yet
