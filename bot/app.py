@@ -180,6 +180,7 @@ async def open_house(
         loopback = Loopback(lambda query, url: come_back_page(consent, query, url))
         stack.push_async_callback(loopback.aclose)
         stack.push_async_callback(connections.aclose)
+        say = sentences_of(settings.language)
         desk = Desk(
             store,
             connections,
@@ -191,9 +192,9 @@ async def open_house(
             allowance_s=settings.limits.allowance_s,
             services=Services(services, credentials, consent, _Way(settings, loopback)),
             billing=await stack.enter_async_context(
-                open_billing(settings, store, roadchain, Notices(roadchain, store, pseudonyms, frozenset(by_name)))
+                open_billing(settings, store, roadchain, Notices(roadchain, store, pseudonyms, frozenset(by_name), say))
             ),
-            say=sentences_of(settings.language),
+            say=say,
         )
         documents = DocumentReader(settings.limits.documents_at_once_max)
         toolbox = await toolbox_of(settings, clock_us, credentials)

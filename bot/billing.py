@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from adapters.messages import Usage
 from bot.lucidia.catalog import URC_PER_USD_E12, ModelCard, Rates
+from bot.sentences import Sentences
 from integrations.payments.cashier import Cashier
 from integrations.payments.plans import NO_PLANS, Plans
 from ledger.accounts import AMOUNT_MAX, debt, paid, plan, promo
@@ -260,28 +261,39 @@ def warned_at(spent_before: int, spent: int, cap: int) -> int:
     return next((mark for mark in LOW_PER_CENT if spent_before * 100 < cap * mark <= spent * 100), 0)
 
 
-def short_sentence(short: Short, purse: Purse, *, may_pay: bool) -> str:
+YOU_SPENT = "You have spent {0} of {1} in {2}. It goes on {3}, or once whoever runs CarPool raises the limit."
+WORKSPACE_SPENT = (
+    "This workspace has spent {0} of {1} in {2}. It goes on {3}, or once whoever runs CarPool raises the limit."
+)
+YOURS_IS_USED_UP, YOURS_IS_USED = "Your limit for {0} is used up.", "Your limit for {0} is used to {1} per cent."
+WORKSPACES_IS_USED_UP = "This workspace's limit for {0} is used up."
+WORKSPACES_IS_USED = "This workspace's limit for {0} is used to {1} per cent."
+
+
+def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool) -> str:
     """What is missing, and what helps."""
     if purse.owed:
-        said = f"{rc_text(purse.owed)} are owed: a payment was taken back after it was spent. The next top-up pays it."
+        said = say(
+            "{0} are owed: a payment was taken back after it was spent. The next top-up pays it.", rc_text(purse.owed)
+        )
     else:
         # The balance is not everybody's to know, and this is read by all who see the conversation.
-        said = f"An answer would take {rc_text(short.needed)} of credit or more, and less than that is left."
-    helps = "`/billing topup 10` adds 1000 RC." if may_pay else "Ask a billing admin here to top up."
-    cheaper = f" {' and '.join(short.cheaper)} would still fit: `/model` chooses one." if short.cheaper else ""
-    return f"{said} {helps}{cheaper}"
+        said = say("An answer would take {0} of credit or more, and less than that is left.", rc_text(short.needed))
+    helps = say("`/billing topup 10` adds 1000 RC." if may_pay else "Ask a billing admin here to top up.")
+    cheaper = [say("{0} would still fit: `/model` chooses one.", ", ".join(short.cheaper))] if short.cheaper else []
+    return " ".join((said, helps, *cheaper))
 
 
-def limit_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope) -> str:
-    whose = "You have" if subject == scope.actor else "This workspace has"
-    until = "tomorrow (UTC)" if len(period) > len("2026-11") else "next month"
-    so_far = f"{rc_text(Money(spent))} of {rc_text(Money(cap))}"
-    return f"{whose} spent {so_far} in {period}. It goes on {until}, or once whoever runs CarPool raises the limit."
+def limit_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope, say: Sentences) -> str:
+    until = say("tomorrow (UTC)" if len(period) > len("2026-11") else "next month")
+    spent_by = YOU_SPENT if subject == scope.actor else WORKSPACE_SPENT
+    return say(spent_by, rc_text(Money(spent)), rc_text(Money(cap)), period, until)
 
 
-def warning_sentence(subject: str, period: str, mark: int, scope: Scope) -> str:
-    whose = "Your limit" if subject == scope.actor else "This workspace's limit"
-    return f"{whose} for {period} is used up." if mark == 100 else f"{whose} for {period} is used to {mark} per cent."
+def warning_sentence(subject: str, period: str, mark: int, scope: Scope, say: Sentences) -> str:
+    if subject == scope.actor:
+        return say(YOURS_IS_USED_UP if mark == 100 else YOURS_IS_USED, period, mark)
+    return say(WORKSPACES_IS_USED_UP if mark == 100 else WORKSPACES_IS_USED, period, mark)
 
 
 def days_before(now_us: int, count: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from bot.commands.amounts import dollars_text
 from bot.commands.billing import BILLING
 from bot.payloads import Said, decode_asked, encode_asked, encode_said
 from bot.platforms.base import Incoming
+from bot.sentences import ENGLISH, Sentences
 from integrations.payments.base import Amount, News, urc
 from integrations.payments.roadchain_bridge import asked_key
 from ledger.actions import MessageReceived, ReplyPrepared
@@ -31,6 +32,7 @@ class Notices:
     store: Store
     pseudonyms: Pseudonyms
     platforms: frozenset[str] = frozenset()
+    say: Sentences = ENGLISH
 
     async def tell(self, news: News) -> None:
         """Have it said, once. Durable on return. Where nobody knows any more who asked, or where, nothing is said.
@@ -57,7 +59,7 @@ class Notices:
         try:
             receipts = await self.roadchain.append(
                 Draft(received, scope, turn, message),
-                Draft(reply, scope, f"{turn}/{reply.name}/1", encode_said(Said(sentence(news)))),
+                Draft(reply, scope, f"{turn}/{reply.name}/1", encode_said(Said(sentence(news, self.say)))),
             )
         except LedgerError:  # it was said before, in other words
             return
@@ -65,23 +67,29 @@ class Notices:
             await self.store.release(turn, 0)
 
 
-def sentence(news: News) -> str:
+def sentence(news: News, say: Sentences) -> str:
     credit = rc_text(urc(news.amount))
     match news.outcome, news.plan:
         case "recorded", "":
-            return f"Your payment has come: {credit} of credit are there. `/billing` shows what can be spent."
+            return say("Your payment has come: {0} of credit are there. `/billing` shows what can be spent.", credit)
         case "recorded", plan:
-            return f"The plan {plan} is paid: {credit} of credit are there. `/billing` shows until when."
+            return say("The plan {0} is paid: {1} of credit are there. `/billing` shows until when.", plan, credit)
         case "unmatched", _:
             paid = dollars_text(Amount(news.amount))
-            return (
-                f"A payment of {paid} has come, and does not fit what was asked for. Whoever runs this CarPool looks at it; "
-                f"its reference is `{news.about.id}`."
+            return say(
+                "A payment of {0} has come, and does not fit what was asked for. Whoever runs this CarPool looks "
+                "at it; its reference is `{1}`.",
+                paid,
+                news.about.id,
             )
         case _ if news.about.kind == "invoice":
             page = (
-                f"[Its page]({news.url}) takes another card." if news.url else "`/billing portal` takes another card."
+                say("[{0}]({1}) takes another card.", say("Its page"), news.url)
+                if news.url
+                else say("`/billing portal` takes another card.")
             )
-            return f"A payment for this workspace's plan did not go through. {page} What was bought can still be spent."
+            return say(
+                "A payment for this workspace's plan did not go through. {0} What was bought can still be spent.", page
+            )
         case _:
-            return f"Your payment did not go through, and nothing was charged. {AGAIN}"
+            return say("Your payment did not go through, and nothing was charged. {0}", say(AGAIN))

@@ -139,7 +139,7 @@ async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -
         before = await run.house.desk.store.spent(counter) - hold.expected  # the hold itself counts until it is settled
         mark = warned_at(before, before + price, limit.cap)
         if mark:
-            return warning_sentence(limit.subject, limit.period, mark, story.scope)
+            return warning_sentence(limit.subject, limit.period, mark, story.scope, run.house.desk.say)
     return ""
 
 
@@ -198,7 +198,7 @@ async def _short(story: Story, run: Run, short: Short, purse: Purse, request: Ch
     rules = await rules_in(story, run)
     may_pay = rules.may(rules.role(story.asked.standing, story.scope.actor), "billing")
     cheaper = _that_fit(story, run.house.desk.billing, catalog, request, purse)
-    sentence = short_sentence(replace(short, cheaper=cheaper), purse, may_pay=may_pay)
+    sentence = short_sentence(replace(short, cheaper=cheaper), purse, run.house.desk.say, may_pay=may_pay)
     return await _refused(story, run, Code.INSUFFICIENT_BALANCE, sentence)
 
 
@@ -217,7 +217,7 @@ def _that_fit(story: Story, billing: Billing, catalog: Catalog, request: ChatReq
 
 
 async def _limited(story: Story, run: Run, error: LimitReached) -> Story:
-    sentence = limit_sentence(error.subject, error.period, error.spent, error.cap, story.scope)
+    sentence = limit_sentence(error.subject, error.period, error.spent, error.cap, story.scope, run.house.desk.say)
     return await _refused(story, run, Code.RATE_LIMIT_EXCEEDED, sentence)
 
 

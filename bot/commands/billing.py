@@ -12,6 +12,7 @@ from bot.commands.statement import statement
 from bot.commands.transfers import allocate, gift, reclaim
 from bot.plan import RunningPlan, running_plan
 from bot.platforms.base import Button
+from bot.sentences import Sentences
 from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
 from integrations.payments.cashier import Cashier
 from ledger.book import Counter
@@ -24,7 +25,10 @@ BAR_CELLS = 24
 INVOICES_SHOWN = 10
 NOT_YOURS = "Only a billing admin of this workspace can do that: its owner names them with `/settings role PERSON billing_admin`."
 NO_WAY_TO_PAY = "Nobody can pay here: whoever runs this CarPool has connected no payment service. Answers cost nothing."
-_STATEMENT = "`/billing statement` lists what your answers were charged."
+BOUGHT, OF_PLAN, PROMOTIONAL = "{0} bought", "{0} of the plan", "{0} promotional"
+BY_WORKSPACE, BY_YOU = "Spent by this workspace in the last {0} days (UTC):", "Spent by you in the last {0} days (UTC):"
+FOR_YOU_ALONE = "The link is for you alone and closes by itself. The credit is here as soon as it is paid."
+STATEMENT = "`/billing statement` lists what your answers were charged."
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -37,13 +41,13 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
         return await own(asking, desk, rest.strip())
     at_home = _AT_HOME.get(name.casefold())
     if what is None and at_home is None:
-        return Result(f"`/billing {name[:32]}` is not known. {_how(desk.billing)}")
+        return Result(desk.say("`/billing {0}` is not known. {1}", name[:32], _how(desk.billing, desk.say)))
     if not asking.rules.may(asking.role, "billing"):
-        return Result(NOT_YOURS, (CreditRefused(f"billing.{name.casefold()}", Code.UNAUTHORISED.value),))
+        return Result(desk.say(NOT_YOURS), (CreditRefused(f"billing.{name.casefold()}", Code.UNAUTHORISED.value),))
     if at_home is not None:
         return await at_home(asking, desk, rest.strip())
     if what is None or desk.billing.cashier is None:
-        return Result(NO_WAY_TO_PAY)
+        return Result(desk.say(NO_WAY_TO_PAY))
     try:
         return await what(asking, desk, desk.billing.cashier, rest.strip())
     except PaymentError as error:
@@ -60,44 +64,55 @@ async def _overview(asking: Asking, desk: Desk) -> Result:
     subject = str(scope.workspace if whole else scope.actor)
     spent = [await desk.store.spent(Counter(scope.workspace, subject, day)) for day in days]
     plan = await running_plan(desk.store, billing.plans, scope.workspace)
-    lines = [*(_balance(purse) if whole else _set_aside(purse)), *_runs(plan), *_limits(billing, spent[-1], whole)]
-    whose = "this workspace" if whole else "you"
-    picture = ["```", *bars(dict(zip(days, spent, strict=True))), "```"] if any(spent) else ["Nothing yet."]
-    text = [*lines, "", f"Spent by {whose} in the last {DAYS_SHOWN} days (UTC):", "", *picture]
-    buttons = (Button("Top up $10", "billing topup 10"),) if whole and billing.cashier is not None else ()
-    return Result("\n".join([*text, "", _how(billing)]).strip(), buttons=buttons)
+    lines = [
+        *(_balance(purse, desk.say) if whole else _set_aside(purse, desk.say)),
+        *_runs(plan, desk.say),
+        *_limits(billing, spent[-1], whole, desk.say),
+    ]
+    picture = ["```", *bars(dict(zip(days, spent, strict=True))), "```"] if any(spent) else [desk.say("Nothing yet.")]
+    text = [*lines, "", desk.say(BY_WORKSPACE if whole else BY_YOU, DAYS_SHOWN), "", *picture]
+    buttons = (Button(desk.say("Top up $10"), "billing topup 10"),) if whole and billing.cashier is not None else ()
+    return Result("\n".join([*text, "", _how(billing, desk.say)]).strip(), buttons=buttons)
 
 
-def _balance(purse: Purse) -> list[str]:
-    lines = [f"**{rc_text(purse.spendable)}** of credit can be spent (1 RC is a US cent)."]
-    parts = (("bought", purse.bought), ("of the plan", purse.of_plan), ("promotional", purse.promotional))
-    lines += [f"- {rc_text(amount)} {name}" for name, amount in parts if amount]
-    lines += _set_aside(purse)
+def _balance(purse: Purse, say: Sentences) -> list[str]:
+    lines = [say("**{0}** of credit can be spent (1 RC is a US cent).", rc_text(purse.spendable))]
+    parts = ((BOUGHT, purse.bought), (OF_PLAN, purse.of_plan), (PROMOTIONAL, purse.promotional))
+    lines += [f"- {say(name, rc_text(amount))}" for name, amount in parts if amount]
+    lines += _set_aside(purse, say)
     if purse.held:
-        lines.append(f"- besides, {rc_text(purse.held)} is held for answers that are being made")
+        lines.append(say("- besides, {0} is held for answers that are being made", rc_text(purse.held)))
     if purse.owed:
         lines.append(
-            f"- {rc_text(purse.owed)} is owed: a payment was taken back after it was spent. The next top-up pays it."
+            say(
+                "- {0} is owed: a payment was taken back after it was spent. The next top-up pays it.",
+                rc_text(purse.owed),
+            )
         )
     return lines
 
 
-def _set_aside(purse: Purse) -> list[str]:
-    return [f"- {rc_text(purse.set_aside)} set aside for you"] if purse.set_aside else []
+def _set_aside(purse: Purse, say: Sentences) -> list[str]:
+    return [say("- {0} set aside for you", rc_text(purse.set_aside))] if purse.set_aside else []
 
 
-def _runs(plan: RunningPlan | None) -> list[str]:
+def _runs(plan: RunningPlan | None, say: Sentences) -> list[str]:
     if plan is None:
         return []
-    end = f", paid until {datetime.fromtimestamp(plan.until_s, UTC):%Y-%m-%d}" if plan.until_s else ""
-    models = f" Its models: {', '.join(plan.models)}." if plan.models else ""
-    return [f"The plan {plan.name} runs{end}.{models}"]
+    said = [say("The plan {0} runs.", plan.name)]
+    if plan.until_s:
+        said = [
+            say("The plan {0} runs, paid until {1:%Y-%m-%d}.", plan.name, datetime.fromtimestamp(plan.until_s, UTC))
+        ]
+    if plan.models:
+        said.append(say("Its models: {0}.", ", ".join(plan.models)))
+    return [" ".join(said)]
 
 
-def _limits(billing: Billing, today: int, whole: bool) -> list[str]:
+def _limits(billing: Billing, today: int, whole: bool, say: Sentences) -> list[str]:
     if whole or not billing.person_day_max:
         return []
-    return [f"{rc_text(Money(today))} of your {rc_text(Money(billing.person_day_max))} for today is spent."]
+    return [say("{0} of your {1} for today is spent.", rc_text(Money(today)), rc_text(Money(billing.person_day_max)))]
 
 
 def bars(spent: Mapping[str, int]) -> list[str]:
@@ -116,13 +131,21 @@ async def _topup(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
     cents = read_dollars(rest)
     if cents is None:
         return Result(
-            f"`/billing topup DOLLARS`: from {DOLLARS_MIN} to {DOLLARS_MAX:,} US dollars, with two decimals at the "
-            "most, such as `/billing topup 10`. Nothing was charged.",
+            desk.say(
+                "`/billing topup DOLLARS`: from {0} to {1:,} US dollars, with two decimals at the most, such as "
+                "`/billing topup 10`. Nothing was charged.",
+                DOLLARS_MIN,
+                DOLLARS_MAX,
+            ),
             (CreditRefused("billing.topup", code_of(rest).value),),
         )
     link = await cashier.topup(asking.scope, cents)
     return Result(
-        _linked(f"Pay {dollars_text(Amount(cents))} for {rc_text(Money(cents * URC_PER_RC))} of credit", link)
+        _linked(
+            desk.say("Pay {0} for {1} of credit", dollars_text(Amount(cents)), rc_text(Money(cents * URC_PER_RC))),
+            link,
+            desk.say,
+        )
     )
 
 
@@ -131,42 +154,60 @@ async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) ->
     plan = plans.named(rest)
     if plan is None:
         if not plans.all:
-            return Result("There are no plans here: `/billing topup 10` buys credit.")
+            return Result(desk.say("There are no plans here: `/billing topup 10` buys credit."))
         listed = (
-            f"- `/billing subscribe {plan.name}`: {rc_text(plan.credit)} of credit a month, for "
-            f"{dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))}"
+            desk.say(
+                "- `/billing subscribe {0}`: {1} of credit a month, for {2}",
+                plan.name,
+                rc_text(plan.credit),
+                dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC))),
+            )
             for plan in plans.all
         )
-        return Result("\n".join(["The plans:", "", *listed]))
+        return Result("\n".join([desk.say("The plans:"), "", *listed]))
     price = dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))
     try:
         link = await cashier.subscribe(asking.scope, plan)
     except PaymentError as error:
         if getattr(error, "code", "") == "subscribed":
-            return Result("This workspace has a plan already: `/billing portal` changes or ends it.")
+            return Result(desk.say("This workspace has a plan already: `/billing portal` changes or ends it."))
         raise
-    return Result(_linked(f"Subscribe to {plan.name}: {price} a month for {rc_text(plan.credit)} of credit", link))
+    return Result(
+        _linked(
+            desk.say("Subscribe to {0}: {1} a month for {2} of credit", plan.name, price, rc_text(plan.credit)),
+            link,
+            desk.say,
+        )
+    )
 
 
 async def _portal(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
     if rest:
-        return _of_this_workspace_only("portal")
-    return Result(_linked("Cards, plan and receipts of this workspace", await cashier.portal(asking.scope)))
+        return _of_this_workspace_only("portal", desk.say)
+    return Result(
+        _linked(desk.say("Cards, plan and receipts of this workspace"), await cashier.portal(asking.scope), desk.say)
+    )
 
 
 async def _invoices(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
     if rest:
-        return _of_this_workspace_only("invoices")
+        return _of_this_workspace_only("invoices", desk.say)
     shown = await cashier.invoices(asking.scope, INVOICES_SHOWN)
     if not shown:
-        return Result("There are no invoices yet. Receipts of top-ups come by e-mail, and stand in `/billing portal`.")
-    return Result("\n".join(["The latest invoices:", "", *(_invoice(item) for item in shown)]))
+        return Result(
+            desk.say("There are no invoices yet. Receipts of top-ups come by e-mail, and stand in `/billing portal`.")
+        )
+    return Result("\n".join([desk.say("The latest invoices:"), "", *(_invoice(item) for item in shown)]))
 
 
-def _of_this_workspace_only(part: str) -> Result:
+def _of_this_workspace_only(part: str, say: Sentences) -> Result:
     """Whatever is named behind it, a customer or an account, is not looked at."""
     return Result(
-        f"`/billing {part}` shows what is this workspace's own, and no other customer's. Say it with nothing behind it.",
+        say(
+            "`/billing {0}` shows what is this workspace's own, and no other customer's. Say it with nothing "
+            "behind it.",
+            part,
+        ),
         (CreditRefused(f"billing.{part}", Code.UNAUTHORISED.value),),
     )
 
@@ -177,19 +218,23 @@ def _invoice(item: InvoiceShown) -> str:
     return f"- [{item.number}]({item.url}): {said}" if item.url else f"- {item.number}: {said}"
 
 
-def _linked(what: str, link: Link) -> str:
-    return f"[{what}]({link.url})\n\nThe link is for you alone and closes by itself. The credit is here as soon as it is paid."
+def _linked(what: str, link: Link, say: Sentences) -> str:
+    return f"[{what}]({link.url})\n\n{say(FOR_YOU_ALONE)}"
 
 
-def _how(billing: Billing) -> str:
+def _how(billing: Billing, say: Sentences) -> str:
     if billing.cashier is None:
-        return NO_WAY_TO_PAY if billing.charges == "none" else f"Whoever runs this CarPool grants credit. {_STATEMENT}"
-    subscribe = ", `/billing subscribe` shows the plans" if billing.plans.all else ""
-    paying = (
-        f"`/billing topup 10` buys credit{subscribe}, `/billing portal` and `/billing invoices` show what was paid, "
+        return (
+            say(NO_WAY_TO_PAY)
+            if billing.charges == "none"
+            else f"{say('Whoever runs this CarPool grants credit.')} {say(STATEMENT)}"
+        )
+    paying = say(
+        "`/billing topup 10` buys credit, `/billing portal` and `/billing invoices` show what was paid, "
         "`/billing refund` asks for money back that was not spent."
     )
-    return f"{paying} {_STATEMENT}"
+    plans = [say("`/billing subscribe` shows the plans.")] if billing.plans.all else []
+    return " ".join((paying, *plans, say(STATEMENT)))
 
 
 _PARTS: Mapping[str, Callable[[Asking, Desk, Cashier, str], Awaitable[Result]]] = {

@@ -25,10 +25,14 @@ WRITTEN = (
     "If there was a key in that message, revoke it at its provider and make a new one: it has been seen here. What stood behind "
     f"the provider's name was not kept. {HOW}"
 )
-REFUSED = "{provider} refuses this key, so it was not kept."
-UNCHECKED = "{provider} could not be asked just now whether it takes it."
+REFUSED = "{0} refuses this key, so it was not kept."
+UNCHECKED = "{0} could not be asked just now whether it takes it."
+FOR_YOU = "The key {0} for {1} is kept, sealed. You are answered with it where no nearer key is there."
+FOR_EVERYBODY = (
+    "The key {0} for {1} is kept, sealed. Everybody in this workspace is answered with it where no nearer key is there."
+)
 NOT_YOURS = "Only an admin of this workspace can bring or remove its keys; your own you can."
-_WHOSE = ("everybody here", "this workspace", "you alone")
+_WHOSE = {0: "for everybody here", 1: "for this workspace", 2: "for you alone"}
 
 
 def known(word: str) -> bool:
@@ -39,52 +43,57 @@ def known(word: str) -> bool:
 async def _keys(asking: Asking, desk: Desk) -> Result:
     what, *words = asking.arguments.split() or [""]
     if WITHHELD in asking.arguments:
-        return Result(WRITTEN)
+        return Result(desk.say(WRITTEN))
     if what == "add":
         return await _offer(asking, desk, words)
     if what == "remove":
         return await _remove(asking, desk, words)
     return Result(
-        await _listed(asking, desk), buttons=(Button("Add a key", "keys add"),) if desk.connections.vault else ()
+        await _listed(asking, desk),
+        buttons=(Button(desk.say("Add a key"), "keys add"),) if desk.connections.vault else (),
     )
 
 
 async def _listed(asking: Asking, desk: Desk) -> str:
     shown = await desk.connections.shown(asking.scope)
     lines = [
-        f"- {key.provider}, for {_WHOSE[key.owner.count('/')]}"
-        + (f", {key.masked}" if key.masked else ": it cannot be opened, so remove it and add it again")
+        f"- {key.provider} ({desk.say(_WHOSE[key.owner.count('/')])}): "
+        + (key.masked or desk.say("it cannot be opened, so remove it and add it again"))
         for key in shown
     ]
-    head = ["Keys that answer you here, the nearest first:", "", *lines, ""] if lines else []
-    return "\n".join([*head, HOW if desk.connections.vault else NO_VAULT])
+    head = [desk.say("Keys that answer you here, the nearest first:"), "", *lines, ""] if lines else []
+    return "\n".join([*head, desk.say(HOW) if desk.connections.vault else desk.say(NO_VAULT)])
 
 
 async def _offer(asking: Asking, desk: Desk, words: list[str]) -> Result:
     """Where the platform has opened the form already, this is not run."""
     if desk.connections.vault is None:
-        return Result(NO_VAULT)
+        return Result(desk.say(NO_VAULT))
     invocation = " ".join(("keys add", *words[:1]))
     return Result(
-        "A key is asked for in private: press the button, or `/keys add`.", buttons=(Button("Add a key", invocation),)
+        desk.say("A key is asked for in private: press the button, or `/keys add`."),
+        buttons=(Button(desk.say("Add a key"), invocation),),
     )
 
 
 async def _remove(asking: Asking, desk: Desk, words: list[str]) -> Result:
     vault = desk.connections.vault
     if vault is None:
-        return Result(NO_VAULT)
+        return Result(desk.say(NO_VAULT))
     if not words or words[0] not in PROVIDERS:
         return Result(
-            f"`/keys remove PROVIDER`: one of {', '.join(PROVIDERS)}; `workspace` behind it for the workspace's key."
+            desk.say(
+                "`/keys remove PROVIDER`: one of {0}; `workspace` behind it for the workspace's key.",
+                ", ".join(PROVIDERS),
+            )
         )
     everybody = EVERYBODY in words
     if everybody and not asking.rules.may(asking.role, "workspace_keys"):
-        return Result(NOT_YOURS)
+        return Result(desk.say(NOT_YOURS))
     provider = ProviderName(words[0])
     if not await vault.drop(_owner(asking, everybody), provider):
-        return Result(f"There is no such key for {provider}: `/keys` shows what there is.")
-    said = f"The key for {provider} is removed. It is still good at {provider}: revoke it there if it must not be."
+        return Result(desk.say("There is no such key for {0}: `/keys` shows what there is.", provider))
+    said = desk.say("The key for {0} is removed. It is still good at {0}: revoke it there if it must not be.", provider)
     return Result(said, (KeyRemoved("provider", "", provider),))
 
 
@@ -93,18 +102,27 @@ async def _ask(asking: Asking, desk: Desk) -> Form | None:
     if what != "add" or desk.connections.vault is None or not asking.rules.may(asking.role, "own_keys"):
         return None
     wanted = words[0] if words and words[0] in PROVIDERS else PROVIDERS[0]
-    whose = [Choice(MINE, "me alone")]
+    whose = [Choice(MINE, desk.say("me alone"))]
     if asking.rules.may(asking.role, "workspace_keys"):
-        whose.append(Choice(EVERYBODY, "everybody in this workspace"))
+        whose.append(Choice(EVERYBODY, desk.say("everybody in this workspace")))
     return Form(
         "keys",
-        "Add a key",
+        desk.say("Add a key"),
         (
             Field(
-                "provider", "Provider", "choice", value=wanted, choices=tuple(Choice(name, name) for name in PROVIDERS)
+                "provider",
+                desk.say("Provider"),
+                "choice",
+                value=wanted,
+                choices=tuple(Choice(name, name) for name in PROVIDERS),
             ),
-            Field("key", "Key", "secret", "It is sealed, and never shown again but for its last characters."),
-            Field("whose", "It answers", "choice", value=MINE, choices=tuple(whose)),
+            Field(
+                "key",
+                desk.say("Key"),
+                "secret",
+                desk.say("It is sealed, and never shown again but for its last characters."),
+            ),
+            Field("whose", desk.say("It answers"), "choice", value=MINE, choices=tuple(whose)),
         ),
     )
 
@@ -112,28 +130,26 @@ async def _ask(asking: Asking, desk: Desk) -> Form | None:
 async def _fill(asking: Asking, desk: Desk, values: Mapping[str, str]) -> Filling:
     vault, everybody = desk.connections.vault, values.get("whose") == EVERYBODY
     if vault is None:
-        return Filling(NO_VAULT)
+        return Filling(desk.say(NO_VAULT))
     if not asking.rules.may(asking.role, "workspace_keys" if everybody else "own_keys"):
-        return Filling(NOT_YOURS)
+        return Filling(desk.say(NOT_YOURS))
     given = values.get("key", "").strip()
     errors: dict[str, str] = {}
     if values.get("provider") not in PROVIDERS:
-        errors["provider"] = "Choose one of the providers."
+        errors["provider"] = desk.say("Choose one of the providers.")
     if not 0 < len(given) <= KEY_CHARACTERS_MAX or not given.isascii() or not given.isprintable() or " " in given:
-        errors["key"] = f"A key is one word of plain characters, {KEY_CHARACTERS_MAX:,} at the most."
+        errors["key"] = desk.say("A key is one word of plain characters, {0:,} at the most.", KEY_CHARACTERS_MAX)
     if errors:
         return Filling("", errors=errors)
     provider, key = ProviderName(values["provider"]), Secret(given)
     verdict = await try_key(desk.connections.build, provider, key)
     if verdict == "refused":
-        return Filling("", errors={"key": REFUSED.format(provider=provider)})
+        return Filling("", errors={"key": desk.say(REFUSED, provider)})
     await vault.keep(_owner(asking, everybody), provider, key)
-    whose = "Everybody in this workspace is" if everybody else "You are"
-    said = (
-        f"The key {key.masked} for {provider} is kept, sealed. {whose} answered with it where no nearer key is there."
-    )
+    kept = FOR_EVERYBODY if everybody else FOR_YOU
+    said = desk.say(kept, key.masked, provider)
     if verdict == "not asked":
-        said += " " + UNCHECKED.format(provider=provider)
+        said += " " + desk.say(UNCHECKED, provider)
     return Filling(said, (KeyAdded("provider", "", provider),))
 
 

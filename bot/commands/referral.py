@@ -4,6 +4,7 @@ import hashlib
 import re
 
 from bot.commands.base import Asking, Desk, Result
+from bot.sentences import Sentences
 from integrations.payments.referrals import NAME, offered_key, taken_key
 from ledger.accounts import paid
 from ledger.credit_actions import CreditRefused
@@ -19,7 +20,7 @@ _CODE = re.compile(NAME)
 async def referral(asking: Asking, desk: Desk, rest: str) -> Result:
     """Without a code the workspace's own, with one that of whoever invited it."""
     if not desk.billing.referral:
-        return Result(OFF)
+        return Result(desk.say(OFF))
     return await _taken(asking, desk, rest) if rest else await _offered(asking, desk)
 
 
@@ -31,8 +32,12 @@ async def _offered(asking: Asking, desk: Desk) -> Result:
     known = await desk.store.find(offered_key(code)) is not None
     reward = rc_text(desk.billing.referral)
     return Result(
-        f"Another workspace says `/billing referral {code}` before it buys its first credit. Once it has bought {reward} or "
-        f"more, you and they get {reward} each, to be spent within 90 days.",
+        desk.say(
+            "Another workspace says `/billing referral {0}` before it buys its first credit. Once it has "
+            "bought {1} or more, you and they get {1} each, to be spent within 90 days.",
+            code,
+            reward,
+        ),
         () if known else (ReferralOffered(code),),
     )
 
@@ -41,17 +46,23 @@ async def _taken(asking: Asking, desk: Desk, code: str) -> Result:
     workspace = asking.scope.workspace
     offered = await desk.store.find(offered_key(code)) if _CODE.fullmatch(code) else None
     if offered is None:
-        return _refused("There is no such invitation.", Code.ENTITY_NOT_FOUND)
+        return _refused(desk.say, desk.say("There is no such invitation."), Code.ENTITY_NOT_FOUND)
     if offered.entry.workspace == workspace:
-        return _refused("That is your own invitation: it is for another workspace.", Code.TRANSFER_TO_SELF)
+        return _refused(
+            desk.say, desk.say("That is your own invitation: it is for another workspace."), Code.TRANSFER_TO_SELF
+        )
     if await desk.store.find(taken_key(workspace)) is not None:
-        return _refused("This workspace has taken an invitation before.", Code.DUPLICATE_IDEMPOTENCY_KEY)
+        return _refused(
+            desk.say, desk.say("This workspace has taken an invitation before."), Code.DUPLICATE_IDEMPOTENCY_KEY
+        )
     if any(row.account == paid(workspace) for row in await desk.store.balances_of(workspace)):
-        return _refused("This workspace has bought credit already.", Code.UNAUTHORISED)
+        return _refused(desk.say, desk.say("This workspace has bought credit already."), Code.UNAUTHORISED)
     reward = rc_text(desk.billing.referral)
-    said = f"Once this workspace has bought {reward} of credit or more, it gets {reward} besides, and so does who invited it."
+    said = desk.say(
+        "Once this workspace has bought {0} of credit or more, it gets {0} besides, and so does who invited it.", reward
+    )
     return Result(said, (ReferralTaken(code),))
 
 
-def _refused(said: str, code: Code) -> Result:
-    return Result(f"{said} Nothing was given.", (CreditRefused(KIND, code.value),))
+def _refused(say: Sentences, said: str, code: Code) -> Result:
+    return Result(f"{said} {say('Nothing was given.')}", (CreditRefused(KIND, code.value),))

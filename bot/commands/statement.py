@@ -4,6 +4,7 @@ import asyncio
 
 from adapters.messages import File
 from bot.commands.base import Asking, Desk, Result
+from bot.sentences import Sentences
 from bot.statement import Month, Statement, statement_of
 from bot.statement_forms import PDF_LINES_MAX, as_csv, as_pdf, as_text, exact_rc, state_sentence
 
@@ -16,15 +17,17 @@ async def statement(asking: Asking, desk: Desk, rest: str) -> Result:
     month = Month.read(rest) if rest else Month.of(now_us)
     if month is None:
         return Result(
-            f"`/billing statement [MONTH]`: a month such as {Month.of(now_us)}; without one it is this month."
+            desk.say(
+                "`/billing statement [MONTH]`: a month such as {0}; without one it is this month.", Month.of(now_us)
+            )
         )
     if month.first_us > now_us:
-        return Result(f"{month} has not begun.")
+        return Result(desk.say("{0} has not begun.", month))
     made = await statement_of(desk.store, asking.scope.workspace, asking.scope.actor, month, now_us)
     if not made.charges:
-        return Result(f"Nothing was charged for your answers in {month}.")
+        return Result(desk.say("Nothing was charged for your answers in {0}.", month))
     files = await asyncio.to_thread(_files, made)
-    return Result(_shown(made, with_page=len(files) > 1), files=files)
+    return Result(_shown(made, desk.say, with_page=len(files) > 1), files=files)
 
 
 def _files(made: Statement) -> tuple[File, ...]:
@@ -34,10 +37,12 @@ def _files(made: Statement) -> tuple[File, ...]:
     return files if page is None else (*files, File(f"{name}.pdf", "application/pdf", page))
 
 
-def _shown(made: Statement, *, with_page: bool) -> str:
+def _shown(made: Statement, say: Sentences, *, with_page: bool) -> str:
     if len(made.charges) <= LINES_SHOWN:
         return f"```\n{as_text(made).strip()}\n```"
-    where = "stand in both files" if with_page else f"stand in the table; a page holds {PDF_LINES_MAX:,} at the most"
-    whole = f"**{exact_rc(made.total)} RC** for {len(made.charges):,} charges in {made.month}. {state_sentence(made)}"
-    how = "each with the reference that `/receipt` takes; `carpool billing statement` writes them too."
-    return f"{whole} The lines {where}, {how}"
+    whole = say("**{0} RC** for {1:,} charges in {2}.", exact_rc(made.total), len(made.charges), made.month)
+    where = say("The lines stand in both files.")
+    if not with_page:
+        where = say("The lines stand in the table; a page holds {0:,} at the most.", PDF_LINES_MAX)
+    how = say("Each has the reference that `/receipt` takes; `carpool billing statement` writes them too.")
+    return " ".join((whole, state_sentence(made), where, how))

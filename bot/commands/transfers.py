@@ -8,6 +8,7 @@ import re
 from bot.billing import purse_of
 from bot.commands.amounts import RC_MAX, code_of, read_rc
 from bot.commands.base import Asking, Desk, Result
+from bot.sentences import Sentences
 from ledger.credit_actions import CreditAllocated, CreditRefused
 from ledger.errors import Code
 from ledger.money import Money, rc_text
@@ -42,24 +43,30 @@ async def _moved(asking: Asking, desk: Desk, what: str, rest: str) -> Result:
     person, _, amount_text = rest.partition(" ")
     found = _PERSON.fullmatch(person)
     if found is None:
-        said = f"`/billing {what} PERSON RC`: the person as a mention, or by the id that the platform has for them."
-        return _refused(what, said, Code.ENTITY_NOT_FOUND)
+        said = desk.say(
+            "`/billing {0} PERSON RC`: the person as a mention, or by the id that the platform has for them.", what
+        )
+        return _refused(desk.say, what, said, Code.ENTITY_NOT_FOUND)
     amount = read_rc(amount_text)
     if amount is None:
-        said = f"`/billing {what} PERSON RC`: above 0 and up to {RC_MAX:,} RC, with six decimals at the most."
-        return _refused(what, said, code_of(amount_text))
+        said = desk.say(
+            "`/billing {0} PERSON RC`: above 0 and up to {1:,} RC, with six decimals at the most.", what, RC_MAX
+        )
+        return _refused(desk.say, what, said, code_of(amount_text))
     name = found[1] or found[2]
     actor = desk.pseudonyms.actor(asking.address.platform, asking.address.workspace, name)
     if what == "gift" and actor == asking.scope.actor:
-        return _refused(what, "That is you.", Code.TRANSFER_TO_SELF)
+        return _refused(desk.say, what, desk.say("That is you."), Code.TRANSFER_TO_SELF)
     if await desk.store.last_turn(NOBODY_ELSE, actor, NEWEST) is None:
-        said = f"`{name}` has not asked me anything here yet, so I cannot tell whether there is such a person."
-        return _refused(what, said, Code.ENTITY_NOT_FOUND)
+        said = desk.say(
+            "`{0}` has not asked me anything here yet, so I cannot tell whether there is such a person.", name
+        )
+        return _refused(desk.say, what, said, Code.ENTITY_NOT_FOUND)
     source, target = _pockets(what, asking.scope.actor, actor)
     there = await _there(asking, desk, source, actor)
     if there < amount:
-        return _refused(what, f"Less than {rc_text(amount)} is there{_whose(what, name)}.", Code.INSUFFICIENT_BALANCE)
-    return Result(_said(what, name, amount), (CreditAllocated(source, target, amount),))
+        return _refused(desk.say, what, _less(what, name, amount, desk.say), Code.INSUFFICIENT_BALANCE)
+    return Result(_said(what, name, amount, desk.say), (CreditAllocated(source, target, amount),))
 
 
 def _pockets(what: str, asker: ActorId, person: ActorId) -> tuple[str, str]:
@@ -80,25 +87,31 @@ async def _there(asking: Asking, desk: Desk, source: str, person: ActorId) -> in
     return purse.set_aside if source else purse.bought
 
 
-def _whose(what: str, name: str) -> str:
+def _less(what: str, name: str, amount: Money, say: Sentences) -> str:
     match what:
         case "gift":
-            return " that was set aside for you, and that is what you can give"
+            return say(
+                "Less than {0} is there that was set aside for you, and that is what you can give.", rc_text(amount)
+            )
         case "allocate":
-            return " of what this workspace has bought"
+            return say("Less than {0} is there of what this workspace has bought.", rc_text(amount))
         case _:
-            return f" that was set aside for `{name}`"
+            return say("Less than {0} is there that was set aside for `{1}`.", rc_text(amount), name)
 
 
-def _said(what: str, name: str, amount: Money) -> str:
+def _said(what: str, name: str, amount: Money, say: Sentences) -> str:
     match what:
         case "gift":
-            return f"{rc_text(amount)} of what was set aside for you are now `{name}`'s."
+            return say("{0} of what was set aside for you are now `{1}`'s.", rc_text(amount), name)
         case "allocate":
-            return f"{rc_text(amount)} of this workspace's credit are set aside for `{name}`, who alone can spend them."
+            return say(
+                "{0} of this workspace's credit are set aside for `{1}`, who alone can spend them.",
+                rc_text(amount),
+                name,
+            )
         case _:
-            return f"{rc_text(amount)} that were set aside for `{name}` are everybody's again."
+            return say("{0} that were set aside for `{1}` are everybody's again.", rc_text(amount), name)
 
 
-def _refused(what: str, said: str, code: Code) -> Result:
-    return Result(f"{said} {NOTHING_MOVED}", (CreditRefused(f"billing.{what}", code.value),))
+def _refused(say: Sentences, what: str, said: str, code: Code) -> Result:
+    return Result(f"{said} {say(NOTHING_MOVED)}", (CreditRefused(f"billing.{what}", code.value),))

@@ -29,6 +29,7 @@ from bot.billing import (
     warned_at,
 )
 from bot.lucidia.catalog import Rates, Tier
+from bot.sentences import ENGLISH
 from ledger.accounts import AMOUNT_MAX, RC, Account
 from ledger.actions import Candidate
 from ledger.book import AccountRow
@@ -214,16 +215,16 @@ def test_a_warning_comes_once_at_each_mark(before: int, after: int, mark: int) -
 
 def test_short_credit_is_said_with_what_helps() -> None:
     short = Short(Money(rc(4.8)), Money(rc(1.2)), ("p/small",))
-    assert short_sentence(short, NOTHING, may_pay=True) == (
+    assert short_sentence(short, NOTHING, ENGLISH, may_pay=True) == (
         "An answer would take 4.8 RC of credit or more, and less than that is left. `/billing topup 10` adds 1000 RC. "
         "p/small would still fit: `/model` chooses one."
     )
-    assert "Ask a billing admin here" in short_sentence(short, NOTHING, may_pay=False)
-    assert short_sentence(short, replace(NOTHING, owed=Money(rc(3))), may_pay=True).startswith("3 RC are owed")
+    assert "Ask a billing admin here" in short_sentence(short, NOTHING, ENGLISH, may_pay=False)
+    assert short_sentence(short, replace(NOTHING, owed=Money(rc(3))), ENGLISH, may_pay=True).startswith("3 RC are owed")
 
 
 def test_a_limit_that_is_reached_is_said_with_when_it_goes_on() -> None:
-    mine = limit_sentence("a-1", "2026-11-18", rc(9.6), rc(10), SCOPE)
+    mine = limit_sentence("a-1", "2026-11-18", rc(9.6), rc(10), SCOPE, ENGLISH)
     assert mine.startswith("You have spent 9.6 RC of 10 RC in 2026-11-18. It goes on tomorrow (UTC)")
-    assert "This workspace has spent" in limit_sentence("w-1", "2026-11", rc(9.6), rc(10), SCOPE)
-    assert "next month" in limit_sentence("w-1", "2026-11", rc(9.6), rc(10), SCOPE)
+    assert "This workspace has spent" in limit_sentence("w-1", "2026-11", rc(9.6), rc(10), SCOPE, ENGLISH)
+    assert "next month" in limit_sentence("w-1", "2026-11", rc(9.6), rc(10), SCOPE, ENGLISH)
