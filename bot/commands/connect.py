@@ -31,8 +31,9 @@ NOW_EVERYBODY = "{0} is connected{1}. Everybody in this workspace uses it where 
 NOT_YOURS = "Only an admin of this workspace can connect or disconnect a service for everybody in it; your own you can."
 REFUSED = "{0} refuses this token, so it was not kept."
 UNCHECKED = "{0} could not be asked just now whether it takes it."
+NOT_BY_ALL, NOT_BY_YOU = "{0} is not connected for this workspace.", "{0} is not connected by you."
 GONE = "{0} is disconnected, and takes what was kept no more."
-FORGOTTEN = "{0} is disconnected. What was kept is still good there: revoke it there if it must not be."
+FORGOTTEN = "{0} is disconnected. What was kept is still good at {0}: revoke it there if it must not be."
 NO_WAY = (
     "{0} cannot lead you back here: the operator has to set CARPOOL_PUBLIC_URL to where the internet reaches "
     "`carpool web`."
@@ -99,8 +100,9 @@ async def _listed(asking: Asking, services: Services, say: Sentences) -> Result:
 def _state(shown: ConnectionShown, whose: str, say: Sentences) -> str:
     if not shown.masked:
         return say("{0}, and it cannot be opened: connect it again", say(whose))
-    account = f" (`{shown.account.replace('`', '')}`)" if shown.account else ""
-    return f"{say(whose)}{account}, {shown.masked}"
+    if not shown.account:
+        return f"{say(whose)}, {shown.masked}"
+    return say("{0} as `{1}`, {2}", say(whose), shown.account.replace("`", ""), shown.masked)
 
 
 def _offer(service: Service, everybody: bool, say: Sentences) -> Result:
@@ -161,7 +163,7 @@ async def _by_device(asking: Asking, desk: Desk, services: Services, service: Se
 
 
 def _done(service: Service, account: str, everybody: bool, say: Sentences) -> str:
-    who = f" (`{account.replace('`', '')}`)" if account else ""
+    who = say(" as `{0}`", account.replace("`", "")) if account else ""
     return say(NOW_EVERYBODY if everybody else NOW_YOU, service.shown, who)
 
 
@@ -244,7 +246,7 @@ async def _disconnect(asking: Asking, desk: Desk) -> Result:
     gone = await services.disconnect(name, asking.scope, everybody=everybody)
     shown = services.table[name].shown if name in services.table else name
     if gone is None:
-        return Result(desk.say("There is no such connection to {0}: `/connect` shows what there is.", shown))
+        return Result(desk.say(NOT_BY_ALL if everybody else NOT_BY_YOU, shown))
     return Result(desk.say(GONE if gone.revoked else FORGOTTEN, shown))
 
 

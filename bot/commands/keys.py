@@ -57,8 +57,8 @@ async def _keys(asking: Asking, desk: Desk) -> Result:
 async def _listed(asking: Asking, desk: Desk) -> str:
     shown = await desk.connections.shown(asking.scope)
     lines = [
-        f"- {key.provider} ({desk.say(_WHOSE[key.owner.count('/')])}): "
-        + (key.masked or desk.say("it cannot be opened, so remove it and add it again"))
+        f"- {key.provider}, {desk.say(_WHOSE[key.owner.count('/')])}"
+        + (f", {key.masked}" if key.masked else desk.say(": it cannot be opened, so remove it and add it again"))
         for key in shown
     ]
     head = [desk.say("Keys that answer you here, the nearest first:"), "", *lines, ""] if lines else []
