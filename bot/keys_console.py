@@ -13,6 +13,7 @@ from bot.connections import try_key
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.keys import Keys, begin_vault_rotation, end_vault_rotation
 from bot.readers import secret
+from bot.sentences import ENGLISH
 from bot.settings import Settings
 from bot.vault import KeyOwner, NotOpened, Vault
 from ledger.actions import CommandRun, KeyAdded, KeyRemoved
@@ -51,13 +52,13 @@ async def add_key(settings: Settings, provider: str, of: Sequence[str], given: s
         asked = await _asked(roadchain, scope, f"add {provider}")
         verdict = "not asked" if unchecked else await try_key(key_builder(settings), ProviderName(provider), key)
         if verdict == "refused":
-            complain(REFUSED.format(provider=provider))
+            complain(ENGLISH(REFUSED, provider))
             return EXIT_WRONG
         await vault.keep(owner, ProviderName(provider), key)
         await roadchain.append(Draft(KeyAdded("provider", "", provider), scope, f"key.added/{asked}"))
     say(f"The key {key.masked} for {provider} is kept, sealed. {_reach(of)}")
     if verdict == "not asked" and not unchecked:
-        say(UNCHECKED.format(provider=provider))
+        say(ENGLISH(UNCHECKED, provider))
     return EXIT_OK
 
 
