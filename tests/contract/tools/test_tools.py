@@ -93,6 +93,7 @@ async def test_garbage_is_a_failed_result(name: str, body: str) -> None:
         "github_issues": REPOSITORY,
         "github_pull": {**REPOSITORY, "number": 1},
         "github_file": {**REPOSITORY, "path": "a"},
+        "github_search": {"query": "x"},
         "notion_page": NOTION_PAGE,
         "notion_search": {"query": "x"},
     }
