@@ -69,7 +69,12 @@ async def answer_of(calling: "Awaitable[AsyncSlackResponse]") -> dict[str, Any]:
 
 
 def _refused(error: "SlackApiError") -> SlackError:
+    from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
     response = error.response
+    if not isinstance(response, AsyncSlackResponse):
+        # Where what came is no JSON, the SDK hands over aiohttp's response: what became of the call nobody knows.
+        return of_connection(error)
     # A proxy in between answers with a page of its own, which has no code.
     code = response.data.get("error", "") if isinstance(response.data, dict) else ""
     headers = {name.casefold(): value for name, value in response.headers.items()}

@@ -70,6 +70,8 @@ class Fault:
     error: str = ""
     retry_after_s: int | None = None
     after: bool = False
+    garbage: bool = False
+    """What says that it is JSON is none."""
 
 
 class Channel(list[dict[str, Any]]):
@@ -492,6 +494,8 @@ class SlackServer:
             assert request.transport is not None
             request.transport.close()
         headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+        if fault.garbage:
+            return web.Response(text="{", content_type="application/json")
         if fault.status >= 500:
             return web.Response(status=fault.status, text="<html>Something went wrong</html>", headers=headers)
         return web.json_response(

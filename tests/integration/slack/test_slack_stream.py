@@ -249,6 +249,11 @@ async def test_a_long_answer_that_is_shown_by_edits_is_whole(
 FAULTS = [
     *(Fault(f"chat.{name}Stream", 0, after=after) for name in ("start", "append", "stop") for after in (False, True)),
     *(Fault(f"chat.{name}Stream", 500, after=after) for name in ("start", "append", "stop") for after in (False, True)),
+    *(
+        Fault(f"chat.{name}Stream", garbage=True, after=after)
+        for name in ("start", "append", "stop")
+        for after in (False, True)
+    ),
     *(Fault(f"chat.{name}Stream", 429, "ratelimited", 1) for name in ("start", "append", "stop")),
     *(Fault(f"chat.{name}Stream", 200, "msg_too_long") for name in ("append", "stop")),
     Fault("chat.startStream", 200, "unknown_method"),
@@ -259,7 +264,10 @@ FAULTS = [
 @pytest.mark.parametrize(
     "fault",
     FAULTS,
-    ids=lambda fault: f"{fault.method} {fault.error or fault.status}{' after it was done' if fault.after else ''}",
+    ids=lambda fault: (
+        f"{fault.method} {'garbage' if fault.garbage else fault.error or fault.status}"
+        f"{' after it was done' if fault.after else ''}"
+    ),
 )
 async def test_whatever_goes_wrong_with_a_stream_the_answer_stands_there_once_and_whole(
     tmp_path: Path, server: SlackServer, workspace: Workspace, fault: Fault

@@ -8,6 +8,7 @@ import pytest
 from adapters.scripted import answer
 from bot.platforms.base import PlatformError
 from bot.platforms.slack import SlackPlatform
+from bot.platforms.slack_errors import SlackError, answer_of
 from bot.platforms.slack_handlers import NOT_RECORDED, SlackSocket, bolt_app
 from bot.platforms.slack_pieces import PRIVATE_PIECES_MAX
 from integrations.storage.sqlite import SqliteStore
@@ -231,3 +232,12 @@ async def test_where_slack_cannot_say_who_the_bot_is_a_message_is_accepted_all_t
 ) -> None:
     server.faults.append(Fault("auth.test", 500))
     assert await ask_directly(tmp_path, workspace) == ["Hello from CarPool."]
+
+
+async def test_an_answer_that_says_it_is_json_and_is_none_is_as_none_at_all(server: SlackServer) -> None:
+    platform = SlackPlatform(BOT_TOKEN, server.api_url)
+    server.faults.append(Fault("auth.test", garbage=True))
+    with pytest.raises(SlackError) as caught:
+        await answer_of(platform.client.auth_test())
+    assert not caught.value.refused
+    await platform.aclose()
