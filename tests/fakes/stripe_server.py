@@ -13,7 +13,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 import stripe
@@ -38,6 +38,7 @@ KNOWN: Mapping[tuple[str, str], type] = {
     ("POST", "/v1/refunds"): params.RefundCreateParams,
     ("GET", "/v1/refunds"): params.RefundListParams,
     ("GET", "/v1/invoices"): params.InvoiceListParams,
+    ("POST", "/v1/payment_intents"): params.PaymentIntentCreateParams,
     ("GET", "/v1/payment_intents"): params.PaymentIntentListParams,
     ("GET", "/v1/invoice_payments"): params.InvoicePaymentListParams,
     ("GET", "/v1/subscriptions"): params.SubscriptionListParams,
@@ -85,6 +86,23 @@ class Adversary:
         self._random.shuffle(items)
 
 
+PASSING = ("/v1/billing_portal/sessions",)
+"""What may be made any number of times."""
+
+
+class Request(Protocol):
+    """What is looked at of a request."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
 @dataclass
 class StripeServer:
     account: Account
@@ -97,6 +115,8 @@ class StripeServer:
     """Whether the next answer breaks off, after it took effect."""
     statuses: list[int] = field(default_factory=list)
     pending: list[Thing] = field(default_factory=list)
+    keyless: list[str] = field(default_factory=list)
+    """What was made by a request without an idempotency key."""
     _seen: dict[str, tuple[int, str, Answer]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -129,14 +149,7 @@ class StripeServer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         text = (await request.read()).decode() if request.method == "POST" else request.query_string
         self.requests.append((request.method, request.path))
-        replayed = False
-        try:
-            status, body = self._once(request, text)
-        except Refused as error:
-            told = {"type": error.type, "message": str(error), "code": error.code, "param": error.param}
-            status, body = error.status, {"error": {name: value for name, value in told.items() if value}}
-        except Replayed as known:
-            (status, body), replayed = known.answer, True
+        status, body, replayed = self.told(request, text)
         headers = {"Request-Id": f"req_{len(self.requests)}"}
         if status < 400 and replayed:
             headers["Idempotent-Replayed"] = "true"
@@ -151,7 +164,18 @@ class StripeServer:
             return response
         return web.Response(body=whole, status=status, headers=headers, content_type="application/json")
 
-    def _once(self, request: web.Request, text: str) -> Answer:
+    def told(self, request: "Request", text: str) -> tuple[int, Thing, bool]:
+        """Its status, its body, and whether it was told before."""
+        try:
+            status, body = self._once(request, text)
+        except Refused as error:
+            told = {"type": error.type, "message": str(error), "code": error.code, "param": error.param}
+            return error.status, {"error": {name: value for name, value in told.items() if value}}, False
+        except Replayed as known:
+            return (*known.answer, True)
+        return status, body, False
+
+    def _once(self, request: "Request", text: str) -> Answer:
         if self.down:
             raise Refused(503, "api_error", "Stripe is down")
         if request.headers.get("Authorization") != f"Bearer {KEY}":
@@ -159,6 +183,8 @@ class StripeServer:
         if request.headers.get("Stripe-Version") != stripe.api_version:
             raise Refused(400, "invalid_request_error", "Another version than the SDK's")
         key = request.headers.get("Idempotency-Key", "")
+        if request.method == "POST" and not key and request.path not in PASSING:
+            self.keyless.append(request.path)
         if request.method != "POST" or not key:
             return self._do(request.method, request.path, text)
         asked = f"{request.path}?{text}"
@@ -190,6 +216,11 @@ class StripeServer:
                 return 200, account.customer(given.get("metadata", {}))
             case "POST", ["checkout", "sessions"]:
                 return 200, account.session(given)
+            case "POST", ["payment_intents"]:
+                return 200, account.pay_at_once(given)
+            case "DELETE", ["customers", name]:
+                account.delete_customer(name)
+                return 200, account.get(name, "customer")
             case "POST", ["refunds"]:
                 cents = int(given["amount"]) if "amount" in given else None
                 return 200, account.refund(given["payment_intent"], cents, given.get("metadata", {}))

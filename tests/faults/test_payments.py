@@ -1,0 +1,142 @@
+"""The payments side killed between any two steps, again and again: at the end book, journal and Stripe agree to the unit."""
+
+import asyncio
+import signal
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from integrations.payments.base import Buyer, IntentId
+from integrations.payments.cashier import opened_key
+from integrations.payments.reconcile import reconcile
+from integrations.payments.roadchain_bridge import asked_key, hold_key
+from ledger.credit_actions import PlanGranted
+from ledger.entry import Entry
+from ledger.money import URC_PER_RC
+from ledger.payment_actions import PaymentHandled
+from ledger.pseudonyms import ActorId, WorkspaceId
+from ledger.verify import verify_database
+from tests.faults.children import child
+from tests.faults.payments_play import LEDGER, STEPS_MAX, Life, living, payments_life
+from tests.payments import NOW_S, W
+
+A_BOOK = 20
+"""So many lives go on with one book; then another is begun."""
+
+BOOKS = 15
+
+
+def lived(folder: Path, seed: int, lives: int, mutant: str = "") -> int:
+    """How many of the lives were killed."""
+    chance, killed = Random(seed), 0
+    for number in range(lives):
+        with child(payments_life, folder, seed * 1_000 + number, chance.randrange(1, STEPS_MAX), mutant) as process:
+            status = process.ended()
+        assert status in (0, -signal.SIGKILL)
+        killed += status != 0
+    asyncio.run(settled(folder, mutant))
+    return killed
+
+
+async def settled(folder: Path, mutant: str) -> None:
+    """A last life, which nothing ends: what was left is done, and then all is held against Stripe."""
+    async with living(folder, Random(0), mutant=mutant) as life:
+        life.outside.server.pending.clear()
+        await life.begin()
+        assert (await life.cashier.scan()).left == 0
+        done = await reconcile(life.cashier, life.store, NOW_S - 86_400)
+        assert done.differences == ()
+        assert (await life.cashier.scan()).left == 0
+        await check(life)
+        before = await life.store.balances()
+        await life.store.replay()
+        assert await life.store.balances() == before
+    verify_database(folder / LEDGER)
+
+
+async def check(life: Life) -> None:
+    entries = [item.entry for item in await life.store.entries(-1, 1_000_000)]
+    keys = {entry.idem for entry in entries}
+    await check_money(life, entries)
+    check_journal(life, entries, keys)
+
+
+async def check_money(life: Life, entries: list[Entry]) -> None:
+    """What Stripe's account says is there, added up another way."""
+    account = life.account
+    rows = {str(row.account): row.natural for row in await life.store.balances()}
+    paid = [
+        item for item in account.of("checkout.session") if item["payment_status"] == "paid" and item["payment_intent"]
+    ]
+    bought = sum(item["amount_subtotal"] for item in paid)
+    back = sum(item["amount"] for item in account.of("refund") if item["status"] == "succeeded")
+    there = rows.get(f"L:ws:{W}:paid", 0) - rows.get(f"A:ws:{W}:debt", 0)
+    assert there == (bought - back) * URC_PER_RC
+    assert rows.get("L:tax", 0) == sum(item["total_details"]["amount_tax"] for item in paid) * URC_PER_RC
+    assert rows.get(f"L:ws:{W}:refund_hold", 0) == 0
+    assert rows.get("L:suspense:stripe", 0) == 0
+    granted = [entry.action for entry in entries if isinstance(entry.action, PlanGranted)]
+    invoices = [item for item in account.of("invoice") if item["status"] == "paid"]
+    assert len(granted) == len(invoices)
+    assert (
+        sum(one.credit + one.deferred for one in granted) == sum(item["amount_paid"] for item in invoices) * URC_PER_RC
+    )
+
+
+def check_journal(life: Life, entries: list[Entry], keys: set[str]) -> None:
+    """Each effect has its intent before it and its result behind it, and nothing was made twice."""
+    account, server = life.account, life.outside.server
+    assert server.keyless == []
+    asked = [item["metadata"]["carpool_intent"] for item in account.of("checkout.session")]
+    assert len(asked) == len(set(asked))
+    for intent in asked:
+        assert asked_key(Buyer(WorkspaceId(W), ActorId(""), IntentId(intent))) in keys
+    ours = [item["metadata"]["carpool_intent"] for item in account.of("refund") if item["metadata"]]
+    assert len(ours) == len(set(ours))
+    for intent in ours:
+        assert hold_key(intent) in keys
+        assert opened_key(intent) in keys
+    customers = account.of("customer")
+    assert len(customers) <= 1
+    known = [entry.stripe.id for entry in entries if entry.idem.startswith("payment.customer/") and entry.stripe]
+    assert known == [item["id"] for item in customers]
+    for entry in entries:
+        if isinstance(entry.action, PaymentHandled) and entry.idem.startswith("payment.handled/"):
+            assert entry.idem.replace(".handled/", ".received/") in keys
+    assert any(entry.action.name == "payment.scanned" for entry in entries)
+    told = [event for event in account.events if event["data"]["object"]["object"] != "customer"]
+    for event in told:
+        if event["created"] >= account.now_s - 3_600:
+            assert f"payment.handled/stripe/{event['id']}" in keys
+
+
+@pytest.mark.parametrize("seed", range(BOOKS))
+def test_the_books_agree_however_often_the_payments_side_is_killed(tmp_path: Path, seed: int) -> None:
+    assert lived(tmp_path, seed, A_BOOK) > A_BOOK // 2
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("seed", range(100, 600))
+def test_the_books_agree_after_many_more_kills(tmp_path: Path, seed: int) -> None:
+    lived(tmp_path, seed, A_BOOK)
+
+
+MUTANTS = [
+    "keys",
+    *("payment.asked", "payment.opened", "payment.received", "payment.handled", "payment.scanned"),
+    *("credit.topup", "credit.payment_fee", "credit.refund_hold", "credit.refund_sent", "credit.refund_ext"),
+    *("credit.refund_failed", "credit.plan_grant", "credit.payout", "credit.reversal"),
+]
+"""The keys of what is recorded, and each commit of the payments side."""
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_payments_side_without_its_keys_or_one_of_its_commits_is_found_out(tmp_path: Path, mutant: str) -> None:
+    """The control: the same play with a part taken out."""
+    with pytest.raises(AssertionError):
+        for seed in range(1, 7):  # until a book has had what the mutant leaves out
+            folder = tmp_path / str(seed)
+            folder.mkdir()
+            lived(folder, seed, 14, mutant)
