@@ -222,7 +222,7 @@ def _named(text: str) -> str:
 
 
 def _unlinked(text: str) -> str:
-    """The same for a place where a platform would make links of addresses: a question must not carry anything out either."""
+    """As ``_plain``, where a platform would make links of addresses: a question must not carry anything out either."""
     return safe(_plain(text), Links(frozenset()))
 
 

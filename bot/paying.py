@@ -41,7 +41,7 @@ from ledger.credit_actions import CreditRefused, CreditReserved, CreditReversed,
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, LimitReached
 
-NO_PRICE = "{model} has no price here, so it cannot be charged for. `/model` shows others."
+NO_PRICE = "{0} has no price here, so it cannot be charged for. `/model` shows others."
 
 
 async def call_paid(
@@ -64,7 +64,7 @@ async def call_paid(
         if not pays(billing, await _purse(story, run), own_key=False):
             return await record(story, run, (called, None)), request
         model = f"{called.provider}/{called.model}"
-        return await _refused(story, run, Code.INVALID_ENTRY_TYPE, NO_PRICE.format(model=model)), request
+        return await _refused(story, run, Code.INVALID_ENTRY_TYPE, run.house.desk.say(NO_PRICE, model)), request
     if price.is_free:
         return await record(story, run, (called, None)), request
     try:

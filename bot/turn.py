@@ -107,7 +107,8 @@ async def _run_command(story: Story, run: Run) -> Story:
         return await record(story, run, *changes, (reply, said))
     except InsufficientBalance as error:  # it was spent since the command looked
         refused = CreditRefused(f"{name}.change", error.code.value)
-        return await record(story, run, (refused, None), (reply, b"It was spent in this moment. Nothing was moved."))
+        said = encode_said(Said(run.house.desk.say("It was spent in this moment. Nothing was moved.")))
+        return await record(story, run, (refused, None), (reply, said))
 
 
 async def _decide(story: Story, run: Run, decision: Decided) -> None:

@@ -258,7 +258,7 @@ async def test_a_refund_that_a_page_asked_for_is_made_by_nobody_but_another_admi
                 ("U0EVE", "outsider", "approve"),
             )
             for number, (who, standing, word) in enumerate(tries):
-                await opened.ask(said_by(f"/{word} {turn}.1", f"try{number}", "t", who, standing))  # type: ignore[arg-type]
+                await opened.ask(said_by(f"/{word} {turn}.1", f"try{number}", "t", who, standing))  # type: ignore[arg-type]  # Standing
                 assert not server.account.of("refund"), (who, standing, word)
             await opened.ask(said_by(f"/approve {turn}.1", "yes", "t", "U0BERT", "admin"))
             await opened.intake.ended(turn)
