@@ -29,13 +29,15 @@ def open_http_client(connect_s: float) -> "httpx2.AsyncClient":
     """
     import httpx2
 
+    from adapters.responses import close_with_reader
+
     timeout = httpx2.Timeout(None, connect=connect_s, pool=connect_s).as_dict()
 
     async def limit(request: httpx2.Request) -> None:
         request.extensions["timeout"] = timeout
 
     return httpx2.AsyncClient(
-        event_hooks={"request": [limit]},
+        event_hooks={"request": [limit], "response": [close_with_reader]},
         limits=httpx2.Limits(
             max_connections=CONNECTIONS_MAX,
             max_keepalive_connections=CONNECTIONS_IDLE_MAX,

@@ -129,7 +129,8 @@ class HuggingFaceAdapter(BaseAdapter):
         except ImportError as error:
             raise not_installed("huggingface_hub", error) from error
         http = open_http_client(self._connect_s)
-        http.event_hooks = {**http.event_hooks, "response": [_read_error]}
+        hooks = http.event_hooks
+        http.event_hooks = {**hooks, "response": [*hooks["response"], _read_error]}
         self._responses.watch(http)
         return http
 

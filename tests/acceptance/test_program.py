@@ -53,7 +53,12 @@ async def test_the_line_break_that_echo_adds_is_no_part_of_the_question(home: Ho
 
 
 async def test_the_embedded_model_answers_without_a_key_an_account_or_a_network(home: Home) -> None:
-    home.settings = {"CARPOOL_SCRIPTED": "", "CARPOOL_LOCAL_ENABLED": "true", "CARPOOL_OUTPUT_TOKENS_MAX": "24"}
+    home.settings = {
+        "CARPOOL_SCRIPTED": "",
+        "CARPOOL_LOCAL_ENABLED": "true",
+        "CARPOOL_LOCAL_THREADS": "1",
+        "CARPOOL_OUTPUT_TOKENS_MAX": "24",
+    }
     done = await home.run("chat", given=b"Who wrote Faust?")
     assert done.status == 0, done.err
     assert len(done.out.split()) > 3
@@ -65,7 +70,7 @@ async def test_the_embedded_model_answers_without_a_key_an_account_or_a_network(
 
 async def test_what_carpool_is_told_leaves_the_embedded_model_its_wits() -> None:
     """A sentence more in the instructions, and a model this small answers the name of a country in its language."""
-    adapter = LocalAdapter(ProviderName("local"), None, (), 512, 1, temperature=0.0)
+    adapter = LocalAdapter(ProviderName("local"), None, (), 512, 1, 1, temperature=0.0)
     try:
         for country, capital in (("France", "Paris"), ("Italy", "Rome"), ("Germany", "Berlin")):
             question = say("user", f"What is the capital of {country}?")
@@ -192,7 +197,12 @@ async def test_a_conversation_with_the_local_model_imports_no_sdk_of_a_provider(
     )
     first = await home.run("chat", given=b"hello", program=program)
     assert first.status == 0
-    home.settings = {"CARPOOL_SCRIPTED": "", "CARPOOL_LOCAL_ENABLED": "true", "CARPOOL_OUTPUT_TOKENS_MAX": "4"}
+    home.settings = {
+        "CARPOOL_SCRIPTED": "",
+        "CARPOOL_LOCAL_ENABLED": "true",
+        "CARPOOL_LOCAL_THREADS": "1",
+        "CARPOOL_OUTPUT_TOKENS_MAX": "4",
+    }
     second = await home.run("chat", given=b"hello", program=program)
     assert not set(second.err.split()) & set(FORBIDDEN)
 

@@ -32,6 +32,8 @@ Case = Literal["text", "schema", "tool", "image", "endless", "too_long"]
 SubjectName = Literal["scripted", "local"] | HostedName
 
 LOCAL_CONTEXT_TOKENS = 512
+LOCAL_THREADS = 1
+"""llama.cpp's threads wait for each other by spinning: two models on two cores beside each other hardly move with more."""
 SCHEMA: JsonObject = {
     "type": "object",
     "properties": {"city": {"type": "string", "maxLength": 20}, "people": {"type": "integer"}},
@@ -89,7 +91,9 @@ async def running_subject(name: SubjectName, folder: Path) -> AsyncIterator[Subj
             subject = Subject(ScriptedAdapter(ProviderName("scripted"), _script()), frozenset())
             yield subject
         case "local":
-            local = LocalAdapter(ProviderName("local"), None, context_tokens=LOCAL_CONTEXT_TOKENS, temperature=0.0)
+            local = LocalAdapter(
+                ProviderName("local"), None, (), LOCAL_CONTEXT_TOKENS, threads=LOCAL_THREADS, temperature=0.0
+            )
             subject = Subject(local, frozenset({"tool", "image"}))
             yield subject
         case _:

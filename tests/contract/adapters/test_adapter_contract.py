@@ -1,11 +1,13 @@
 """What every adapter keeps, tried on each of them."""
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from types import AsyncGeneratorType
 from typing import Any, cast
 
 import pytest
@@ -108,6 +110,16 @@ async def test_a_cancelled_reader_leaves_room_for_the_next(subject: Subject) -> 
         with pytest.raises(asyncio.CancelledError):
             await reading
     assert isinstance((await events_of(subject, "text"))[-1], Finished)
+
+
+async def test_nothing_is_left_reading_an_answer_for_the_collector_to_end(subject: Subject) -> None:
+    await events_of(subject, "text")
+    async with aclosing(cast(Any, subject.adapter.chat(ask("endless")))) as events:
+        await anext(events)
+    # What reads a response is held until it is ended: by the call, or else by the collector, in whichever thread that runs.
+    readers = [found for found in gc.get_objects() if isinstance(found, AsyncGeneratorType)]
+    names = {found.__qualname__ for found in readers if found.ag_frame is not None}
+    assert names.isdisjoint({"Response.aiter_bytes", "Response.aiter_raw", "BoundAsyncStream.__aiter__"})
 
 
 async def test_an_answer_that_is_not_whole_in_time_is_timed_out(subject: Subject) -> None:

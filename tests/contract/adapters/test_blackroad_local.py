@@ -22,7 +22,7 @@ from adapters.base import ChatRequest, WholeReply, collect
 from adapters.blackroad_local import LocalAdapter, LoraFork, embedded_weights, user_forks
 from adapters.errors import NotConfigured, Refused, Unavailable
 from adapters.messages import Finished, ModelName, ProviderName, TextDelta, say
-from tests.contract.adapters.subjects import ask
+from tests.contract.adapters.subjects import LOCAL_THREADS, ask
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,7 +33,7 @@ RANK = 4
 
 
 def local(model: Path | None = None, lora: tuple[LoraFork, ...] = (), parallel_max: int = 4) -> LocalAdapter:
-    return LocalAdapter(ProviderName("local"), model, lora, 512, parallel_max, temperature=0.0)
+    return LocalAdapter(ProviderName("local"), model, lora, 512, parallel_max, LOCAL_THREADS, temperature=0.0)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -50,7 +50,9 @@ async def reply_of(adapter: LocalAdapter, request: ChatRequest | None = None) ->
 async def test_a_model_that_repeats_itself_can_be_made_unwilling_to(shared: LocalAdapter) -> None:
     """Told by how well the answer compresses: one that goes in circles shrinks to very little."""
     poem = ChatRequest(ModelName("m"), (say("user", "Write a poem about the sea."),), 300, 60)
-    unwilling = LocalAdapter(ProviderName("local"), None, (), 512, 1, temperature=0.0, dry_multiplier=0.8)
+    unwilling = LocalAdapter(
+        ProviderName("local"), None, (), 512, 1, LOCAL_THREADS, temperature=0.0, dry_multiplier=0.8
+    )
     try:
         free, bound = await reply_of(shared, poem), await reply_of(unwilling, poem)
     finally:
@@ -177,7 +179,7 @@ async def test_a_stop_is_heeded_while_a_long_question_is_read(shared: LocalAdapt
 
 
 async def test_a_full_context_ends_the_answer_by_length() -> None:
-    adapter = LocalAdapter(ProviderName("local"), None, context_tokens=256, parallel_max=2)
+    adapter = LocalAdapter(ProviderName("local"), None, (), 256, 2, LOCAL_THREADS)
     reply = await reply_of(adapter, replace(ask("endless"), max_output_tokens=5000))
     await adapter.aclose()
     assert reply.reason == "length"
@@ -258,8 +260,8 @@ async def test_a_fork_answers_by_its_name_and_the_model_itself_by_any_other(tmp_
     (tmp_path / "notes.txt").write_text("no fork")
     forks = user_forks(tmp_path)
     assert list(forks) == ["pirate", "poet"]
-    adapter = LocalAdapter(ProviderName("local"), None, (), 512, 1, 1, temperature=0.0, forks=forks)
-    plain = LocalAdapter(ProviderName("local"), None, (), 512, 1, 1, temperature=0.0)
+    adapter = LocalAdapter(ProviderName("local"), None, (), 512, 1, LOCAL_THREADS, temperature=0.0, forks=forks)
+    plain = LocalAdapter(ProviderName("local"), None, (), 512, 1, LOCAL_THREADS, temperature=0.0)
     request = replace(ask("text"), max_output_tokens=12)
     texts: dict[str, str] = {}
     for name in ("pirate", "poet", "the model", "pirate"):

@@ -16,7 +16,7 @@ from adapters.blackroad_local import LocalAdapter, embedded_weights
 from adapters.errors import NotConfigured, TimedOut
 from adapters.local_models import LocalModels, user_models
 from adapters.messages import ModelName, ProviderName, TextDelta
-from tests.contract.adapters.subjects import ask
+from tests.contract.adapters.subjects import LOCAL_THREADS, ask
 
 LOCAL = ProviderName("local")
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def local(path: Path | None) -> LocalAdapter:
-    return LocalAdapter(LOCAL, path, (), 512, 2, temperature=0.0)
+    return LocalAdapter(LOCAL, path, (), 512, 2, LOCAL_THREADS, temperature=0.0)
 
 
 @pytest.fixture
