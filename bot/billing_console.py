@@ -4,9 +4,9 @@ way. They print, and give an exit status."""
 import secrets
 from datetime import UTC, datetime
 
-from bot.app import ledger_exists
 from bot.commands.amounts import dollars_text, read_dollars
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
+from bot.opening import ledger_exists
 from bot.operating import NO_AMOUNT, Opened, opened
 from bot.settings import Settings
 from integrations.payments.base import (

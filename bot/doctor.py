@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.messages import ProviderName
-from bot.app import callback_url, ledger_doubts, ledger_exists, open_ledger, open_shelf, try_local_model
+from bot.app import callback_url, open_shelf
 from bot.connections import Verdict, try_adapter
+from bot.local import try_local_model
 from bot.lucidia import cards
+from bot.opening import ledger_doubts, ledger_exists, open_ledger
 from bot.platforms.slack_needs import BOTH_WAYS, INSTALL_PATH
 from bot.providers import hosted
 from bot.readers import without_password

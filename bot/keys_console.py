@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from adapters.messages import ProviderName
-from bot.app import found_ledger, key_builder, ledger_exists, open_ledger, open_vault
+from bot.app import key_builder
 from bot.commands.keys import KEY_CHARACTERS_MAX, REFUSED, UNCHECKED
 from bot.connections import try_key
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.keys import Keys, begin_vault_rotation, end_vault_rotation
+from bot.opening import found_ledger, ledger_exists, open_ledger, open_vault
 from bot.readers import secret
 from bot.sentences import ENGLISH
 from bot.settings import Settings

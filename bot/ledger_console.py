@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.app import GENESIS_KEY, key_added, ledger_exists, ledger_file, open_ledger, open_notary
 from bot.consent import pending_owners
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.credentials import ConnectedBy
 from bot.keys import Keys, retire_old_key, rotate_signing_key
+from bot.opening import GENESIS_KEY, key_added, ledger_exists, ledger_file, open_ledger, open_notary
 from bot.settings import Settings
 from bot.vault import KeyOwner
 from integrations.secrets import SecretStore

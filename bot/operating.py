@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bot.app import found_ledger, open_billing, open_ledger
+from bot.app import open_billing
 from bot.billing import Billing
 from bot.notices import Notices
+from bot.opening import found_ledger, open_ledger
 from bot.settings import Settings
 from ledger.entry import Scope
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId

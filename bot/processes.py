@@ -14,12 +14,10 @@ from bot.app import (
     OpenHouse,
     callback_url,
     embedded_is_best,
-    found_ledger,
     open_billing,
     open_consent,
     open_explorer,
     open_house,
-    open_ledger,
     open_models,
 )
 from bot.billing import Billing
@@ -28,6 +26,7 @@ from bot.commands.table import completing
 from bot.consent import Consent
 from bot.installs import Installs
 from bot.notices import Notices
+from bot.opening import found_ledger, open_ledger
 from bot.platforms.base import PlatformError
 from bot.platforms.slack_needs import BOTH_WAYS
 from bot.platforms.terminal import (

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bot.app import ledger_exists, open_ledger
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain
+from bot.opening import ledger_exists, open_ledger
 from bot.settings import Settings
 from bot.statement import Month, Statement, statement_of
 from bot.statement_forms import PDF_LINES_MAX, as_csv, as_email, as_pdf, as_text

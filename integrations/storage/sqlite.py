@@ -56,6 +56,7 @@ WHERE (entry.began = (SELECT turn.seq FROM turn WHERE turn.turn = ?1 AND turn.tu
 ORDER BY entry.seq
 """
 
+_MOVES = "EXISTS (SELECT 1 FROM posting WHERE posting.seq = entry.seq AND n = 0)"
 _LAST_HERE = "SELECT turn FROM turn WHERE conversation = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
 _LAST_ANYWHERE = "SELECT turn FROM turn WHERE actor = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
 
@@ -178,7 +179,7 @@ class SqliteStore:
         return await self._read(lambda: sqlite_book.read_balances_of(self._reader, workspace))
 
     async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
-        return await self._without_payloads("seq IN (SELECT seq FROM posting WHERE n = 0)", after, count_max)
+        return await self._without_payloads(_MOVES, after, count_max)
 
     async def charged(self, workspace: WorkspaceId, actor: ActorId, after: int, count_max: int) -> tuple[Recorded, ...]:
         which = "action IN ('credit.reserve', 'credit.settle', 'credit.reversal') AND workspace = ? AND actor = ?"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from adapters.messages import ProviderName, ToolSpec
-from bot.app import found_ledger, open_ledger, open_vault
 from bot.config import load
 from bot.consent import pending_owners
 from bot.credentials import ConnectedBy, Connection, Credentials
 from bot.ledger_console import erase_texts
+from bot.opening import found_ledger, open_ledger, open_vault
 from bot.secret import Secret
 from bot.vault import KeyOwner, Vault
 from integrations.secrets import SealedSecret
