@@ -1,6 +1,6 @@
 """The decision: which models may serve, in which order, and why. The same input gives the same decision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.lucidia.catalog import Catalog, ModelCard
@@ -45,6 +45,19 @@ class RoutingDecision:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """What a decision was made of. ``lacks`` has every connected model, by its label, and what keeps it from serving;
+    ``by_score`` those that nothing keeps; ``aside`` those of them whose health lets others go first."""
+
+    task: Task
+    pinned: str
+    policy: Policy
+    lacks: Mapping[str, str]
+    by_score: Sequence[ModelCard]
+    aside: Mapping[str, ModelHealth]
+
+
 def route(
     needs: Needs,
     catalog: Catalog,
@@ -76,7 +89,8 @@ def route(
     if wanted or aside:
         ordered = sorted(by_score, key=lambda card: (card.label != wanted, card.label in aside))
     choices = tuple(Choice(card, estimate(needs, card)) for card in ordered[:CANDIDATES_MAX])
-    return RoutingDecision(choices, _why(ordered[0], by_score, aside, catalog, lacks, needs.task, pinned, policy, say))
+    weighed = _Weighed(needs.task, pinned, policy, lacks, by_score, aside)
+    return RoutingDecision(choices, _why(ordered[0], weighed, say))
 
 
 def _lacks(card: ModelCard, needs: Needs, policy: Policy, say: Sentences) -> str:
@@ -110,47 +124,30 @@ def _exceeds(cost: Money | None, budget: Money, say: Sentences) -> str:
     return say("may cost {0}, above the budget of {1}", rc_text(cost), rc_text(budget)) if cost > budget else ""
 
 
-def _why(
-    first: ModelCard,
-    by_score: Sequence[ModelCard],
-    aside: dict[str, ModelHealth],
-    catalog: Catalog,
-    lacks: dict[str, str],
-    task: Task,
-    pinned: str,
-    policy: Policy,
-    say: Sentences,
-) -> str:
-    if first.label == pinned:
-        return say("you chose {0} for this conversation", first.label)
-    if pinned:
-        missing = lacks.get(pinned, say("is not connected any more"))
+def _why(first: ModelCard, weighed: _Weighed, say: Sentences) -> str:
+    """The sentence for the person who asks why it was ``first``."""
+    policy, lacks, label = weighed.policy, weighed.lacks, first.label
+    if label == weighed.pinned:
+        return say("you chose {0} for this conversation", label)
+    if weighed.pinned:
+        missing = lacks.get(weighed.pinned, say("is not connected any more"))
         how = _how(missing, policy, say)
-        return say("{0}, which you chose, {1}; {2} can serve this{3}", pinned, missing, first.label, how)
-    if first.label == policy.pinned:
-        return say("{0} is the model of this workspace", first.label)
+        return say("{0}, which you chose, {1}; {2} can serve this{3}", weighed.pinned, missing, label, how)
+    if label == policy.pinned:
+        return say("{0} is the model of this workspace", label)
     if how := _how(lacks.get(policy.pinned, ""), policy, say):
-        return say(
-            "{0}, the model of this workspace, {1}; {2} can serve this{3}",
-            policy.pinned,
-            lacks[policy.pinned],
-            first.label,
-            how,
-        )
-    if len(catalog.cards) == 1:
-        return say("{0} is the only model connected", first.label)
-    if len(by_score) == 1:
-        return say("{0} is the only connected model that can serve this", first.label)
-    reason = say(
-        "{0} is {1} of {2} connected models that can serve {3}",
-        first.label,
-        say(_AIMS[policy.aim]),
-        len(by_score),
-        say(_TASKS[task]),
-    )
-    better = by_score[0]
-    if better.label in aside and better is not first:
-        return say("{0}; {1} is left aside for now: {2}", reason, better.label, _shut(aside[better.label], say))
+        missing = lacks[policy.pinned]
+        return say("{0}, the model of this workspace, {1}; {2} can serve this{3}", policy.pinned, missing, label, how)
+    if len(lacks) == 1:
+        return say("{0} is the only model connected", label)
+    if len(weighed.by_score) == 1:
+        return say("{0} is the only connected model that can serve this", label)
+    aim, count, task = say(_AIMS[policy.aim]), len(weighed.by_score), say(_TASKS[weighed.task])
+    reason = say("{0} is {1} of {2} connected models that can serve {3}", label, aim, count, task)
+    better = weighed.by_score[0]
+    if better.label in weighed.aside and better is not first:
+        shut = _shut(weighed.aside[better.label], say)
+        return say("{0}; {1} is left aside for now: {2}", reason, better.label, shut)
     return reason
 
 
@@ -158,7 +155,7 @@ def _shut(health: ModelHealth, say: Sentences) -> str:
     return say(_SHUT.get(health.error, _CALLS_FAILED))
 
 
-def _why_none(lacks: dict[str, str], policy: Policy, say: Sentences) -> str:
+def _why_none(lacks: Mapping[str, str], policy: Policy, say: Sentences) -> str:
     said = "; ".join(f"{label} {lack}" for label, lack in list(lacks.items())[:LACKS_SAID_MAX])
     more = len(lacks) - LACKS_SAID_MAX
     how = next(filter(None, (_how(lack, policy, say) for lack in lacks.values())), "")
