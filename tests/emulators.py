@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import ClientSession
 
 EMULATORS = Path(__file__).parent.parent / ".emulators" / "node_modules"
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.02
 PORT = "{port}"

@@ -246,7 +246,7 @@ async def test_a_session_that_the_server_ends_is_told_at_once(postgres: Server, 
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             f" WHERE datname = '{postgres_database}' AND pid <> pg_backend_pid()"
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await told.wait()
         with pytest.raises(StoreFailed) as caught:
             await roadchain.append(draft("1"))
@@ -264,7 +264,7 @@ async def test_others_are_told_of_turns_that_open_end_or_are_given_back(
         here.on_turns(lambda: pytest.fail("who did it knows it"))
 
         async def hears() -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await told.wait()
             told.clear()
 
@@ -283,7 +283,7 @@ async def test_a_server_without_fsync_is_named_as_a_doubt(postgres: Server, post
         assert await store.doubts() == ()
         await postgres.execute("ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()")
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await store.doubts() != ("full_page_writes is off",):
                     await asyncio.sleep(0.01)  # each session hears of it in its own time
         finally:

@@ -128,7 +128,7 @@ async def test_a_server_that_does_not_begin_is_timed_out(aimock: OpenAIAdapter) 
     began = time.monotonic()
     with pytest.raises(TimedOut):
         await collect(aimock.chat(saying("be slow", timeout_s=0.3)))
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5.0
 
 
 async def test_reasoning_comes_apart_from_the_answer(aimock: OpenAIAdapter) -> None:
@@ -226,7 +226,7 @@ async def test_a_reader_that_stops_closes_the_connection() -> None:
         adapter = OpenAIAdapter(OPENAI, KEY, server.url)
         async with aclosing(cast(Any, adapter.chat(ask("text")))) as events:
             await anext(events)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await server.client_left.wait()
         await adapter.aclose()
 

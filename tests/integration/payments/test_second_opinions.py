@@ -33,7 +33,7 @@ KEY, SECRET = "sk_test_12345", "whsec_carpool"
 BUYER = Buyer(WorkspaceId("w-1"), ActorId("a-1"), IntentId("i-1"))
 LOOPBACK_ONLY = "import sys; from aiohttp import web; from localstripe.server import app; web.run_app(app, host='127.0.0.1', port=int(sys.argv[1]))"  # noqa: E501
 """Its own way to start listens on every address."""
-WAIT_S = 10
+WAIT_S = 30
 
 
 class Mailbox:

@@ -49,7 +49,7 @@ async def test_waits_that_are_short_enough_may_together_be_longer_than_a_limit_f
         assert await deadline.next(chunks) == 0.08
     with pytest.raises(WentSilent):
         await deadline.next(chunks)
-    assert 0.5 < asyncio.get_running_loop().time() - began < 2.0
+    assert 0.5 < asyncio.get_running_loop().time() - began < 5.0
 
 
 async def test_a_limit_that_comes_sooner_than_the_one_before_is_kept_too() -> None:
@@ -58,7 +58,7 @@ async def test_a_limit_that_comes_sooner_than_the_one_before_is_kept_too() -> No
     chunks = pieces(0, 30)
     assert await deadline.next(chunks) == 0
     deadline.spoke()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         with pytest.raises(WentSilent):
             await deadline.next(chunks)
 

@@ -27,7 +27,7 @@ async def test_it_is_done_at_once_and_a_failure_does_not_end_it(
         return calls
 
     async with Hourly(work, "things done"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await done.wait()
     assert [record.message for record in caplog.records] == ["not done this hour: things done", "things done"]
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -42,6 +42,6 @@ async def test_nothing_done_is_nothing_said(caplog: pytest.LogCaptureFixture) ->
         return 0
 
     async with Hourly(work, "things done"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await begun.wait()
     assert caplog.records == []
