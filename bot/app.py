@@ -112,10 +112,10 @@ async def open_house(
         services = services_of(settings)
         credentials = Credentials(vault, roadchain, services)
         consent = Consent(keys.pseudonyms, vault, roadchain, services)
-        loopback = Loopback(lambda query, url: come_back_page(consent, query, url))
+        say = sentences_of(settings.language)
+        loopback = Loopback(lambda query, url: come_back_page(consent, query, url, say), say)
         stack.push_async_callback(loopback.aclose)
         stack.push_async_callback(connections.aclose)
-        say = sentences_of(settings.language)
         desk = Desk(
             store,
             connections,

@@ -20,6 +20,7 @@ from adapters.messages import ProviderName
 from bot.secret import Secret
 from bot.vault import NotOpened, Vault
 from integrations.oauth import Declined, DeviceCode, Grant, OAuthApp, unpadded
+from integrations.sentence import Sentence
 from integrations.services import Service
 from ledger.actions import CommandRun
 from ledger.entry import HOUSE, Draft, Scope
@@ -40,21 +41,21 @@ CODE = re.compile(r"[0-9A-Za-z]{4}-?[0-9A-Za-z]{4}")
 """A code as it may be typed. No token of a service is so short."""
 
 STALE = "This link is too old, was used before, or is not one of this CarPool. Ask for a new one in the chat."
-DECLINED = "Nothing was connected: {service} says that it was declined."
+DECLINED = "Nothing was connected: {0} says that it was declined."
 NO_CODE = (
-    "There is no such code for you: it is good once, for {minutes} minutes, and for whoever asked for the link. Begin again with "
-    "`/connect {service}`."
+    "There is no such code for you: it is good once, for {0} minutes, and for whoever asked for the link. Begin again with "
+    "`/connect {1}`."
 )
-LESS = "{service} did not grant all that is needed. Begin again with `/connect {name}`, and leave every box ticked."
+LESS = "{0} did not grant all that is needed. Begin again with `/connect {1}`, and leave every box ticked."
 
 
 class NotConsented(Exception):
-    """``sentence`` is for the person: what happened, and what to do."""
+    """``told`` is for the person: what happened, and what to do."""
 
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, status: int, english: str, *values: object) -> None:
+        super().__init__(english)
         self.status = status
-        self.sentence = sentence
+        self.told = Sentence(english, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class Consent:
         service = self._services[state.service]
         granted = query.get("code", "")
         if query.get("error") or not 0 < len(granted) <= GRANT_CHARACTERS_MAX or not granted.isprintable():
-            raise NotConsented(400, DECLINED.format(service=service.shown))
+            raise NotConsented(400, DECLINED, service.shown)
         code = "".join(secrets.choice(_ALPHABET) for _ in range(CODE_LETTERS))
         facts = [text, redirect_url, self._mac("code", code), int(self._clock_s()) + CODE_AGE_S_MAX]
         kept = Secret(f"{json.dumps(facts)}\n{granted}")
@@ -148,7 +149,7 @@ class Consent:
 
     async def finish(self, service: str, scope: Scope, typed: str, *, may_for_everybody: bool) -> Agreed:
         """Fetch what was agreed to. Good once. Raises ``NotConsented``, ``ToolError``, ``StoreFailed``."""
-        no_code = NotConsented(400, NO_CODE.format(service=service, minutes=CODE_AGE_S_MAX // 60))
+        no_code = NotConsented(400, NO_CODE, CODE_AGE_S_MAX // 60, service)
         pending = _Pending(self.bound(scope.workspace, scope.actor))
         kept = await self._held(pending, service)
         if kept is None:
@@ -168,10 +169,10 @@ class Consent:
             grant = await oauth.exchange(granted, redirect_url, self._verifier(text))
         except Declined as error:
             log.warning("a consent was not granted", extra={"cause": str(error)})
-            raise NotConsented(502, f"{error.sentence} Begin again with `/connect {service}`.") from error
+            raise NotConsented(502, "{0} Begin again with `/connect {1}`.", error.told, service) from error
         if not set(oauth.scopes) <= set(grant.scopes):
             await oauth.revoke(grant.refresh or grant.token)
-            raise NotConsented(400, LESS.format(service=self._services[service].shown, name=service))
+            raise NotConsented(400, LESS, self._services[service].shown, service)
         return Agreed(grant, state.everybody)
 
     async def by_device(self, service: str, scope: Scope) -> Grant | Waiting:

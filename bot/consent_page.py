@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 
 from bot.consent import Consent, NotConsented
+from bot.sentences import ENGLISH, Sentences
 from ledger.errors import StoreFailed
 
 log = logging.getLogger("carpool.consent")
@@ -24,20 +25,26 @@ NOT_YOURS = (
 )
 
 
-async def come_back_page(consent: Consent, query: Mapping[str, str], redirect_url: str) -> tuple[int, str]:
+async def come_back_page(
+    consent: Consent, query: Mapping[str, str], redirect_url: str, say: Sentences = ENGLISH
+) -> tuple[int, str]:
     """A status, and the page. A code is shown on it, and stands in no address, header or log."""
     try:
         came = await consent.come_back(query, redirect_url)
     except NotConsented as refused:
-        return refused.status, _page(f"<p>{html.escape(refused.sentence)}</p>")
+        return refused.status, _page(_paragraph(say.of(refused.told)), say)
     except StoreFailed as error:
         log.error("a consent could not be recorded", exc_info=error)
-        return 503, _page(f"<p>{html.escape(NOT_RECORDED)}</p>")
-    shown, typed = html.escape(came.service.shown), html.escape(came.typed)
-    return 200, _page(
-        f"<p>{shown} is almost connected. Say this where you asked for the link:</p><p><code>{typed}</code></p><p>{NOT_YOURS}</p>"
-    )
+        return 503, _page(_paragraph(say(NOT_RECORDED)), say)
+    almost = say("{0} is almost connected. Say this where you asked for the link:", came.service.shown)
+    typed = f"<p><code>{html.escape(came.typed)}</code></p>"
+    return 200, _page(f"{_paragraph(almost)}{typed}{_paragraph(say(NOT_YOURS))}", say)
 
 
-def _page(body: str) -> str:
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>CarPool</title><h1>CarPool</h1>{body}</html>'
+def _paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"
+
+
+def _page(body: str, say: Sentences) -> str:
+    head = '<meta charset="utf-8"><title>CarPool</title><h1>CarPool</h1>'
+    return f'<!doctype html><html lang="{html.escape(say.code)}">{head}{body}</html>'

@@ -217,8 +217,11 @@ def _nearest_first(workspace: WorkspaceId, actor: ActorId) -> tuple[ConnectedBy,
 
 
 def _over(service: str, why: str) -> RefusedCredentials:
-    sentence = f"The connection to {service} is of no more use: the person can renew it with `/connect {service}`."
-    return RefusedCredentials(f"{service}: {why}", sentence)
+    return RefusedCredentials(
+        f"{service}: {why}",
+        "The connection to {0} is of no more use: the person can renew it with `/connect {0}`.",
+        service,
+    )
 
 
 def _sealed(connection: Connection) -> Secret:

@@ -145,7 +145,7 @@ def _failure(trouble: Trouble, limits: Limits, say: Sentences) -> str:
         "filtered": say("{0} declined to answer this", model),
         "bad_reply": say("{0} answered something unreadable", model),
     }
-    return failures.get(trouble.error, f"{model} failed")
+    return failures.get(trouble.error, say("{0} failed", model))
 
 
 def _remedy(trouble: Trouble, say: Sentences) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bot.consent import CALLBACK_PATH
 from bot.consent_page import PAGE_HEADERS
+from bot.sentences import ENGLISH, Sentences
 
 HOST = "127.0.0.1"
 HEAD_BYTES_MAX = 16_384
@@ -28,8 +29,9 @@ Page = Callable[[Mapping[str, str], str], Awaitable[tuple[int, str]]]
 
 
 class Loopback:
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, say: Sentences = ENGLISH) -> None:
         self._page = page
+        self._say = say
         self._server: asyncio.Server | None = None
         self._opening = asyncio.Lock()
         self._links: OrderedDict[str, str] = OrderedDict()
@@ -95,4 +97,4 @@ class Loopback:
             if url.path == CALLBACK_PATH:
                 back = f"http://{self._host}{CALLBACK_PATH}"
                 return *await self._page(dict(parse_qsl(url.query)), back), ""
-        return 404, "There is nothing here.", ""
+        return 404, self._say("There is nothing here."), ""

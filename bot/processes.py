@@ -40,7 +40,7 @@ from bot.platforms.terminal import (
     read_question,
 )
 from bot.platforms.terminal_screen import TerminalScreen, say_aside
-from bot.sentences import sentences_of
+from bot.sentences import Sentences, sentences_of
 from bot.settings import Settings
 from bot.vault import Vault
 from ledger.errors import StoreFailed
@@ -167,9 +167,10 @@ async def web(settings: Settings, *, socket: bool) -> int:
             settings.limits.body_bytes_max,
             lambda: not house.intake.failed.is_set(),
             explorer,
-            payments=_payments(house.house.desk.billing),
+            payments=_payments(house.house.desk.billing, house.house.desk.say),
             installer=many.installer,
             connect=_connecting(settings, None if services is None else services.consent),
+            say=house.house.desk.say,
         )
         try:
             if socket:
@@ -228,13 +229,13 @@ _REFUSED_BY_DISCORD = (
 _DISCORD_IS_AWAY = "Start again when Discord can be reached."
 
 
-def _payments(billing: Billing) -> "PaymentsDoor | None":
+def _payments(billing: Billing, say: Sentences) -> "PaymentsDoor | None":
     cashier = billing.cashier
     if cashier is None:
         return None
     from bot.http.payments import PaymentsDoor
 
-    return PaymentsDoor(cashier.receive, cashier.refuse, cashier.come_back)
+    return PaymentsDoor(cashier.receive, cashier.refuse, cashier.come_back, say)
 
 
 def _leads_back(settings: Settings) -> bool:
@@ -247,7 +248,7 @@ def _connecting(settings: Settings, consent: Consent | None) -> "ConnectDoor | N
         return None
     from bot.http.connect import ConnectDoor
 
-    return ConnectDoor(consent, callback_url(settings))
+    return ConnectDoor(consent, callback_url(settings), sentences_of(settings.language))
 
 
 async def _without_slack(settings: Settings) -> int:
@@ -263,8 +264,10 @@ async def _without_slack(settings: Settings) -> int:
             roadchain = await stack.enter_async_context(RoadChain(store))
             await found_ledger(roadchain, store, keys, settings.origin)
             consent = await open_consent(settings, store, keys, roadchain)
-            notices = Notices(roadchain, store, Pseudonyms(keys.pseudonyms))
-            payments = _payments(await stack.enter_async_context(open_billing(settings, store, roadchain, notices)))
+            say = sentences_of(settings.language)
+            notices = Notices(roadchain, store, Pseudonyms(keys.pseudonyms), say=say)
+            billing = await stack.enter_async_context(open_billing(settings, store, roadchain, notices))
+            payments = _payments(billing, say)
         explorer = await stack.enter_async_context(open_explorer(settings, store))
         connect = _connecting(settings, consent)
         most = settings.limits.body_bytes_max

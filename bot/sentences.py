@@ -3,12 +3,15 @@
 The English sentences stand in the code where they are said. ``say("There is no command {0}.", name)`` looks the sentence up in
 the table of another language, and says it in English where that has none: a translation may lag behind, and no person ever meets
 an empty line. The tables are gettext's (``bot/languages/CODE.po``), made from ``bot/languages/carpool.pot``, which
-``make sentences`` writes.
+``make sentences`` writes. What happens below, in ``integrations``, is told as a ``Sentence``: its values stand apart, so that it
+is said here too.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
+
+from integrations.sentence import Sentence
 
 CODE = "en"
 TABLES = files("bot") / "languages"
@@ -27,9 +30,14 @@ class Sentences:
     table: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, english: str, /, *values: object) -> str:
-        """The sentence with its values, which are not looked at: what is in braces there stays as it is."""
+        """The sentence with its values, which are not looked at: what is in braces there stays as it is. A value that is a
+        sentence itself is said in the language too."""
         sentence = self.table.get(english) or english
-        return sentence.format(*values)
+        return sentence.format(*(self.of(value) if isinstance(value, Sentence) else value for value in values))
+
+    def of(self, sentence: Sentence) -> str:
+        """What was said below, where no language is known: of an error, say."""
+        return self(sentence.english, *sentence.values)
 
 
 ENGLISH = Sentences()

@@ -142,8 +142,7 @@ class OAuthApp:
         error = answer.body.get("error")
         if answer.status in (200, 400, 401) and isinstance(error, str):
             kind = error[:60] if error.isascii() and error.isprintable() else "?"
-            said = f"{self.service} did not grant it."
-            raise Declined(f"{self.service}: {kind}", said)
+            raise Declined(f"{self.service}: {kind}", "{0} did not grant it.", self.service)
         if answer.status != 200:
             raise rest.refusal(answer)
         body = answer.body

@@ -16,13 +16,30 @@ import polib
 from bot.commands.settings import HERE, SETTINGS_TABLE
 from bot.commands.table import COMMANDS
 from bot.door import HOME
+from integrations.payments.base import PaymentError
+from integrations.tools.base import ToolError
 
 PROJECT = Path(__file__).parents[1]
 TEMPLATE = PROJECT / "bot" / "languages" / "carpool.pot"
-SAYING = ("say", "Refused")
-"""What a sentence is given to: ``Sentences`` under this name, and what holds one until it is said."""
+READ = ("bot", "integrations")
+
+
+def kinds_of(root: type[BaseException]) -> Iterator[type[BaseException]]:
+    """An error of ours, and what comes of it."""
+    yield root
+    for kind in root.__subclasses__():
+        yield from kinds_of(kind)
+
+
+OF_TOOLS, OF_PAYMENTS = tuple(kinds_of(ToolError)), tuple(kinds_of(PaymentError))
+SAYING = {
+    **dict.fromkeys(("say", "Sentence", "Refused", "_invalid"), 0),
+    **dict.fromkeys(("NotConsented", "NotInstalled", *(kind.__name__ for kind in OF_TOOLS)), 1),
+}
+"""What a sentence is given to, and as which argument: ``Sentences`` under this name, and what holds one until it is said."""
 
 OF_TABLES = {
+    "integrations/payments/base.py": [kind.__dict__["remedy"] for kind in OF_PAYMENTS if "remedy" in kind.__dict__],
     "bot/commands/table.py": [command.summary for command in COMMANDS.values()],
     "bot/commands/settings.py": [setting.about for setting in (*SETTINGS_TABLE, HERE)],
     "bot/door.py": list(HOME),
@@ -33,7 +50,7 @@ OF_TABLES = {
 def sentences() -> Mapping[str, list[str]]:
     """Each sentence in English, and the files that say it."""
     found: dict[str, set[str]] = defaultdict(set)
-    for path in sorted((PROJECT / "bot").rglob("*.py")):
+    for path in sorted(path for room in READ for path in (PROJECT / room).rglob("*.py")):
         name = path.relative_to(PROJECT).as_posix()
         for sentence in _said_in(path, name):
             found[sentence].add(name)
@@ -46,8 +63,15 @@ def sentences() -> Mapping[str, list[str]]:
 def _said_in(path: Path, name: str) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _name(node.func) in SAYING and node.args:
-            yield from _texts(node.args[0], name)
+        given = said_by(node)
+        if given is not None:
+            yield from _texts(given, name)
+
+
+def said_by(node: ast.AST) -> ast.expr | None:
+    """The argument of a call that is a sentence; None where there is none."""
+    at = SAYING.get(_name(node.func)) if isinstance(node, ast.Call) else None
+    return node.args[at] if isinstance(node, ast.Call) and at is not None and len(node.args) > at else None
 
 
 def _name(node: ast.expr) -> str:

@@ -51,7 +51,7 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     try:
         return await what(asking, desk, desk.billing.cashier, rest.strip())
     except PaymentError as error:
-        return Result(error.remedy)
+        return Result(desk.say(error.remedy))
 
 
 async def _overview(asking: Asking, desk: Desk) -> Result:

@@ -75,9 +75,9 @@ async def _connect(asking: Asking, desk: Desk) -> Result:
             return await _by_device(asking, desk, services, service, everybody)
         return await _set_out(asking, services, service, everybody, desk.say)
     except NotConsented as refused:
-        return Result(refused.sentence)
+        return Result(desk.say.of(refused.told))
     except ToolError as error:
-        return Result(desk.say("{0} Nothing was connected.", error.sentence))
+        return Result(desk.say("{0} Nothing was connected.", error.told))
 
 
 async def _listed(asking: Asking, services: Services, say: Sentences) -> Result:

@@ -18,6 +18,7 @@ from bot.http.explorer import Explorer
 from bot.http.payments import PaymentsDoor
 from bot.http.slack_install import install_routes
 from bot.platforms.slack_install import Installer
+from bot.sentences import ENGLISH, Sentences
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -46,10 +47,12 @@ def web_app(
     payments: PaymentsDoor | None = None,
     installer: Installer | None = None,
     connect: ConnectDoor | None = None,
+    say: Sentences = ENGLISH,
 ) -> "Starlette":
     """``slack``, ``explorer``, ``payments``, ``installer`` and ``connect`` None leave their ways out.
 
-    ``clock_s`` tells the age of signatures, in seconds since 1970.
+    ``clock_s`` tells the age of signatures, in seconds since 1970. ``say`` is for the pages that people read: machines are
+    refused in English.
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
@@ -77,7 +80,7 @@ def web_app(
     if payments is not None:
         routes += payments.routes(body_bytes_max)
     if installer is not None:
-        routes += install_routes(installer)
+        routes += install_routes(installer, say)
     if connect is not None:
         routes += connect.routes()
     return Starlette(routes=routes, exception_handlers={NotTaken: not_taken, HTTPException: not_taken, 500: not_taken})

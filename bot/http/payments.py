@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.http.answers import NOT_KEPT, NotTaken, read_body
+from bot.sentences import ENGLISH, Sentences
 from integrations.payments.base import ObjectRef, PaymentError, PaymentUnknown, RefusedReason, WebhookRefused
 from ledger.errors import LedgerError, StoreFailed
 
@@ -32,6 +33,7 @@ class PaymentsDoor:
     receive: Callable[[bytes, str], Awaitable[None]]
     refuse: Callable[[RefusedReason], Awaitable[None]]
     come_back: Callable[[ObjectRef], Awaitable[str]]
+    say: Sentences = ENGLISH
 
     def routes(self, body_bytes_max: int) -> "list[Route]":
         from starlette.responses import JSONResponse, PlainTextResponse
@@ -56,14 +58,15 @@ class PaymentsDoor:
         async def come_back(request: "Request") -> "Response":
             session = request.query_params.get("session_id", "")
             if not _SESSION.fullmatch(session):
-                raise NotTaken(400, "session_id is missing, or is not one of a Checkout session.")
+                raise NotTaken(400, self.say("session_id is missing, or is not one of a Checkout session."))
             try:
                 outcome = await self.come_back(ObjectRef("checkout.session", session))
             except PaymentUnknown as error:
-                raise NotTaken(404, "There is no such payment.") from error
+                raise NotTaken(404, self.say("There is no such payment.")) from error
             except (PaymentError, LedgerError, StoreFailed):
                 outcome = "waiting"
-            return PlainTextResponse(_SAID.get(outcome, _SAID["waiting"]), headers={"Cache-Control": NOT_KEPT})
+            said = self.say(_SAID.get(outcome, _SAID["waiting"]))
+            return PlainTextResponse(said, headers={"Cache-Control": NOT_KEPT})
 
         return [
             Route(WEBHOOK_PATH, webhook, methods=["POST"]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bot.http.answers import NOT_KEPT
 from bot.platforms.slack_install import STATE_AGE_S_MAX, Installer, NotInstalled
 from bot.platforms.slack_needs import INSTALL_PATH, REDIRECT_PATH
+from bot.sentences import ENGLISH, Sentences
 from ledger.errors import StoreFailed
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ HEADERS = {
 }
 
 
-def install_routes(installer: Installer) -> "list[Route]":
+def install_routes(installer: Installer, say: Sentences = ENGLISH) -> "list[Route]":
     from starlette.responses import HTMLResponse, RedirectResponse
     from starlette.routing import Route
 
@@ -42,22 +43,27 @@ def install_routes(installer: Installer) -> "list[Route]":
     async def come_back(request: "Request") -> "Response":
         try:
             name = await installer.come_back(dict(request.query_params), request.cookies.get(COOKIE, ""))
-            status, sentence = 200, f"CarPool is installed in {name or 'your workspace'}. You can close this page."
+            status = 200
+            sentence = (
+                say("CarPool is installed in {0}. You can close this page.", name)
+                if name
+                else say("CarPool is installed in your workspace. You can close this page.")
+            )
         except NotInstalled as refused:
-            status, sentence = refused.status, refused.sentence
+            status, sentence = refused.status, say.of(refused.told)
         except StoreFailed as error:
             log.error("an installation could not be recorded", exc_info=error)
-            status, sentence = 503, NOT_RECORDED
-        answer = HTMLResponse(_page(sentence, again=status != 200), status, HEADERS)
+            status, sentence = 503, say(NOT_RECORDED)
+        answer = HTMLResponse(_page(sentence, say, again=status != 200), status, HEADERS)
         answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return answer
 
     return [Route(INSTALL_PATH, install, methods=["GET"]), Route(REDIRECT_PATH, come_back, methods=["GET"])]
 
 
-def _page(sentence: str, *, again: bool) -> str:
-    link = f'<p><a href="{INSTALL_PATH}">Begin again</a></p>' if again else ""
+def _page(sentence: str, say: Sentences, *, again: bool) -> str:
+    link = f'<p><a href="{INSTALL_PATH}">{html.escape(say("Begin again"))}</a></p>' if again else ""
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>CarPool</title>'
+        f'<!doctype html><html lang="{html.escape(say.code)}"><meta charset="utf-8"><title>CarPool</title>'
         f"<h1>CarPool</h1><p>{html.escape(sentence)}</p>{link}</html>"
     )

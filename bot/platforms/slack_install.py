@@ -18,6 +18,7 @@ from bot.installs import Installs
 from bot.platforms.slack_errors import SlackError
 from bot.platforms.slack_needs import REDIRECT_PATH, SCOPES
 from bot.platforms.slack_tokens import InstalledTokens, SlackOAuth
+from integrations.sentence import Sentence
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -36,12 +37,12 @@ NOT_NOW = "Slack cannot be reached at the moment. Begin again in a few minutes."
 
 
 class NotInstalled(Exception):
-    """``sentence`` is for the person: what happened, and what to do."""
+    """``told`` is for the person: what happened, and what to do."""
 
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, status: int, english: str) -> None:
+        super().__init__(english)
         self.status = status
-        self.sentence = sentence
+        self.told = Sentence(english)
 
 
 @dataclass(frozen=True, slots=True)

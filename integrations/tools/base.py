@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 from adapters.messages import JsonObject, ToolCall, ToolResult, ToolSpec
+from integrations.sentence import Sentence
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, WorkspaceId
 
@@ -36,16 +37,21 @@ T = TypeVar("T")
 
 
 class ToolError(Exception):
-    """A tool could not do it. ``sentence`` is for the model and the person; the message is for the log.
+    """A tool could not do it. ``told`` is for the person, ``sentence`` the same for the model, in English; the message is for
+    the log.
 
     ``outcome_open``: a write that ends so may have taken place all the same.
     """
 
     outcome_open: ClassVar[bool] = False
 
-    def __init__(self, message: str, sentence: str) -> None:
+    def __init__(self, message: str, english: str, /, *values: object) -> None:
         super().__init__(message)
-        self.sentence = sentence
+        self.told = Sentence(english, values)
+
+    @property
+    def sentence(self) -> str:
+        return str(self.told)
 
 
 class Invalid(ToolError):
@@ -75,8 +81,8 @@ class Conflict(ToolError):
 class RateLimited(ToolError):
     """``retry_after_s`` is None where the service did not say."""
 
-    def __init__(self, message: str, sentence: str, retry_after_s: float | None) -> None:
-        super().__init__(message, sentence)
+    def __init__(self, message: str, english: str, /, *values: object, retry_after_s: float | None = None) -> None:
+        super().__init__(message, english, *values)
         self.retry_after_s = retry_after_s
 
 
@@ -126,7 +132,7 @@ class Use:
         """Raises ``Invalid`` where the argument is no text."""
         value = self.call.arguments.get(name, default)
         if not isinstance(value, str):
-            raise Invalid(f"{self.call.name}: {name} is no text", f"{name} has to be text.")
+            raise Invalid(f"{self.call.name}: {name} is no text", "{0} has to be text.", name)
         return value
 
     def number(self, name: str, default: int = 0) -> int:
@@ -135,7 +141,7 @@ class Use:
         if isinstance(value, float) and value.is_integer():
             return int(value)  # JSON Schema counts 3.0 as an integer
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Invalid(f"{self.call.name}: {name} is no whole number", f"{name} has to be a whole number.")
+            raise Invalid(f"{self.call.name}: {name} is no whole number", "{0} has to be a whole number.", name)
         return value
 
 
@@ -316,7 +322,7 @@ class Toolbox:
             raise
         except ToolError as error:
             # Nobody could be asked, which is no answer.
-            raise Unknown(str(error), f"It is not known what became of this: {error.sentence}") from error
+            raise Unknown(str(error), "It is not known what became of this: {0}", error.told) from error
         return None if found is None else self._clean(tool, use, found)
 
     async def _with_token(self, tool: Tool, use: Use) -> Use:
@@ -325,8 +331,11 @@ class Toolbox:
             return use
         token = await _in_time(tool, self.tokens.token(tool.service, use.workspace, use.actor))
         if not token and tool.spec.name in self.unconnected:
-            sentence = f"{tool.service} is not connected: the person can do that with `/connect {tool.service}`."
-            raise NotConnected(f"nobody connected {tool.service}", sentence)
+            raise NotConnected(
+                f"nobody connected {tool.service}",
+                "{0} is not connected: the person can do that with `/connect {0}`.",
+                tool.service,
+            )
         return replace(use, token=token)
 
     def _check(self, spec: ToolSpec, arguments: JsonObject) -> None:
@@ -339,11 +348,16 @@ class Toolbox:
                 self._validators[spec.name] = _validator(spec)
             fault = best_match(self._validators[spec.name].iter_errors(arguments))
         except (SchemaError, Unresolvable, RecursionError) as error:
-            raise Invalid(f"the schema of {spec.name}: {error}", f"{spec.name} cannot say what it takes.") from error
+            raise Invalid(f"the schema of {spec.name}: {error}", "{0} cannot say what it takes.", spec.name) from error
         if fault is not None:
             said = fault.message if len(fault.message) <= FAULT_CHARS_MAX else f"{fault.message[:FAULT_CHARS_MAX]}…"
-            sentence = f"These arguments do not fit {spec.name}: {fault.json_path}: {said}"
-            raise Invalid(f"arguments of {spec.name}", sentence)
+            raise Invalid(
+                f"arguments of {spec.name}",
+                "These arguments do not fit {0}: {1}: {2}",
+                spec.name,
+                fault.json_path,
+                said,
+            )
 
     async def _after_fault(self, tool: Tool, use: Use, error: ToolError) -> ToolResult:
         """A write whose answer did not come. That it is not there now does not say that it will not be: it is not repeated."""
@@ -373,7 +387,7 @@ async def _in_time(tool: Tool, work: Awaitable[T]) -> T:
             return await work
     except TimeoutError as error:
         name, most_s = tool.spec.name, tool.limits.timeout_s
-        raise TimedOut(f"{name} timed out", f"{name} took longer than {most_s:g} seconds.") from error
+        raise TimedOut(f"{name} timed out", "{0} took longer than {1:g} seconds.", name, most_s) from error
 
 
 def _validator(spec: ToolSpec) -> "Draft202012Validator":

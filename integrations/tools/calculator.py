@@ -48,22 +48,22 @@ def work_out(expression: str) -> str:
     reader = _Reader(_tokens(expression))
     value = reader.sum()
     if reader.next:
-        raise _invalid(f"There is something left over at {reader.next!r}.")
+        raise _invalid("There is something left over at {0!r}.", reader.next)
     return _shown(value) if reader.exact else f"≈ {_plain(_decimal(value))}"
 
 
-def _invalid(sentence: str) -> Invalid:
-    return Invalid(f"calculator: {sentence}", sentence)
+def _invalid(english: str, *values: object) -> Invalid:
+    return Invalid(f"calculator: {english}", english, *values)
 
 
 def _tokens(expression: str) -> list[str]:
     if len(expression) > LENGTH_MAX:
-        raise _invalid(f"An expression has {LENGTH_MAX:,} characters at the most.")
+        raise _invalid("An expression has {0:,} characters at the most.", LENGTH_MAX)
     text, at, tokens = expression.rstrip(), 0, list[str]()
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise _invalid(f"{text[at:].lstrip()[:1]!r} cannot be worked out.")
+            raise _invalid("{0!r} cannot be worked out.", text[at:].lstrip()[:1])
         tokens.append(match[0].strip())
         at = match.end()
     return tokens
@@ -89,7 +89,11 @@ class _Reader:
 
     def need(self, wanted: str) -> None:
         if not self.took(wanted):
-            raise _invalid(f"{wanted!r} is missing {f'before {self.next!r}' if self.next else 'at the end'}.")
+            raise (
+                _invalid("{0!r} is missing before {1!r}.", wanted, self.next)
+                if self.next
+                else _invalid("{0!r} is missing at the end.", wanted)
+            )
 
     def sum(self) -> Fraction:
         value = self.product()
@@ -107,7 +111,7 @@ class _Reader:
         # Each way down passes here: what is nested is bounded once.
         self.depth += 1
         if self.depth > DEPTH_MAX:
-            raise _invalid(f"It is nested more than {DEPTH_MAX} deep.")
+            raise _invalid("It is nested more than {0} deep.", DEPTH_MAX)
         operator = self.took("+", "-")
         value = self.sign() if operator else self.power()
         self.depth -= 1
@@ -136,11 +140,13 @@ class _Reader:
             return _bounded(Fraction(word))
         if word.isalpha():
             return self.function(word)
-        raise _invalid(f"A number is missing before {word!r}." if word else "A number is missing at the end.")
+        raise (
+            _invalid("A number is missing before {0!r}.", word) if word else _invalid("A number is missing at the end.")
+        )
 
     def function(self, name: str) -> Fraction:
         if name not in FUNCTIONS:
-            raise _invalid(f"There is no function {name}.")
+            raise _invalid("There is no function {0}.", name)
         self.need("(")
         values = [self.sum()]
         while self.took(","):
@@ -148,7 +154,7 @@ class _Reader:
         self.need(")")
         least, most, function = FUNCTIONS[name]
         if not least <= len(values) <= most:
-            raise _invalid(f"{name} does not take {len(values)} values.")
+            raise _invalid("{0} does not take {1} values.", name, len(values))
         return _bounded(self.root(values[0]) if name == "sqrt" else function(values))
 
 

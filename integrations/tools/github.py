@@ -133,15 +133,15 @@ def _file(github: "Github", repository: str, path: str, ref: str) -> str:
 def text_in(file: "ContentFile") -> str:
     """Raises ``BadAnswer`` where it is no text."""
     if file.encoding == "none":  # GitHub sends no content of what is above a megabyte
-        raise BadAnswer(f"{SERVICE}: too long", f"{file.path} is too long to be read.")
+        raise BadAnswer(f"{SERVICE}: too long", "{0} is too long to be read.", file.path)
     if file.type in ("symlink", "submodule"):
-        raise BadAnswer(f"{SERVICE}: {file.type}", f"{file.path} is no file.")
+        raise BadAnswer(f"{SERVICE}: {file.type}", "{0} is no file.", file.path)
     if file.encoding != "base64":
-        raise BadAnswer(f"{SERVICE}: encoding {file.encoding}", f"{SERVICE} gave an answer that was not expected.")
+        raise BadAnswer(f"{SERVICE}: encoding {file.encoding}", "{0} gave an answer that was not expected.", SERVICE)
     try:
         return file.decoded_content.decode()
     except UnicodeDecodeError as error:
-        raise BadAnswer(f"{SERVICE}: no text", f"{file.path} is no text.") from error
+        raise BadAnswer(f"{SERVICE}: no text", "{0} is no text.", file.path) from error
 
 
 def _issues(github: "Github", repository: str, state: str) -> str:

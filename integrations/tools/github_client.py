@@ -57,12 +57,12 @@ class GitHubClient:
         except GithubException as error:
             raise _ours(error) from error
         except requests.Timeout as error:
-            raise TimedOut(f"{SERVICE}: {error}", f"{SERVICE} did not answer in time.") from error
+            raise TimedOut(f"{SERVICE}: {error}", "{0} did not answer in time.", SERVICE) from error
         except requests.RequestException as error:
-            raise Unavailable(f"{SERVICE}: {error}", f"{SERVICE} cannot be reached at the moment.") from error
+            raise Unavailable(f"{SERVICE}: {error}", "{0} cannot be reached at the moment.", SERVICE) from error
         except (AssertionError, AttributeError, BadAttributeException, KeyError, TypeError, ValueError) as error:
             # PyGithub reads an answer of another shape than it expects so. Ours never end in one of these.
-            raise BadAnswer(f"{SERVICE}: {error!r}", f"{SERVICE} gave an answer that was not expected.") from error
+            raise BadAnswer(f"{SERVICE}: {error!r}", "{0} gave an answer that was not expected.", SERVICE) from error
         finally:
             client.close()
 
@@ -80,7 +80,7 @@ def _ours(error: "GithubException") -> ToolError:
         return error_of(SERVICE, 429, detail, wait_s)
     if isinstance(error, IncompletableObject) or not 300 <= error.status < 600:
         return BadAnswer(
-            f"{SERVICE} answered {error.status}: {detail}", f"{SERVICE} gave an answer that was not expected."
+            f"{SERVICE} answered {error.status}: {detail}", "{0} gave an answer that was not expected.", SERVICE
         )
     return error_of(SERVICE, error.status, detail, wait_s)
 

@@ -25,14 +25,16 @@ def undoing_tools(client: GitHubClient) -> list[Tool]:
 def _of_ours(body: str | None, what: str) -> None:
     """Raises ``NotAllowed`` where somebody else made it."""
     if not is_marked(body or ""):
-        raise NotAllowed(f"{what} has no mark", f"{what} was not made here, and only what was made here is taken back.")
+        raise NotAllowed(
+            f"{what} has no mark", "{0} was not made here, and only what was made here is taken back.", what
+        )
 
 
 def _open_issue(repository: "Repository", use: Use) -> "Issue":
     issue = repository.get_issue(use.number("number"))
     _of_ours(issue.body, f"#{issue.number}")
     if issue.state != "open":
-        raise Conflict("not open", f"#{issue.number} is closed.")
+        raise Conflict("not open", "#{0} is closed.", issue.number)
     return issue
 
 
@@ -52,7 +54,7 @@ def _seek_close(repository: "Repository", use: Use) -> str | None:
     issue = repository.get_issue(use.number("number"))
     if issue.state == "open":
         return None
-    raise Unknown(f"{SERVICE}: closed", f"#{issue.number} is closed; it is not known by whom.")
+    raise Unknown(f"{SERVICE}: closed", "#{0} is closed; it is not known by whom.", issue.number)
 
 
 def _comment(repository: "Repository", use: Use) -> "IssueComment":
@@ -90,7 +92,9 @@ def _branch(repository: "Repository", use: Use) -> None:
         raise NotAllowed("the default branch", "The default branch of a repository is not deleted.")
     ref = repository.get_git_ref(f"heads/{name}")
     if ref.object.sha != sha:
-        raise Conflict("the branch has moved", f"{name} does not stand at {sha} any more: there is more on it now.")
+        raise Conflict(
+            "the branch has moved", "{0} does not stand at {1} any more: there is more on it now.", name, sha
+        )
 
 
 def _delete_branch(repository: "Repository", use: Use) -> str:

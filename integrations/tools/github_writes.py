@@ -157,9 +157,9 @@ def _show_commit(repository: "Repository", use: Use) -> Preview:
     except UnknownObjectException:
         found = None
     if isinstance(found, list):
-        raise Conflict(f"{path} is a folder", f"{path} is a folder.")
+        raise Conflict(f"{path} is a folder", "{0} is a folder.", path)
     if (found.sha if found else "") != replaces:
-        raise Conflict(f"{path} has moved", f"{path} is not what it was when it was read; read it again.")
+        raise Conflict(f"{path} has moved", "{0} is not what it was when it was read; read it again.", path)
     before = _lines(found)
     diff = "".join(difflib.unified_diff(before, _kept(use.text("content")), f"a/{path}", f"b/{path}"))
     return preview_of("Commit", use, ("branch", "path", "message"), diff)

@@ -157,7 +157,7 @@ def items(answer: JsonObject, name: str) -> list[Json]:
 
 
 def unexpected(what: str) -> BadAnswer:
-    return BadAnswer(f"{SERVICE}: {what}", f"{SERVICE} gave an answer that was not expected.")
+    return BadAnswer(f"{SERVICE}: {what}", "{0} gave an answer that was not expected.", SERVICE)
 
 
 def _id(item: Json) -> str:

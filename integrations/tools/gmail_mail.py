@@ -193,4 +193,4 @@ def _cut(text: str) -> str:
 
 
 def _unexpected(what: str) -> BadAnswer:
-    return BadAnswer(f"{SERVICE}: {what}", f"{SERVICE} gave an answer that was not expected.")
+    return BadAnswer(f"{SERVICE}: {what}", "{0} gave an answer that was not expected.", SERVICE)

@@ -193,14 +193,14 @@ async def _label_ids(mailbox: "Mailbox", use: Use) -> tuple[list[Json], list[Jso
     known = await mailbox.labels(use.token)
     missing = [name for name in (*add, *remove) if name not in known]
     if missing:
-        raise Invalid("labels", f"There is no label {missing[0]}: gmail_labels lists them.")
+        raise Invalid("labels", "There is no label {0}: gmail_labels lists them.", missing[0])
     return [known[name] for name in add], [known[name] for name in remove]
 
 
 def _texts(use: Use, name: str) -> list[str]:
     found = use.call.arguments.get(name, [])
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise Invalid(f"{use.call.name}: {name} is no list of texts", f"{name} has to be a list of texts.")
+        raise Invalid(f"{use.call.name}: {name} is no list of texts", "{0} has to be a list of texts.", name)
     return [item for item in found if isinstance(item, str)]
 
 

@@ -213,11 +213,11 @@ def _ours(server: McpServer, error: Exception) -> ToolError:
     if isinstance(error, httpx2.HTTPStatusError):
         return error_of(who, error.response.status_code)
     if isinstance(error, httpx2.HTTPError | OSError):
-        return Unavailable(f"{who}: {error!r}", f"{who} cannot be reached at the moment.")
+        return Unavailable(f"{who}: {error!r}", "{0} cannot be reached at the moment.", who)
     if isinstance(error, MCPError) and error.code == CONNECTION_CLOSED:
-        return Unavailable(f"{who}: {error}", f"{who} broke off.")
+        return Unavailable(f"{who}: {error}", "{0} broke off.", who)
     if isinstance(error, MCPError) and error.code == INVALID_PARAMS:
-        return Invalid(f"{who}: {error}", f"{who} does not accept these arguments.")
+        return Invalid(f"{who}: {error}", "{0} does not accept these arguments.", who)
     if isinstance(error, MCPError):
-        return BadAnswer(f"{who}: {error.code} {error}", f"{who} did not do what it was asked.")
-    return BadAnswer(f"{who}: {error!r}", f"{who} gave an answer that was not expected.")
+        return BadAnswer(f"{who}: {error.code} {error}", "{0} did not do what it was asked.", who)
+    return BadAnswer(f"{who}: {error!r}", "{0} gave an answer that was not expected.", who)

@@ -99,14 +99,14 @@ class NotionClient:
         except HTTPResponseError as error:
             raise _ours(error) from error
         except RequestTimeoutError as error:
-            raise TimedOut(f"{SERVICE}: {error}", f"{SERVICE} did not answer in time.") from error
+            raise TimedOut(f"{SERVICE}: {error}", "{0} did not answer in time.", SERVICE) from error
         except InvalidPathParameterError as error:
-            raise Invalid(f"{SERVICE}: {error}", f"{SERVICE} does not accept this request as it is.") from error
+            raise Invalid(f"{SERVICE}: {error}", "{0} does not accept this request as it is.", SERVICE) from error
         except httpx.HTTPError as error:
-            raise Unavailable(f"{SERVICE}: {error!r}", f"{SERVICE} cannot be reached at the moment.") from error
+            raise Unavailable(f"{SERVICE}: {error!r}", "{0} cannot be reached at the moment.", SERVICE) from error
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             # An answer of another shape than is documented is read so. Ours never end in one of these.
-            raise BadAnswer(f"{SERVICE}: {error!r}", f"{SERVICE} gave an answer that was not expected.") from error
+            raise BadAnswer(f"{SERVICE}: {error!r}", "{0} gave an answer that was not expected.", SERVICE) from error
 
 
 def _thing(answer: Any) -> Thing:

@@ -169,7 +169,7 @@ def blocks_of(text: str) -> list[Thing]:
     found += _texts("paragraph", _inline("\n".join(paragraph))) if paragraph else []
     if len(found) > BLOCKS_MAX:
         raise Invalid(
-            f"{len(found)} blocks", f"At most {BLOCKS_MAX} blocks are written at once; append the rest after that."
+            f"{len(found)} blocks", "At most {0} blocks are written at once; append the rest after that.", BLOCKS_MAX
         )
     return found
 

@@ -97,7 +97,7 @@ def written(given: JsonObject, properties: Mapping[str, Thing]) -> dict[str, Any
     for name, value in given.items():
         if name not in properties:
             known = ", ".join(properties)
-            raise Invalid(f"no property {name}", f"There is no property {name}; there are: {known}.")
+            raise Invalid(f"no property {name}", "There is no property {0}; there are: {1}.", name, known)
         kind: str = properties[name]["type"]
         made[name] = {kind: _made(name, kind, value)}
     return made
@@ -127,4 +127,6 @@ def _made(name: str, kind: str, value: Json) -> Any:
         case "relation", list():
             return [{"id": identity(str(each))} for each in value]
         case _:
-            raise Invalid(f"{name} is a {kind}", f"The property {name} is of the kind {kind}, which cannot be set so.")
+            raise Invalid(
+                f"{name} is a {kind}", "The property {0} is of the kind {1}, which cannot be set so.", name, kind
+            )

@@ -66,7 +66,7 @@ async def source_of(notion: Notion, given: str) -> Thing:
     if len(sources) != 1:
         known = ", ".join(f"{each['name']} ({each['id']})" for each in sources) or "none"
         raise Invalid(
-            "several data sources", f"This database has these data sources, of which one has to be named: {known}."
+            "several data sources", "This database has these data sources, of which one has to be named: {0}.", known
         )
     return await notion.get(f"data_sources/{sources[0]['id']}")
 

@@ -98,10 +98,11 @@ class Rest:
                 found = await self._read(answer)
                 return Answer(answer.status, answer.headers.copy(), found or {}, found is not None)
         except TimeoutError as error:
-            raise TimedOut(f"{self.service}: timed out", f"{self.service} did not answer in time.") from error
+            raise TimedOut(f"{self.service}: timed out", "{0} did not answer in time.", self.service) from error
         except (aiohttp.ClientError, OSError) as error:
-            unreachable = f"{self.service} cannot be reached at the moment."
-            raise Unavailable(f"{self.service}: {type(error).__name__}", unreachable) from error
+            raise Unavailable(
+                f"{self.service}: {type(error).__name__}", "{0} cannot be reached at the moment.", self.service
+            ) from error
 
     def _opened(self, *, force_close: bool) -> "ClientSession":
         import aiohttp
@@ -118,7 +119,7 @@ class Rest:
         async for chunk in answer.content.iter_chunked(65_536):
             data += chunk
             if len(data) > ANSWER_BYTES_MAX:
-                raise BadAnswer(f"{self.service}: too long", f"{self.service} gave an answer that is too long.")
+                raise BadAnswer(f"{self.service}: too long", "{0} gave an answer that is too long.", self.service)
         # A long one takes a moment to be parsed, in which nobody else is to wait.
         return await asyncio.to_thread(_parsed, bytes(data)) if len(data) > LONG_BYTES else _parsed(bytes(data))
 
@@ -133,7 +134,7 @@ class Rest:
         return error_of(self.service, status, ", ".join(sorted(reasons))[:300], wait_s)
 
     def unexpected(self, what: str) -> BadAnswer:
-        return BadAnswer(f"{self.service}: {what}", f"{self.service} gave an answer that was not expected.")
+        return BadAnswer(f"{self.service}: {what}", "{0} gave an answer that was not expected.", self.service)
 
 
 def _parsed(data: bytes) -> JsonObject | None:

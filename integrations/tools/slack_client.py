@@ -74,7 +74,7 @@ class Slack:
         if channel != where.channel and not await self.is_member(where.person, channel):
             # In the words of a channel that there is not: whether there is one is none of their business.
             raise NotFound(
-                f"{SERVICE}: the asker is not in {channel}", f"{SERVICE} has no such channel that you are in."
+                f"{SERVICE}: the asker is not in {channel}", "{0} has no such channel that you are in.", SERVICE
             )
         return channel
 
@@ -137,12 +137,12 @@ class SlackClient:
         except SlackApiError as error:
             raise _ours(error) from error
         except TimeoutError as error:
-            raise TimedOut(f"{SERVICE}: {error!r}", f"{SERVICE} did not answer in time.") from error
+            raise TimedOut(f"{SERVICE}: {error!r}", "{0} did not answer in time.", SERVICE) from error
         except (ClientError, SlackClientError, OSError) as error:
-            raise Unavailable(f"{SERVICE}: {error!r}", f"{SERVICE} cannot be reached at the moment.") from error
+            raise Unavailable(f"{SERVICE}: {error!r}", "{0} cannot be reached at the moment.", SERVICE) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # An answer of another shape than is documented is read so. Ours never end in one of these.
-            raise BadAnswer(f"{SERVICE}: {error!r}", f"{SERVICE} gave an answer that was not expected.") from error
+            raise BadAnswer(f"{SERVICE}: {error!r}", "{0} gave an answer that was not expected.", SERVICE) from error
 
 
 def _web(token: str, url: str) -> "AsyncWebClient":
@@ -171,7 +171,7 @@ def _ours(error: "SlackApiError") -> ToolError:
     response, code = error.response, _code(error)
     if not isinstance(response, AsyncSlackResponse) or (response.status_code == 200 and not code):
         # Of an answer that is no JSON the SDK gives aiohttp's own response.
-        return BadAnswer(f"{SERVICE}: an answer without a code", f"{SERVICE} gave an answer that was not expected.")
+        return BadAnswer(f"{SERVICE}: an answer without a code", "{0} gave an answer that was not expected.", SERVICE)
     try:
         headers = {name.casefold(): value for name, value in response.headers.items()}
         wait_s = float(headers["retry-after"])

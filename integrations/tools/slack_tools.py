@@ -80,7 +80,7 @@ async def _search(slack: Slack, use: Use) -> str:
     """As the person sees it whose token searches, and of that what the asking person sees. Raises ``ToolError``."""
     await slack.seen(use)
     if slack.searching is None or use.where is None:
-        raise NotConnected("no token to search with", f"{SERVICE} cannot be searched from here.")
+        raise NotConnected("no token to search with", "{0} cannot be searched from here.", SERVICE)
     found: list[Thing] = []
     more = True
     for number in range(1, SEARCHED_PAGES_MAX + 1):

@@ -155,7 +155,7 @@ def _time(use: Use, now_us: int) -> int:
         raise Invalid("no offset", "post_at has to say its offset from UTC, such as +01:00.")
     at_s, now_s = round(at.timestamp()), now_us / 1_000_000
     if not now_s < at_s <= now_s + SCHEDULED_DAYS_MAX * 86_400:
-        raise Invalid("out of range", f"post_at has to lie ahead, within {SCHEDULED_DAYS_MAX} days.")
+        raise Invalid("out of range", "post_at has to lie ahead, within {0} days.", SCHEDULED_DAYS_MAX)
     return at_s
 
 

@@ -48,10 +48,10 @@ class StripeToolsClient:
             raise _ours(error) from error
         except (ClientError, TimeoutError, OSError) as error:
             # The SDK lets what goes wrong while a body is read through as it is.
-            raise Unavailable(f"{SERVICE}: {error!r}", f"{SERVICE} cannot be reached at the moment.") from error
+            raise Unavailable(f"{SERVICE}: {error!r}", "{0} cannot be reached at the moment.", SERVICE) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # An answer of another shape than is documented is read so. Ours never end in one of these.
-            raise BadAnswer(f"{SERVICE}: {error!r}", f"{SERVICE} gave an answer that was not expected.") from error
+            raise BadAnswer(f"{SERVICE}: {error!r}", "{0} gave an answer that was not expected.", SERVICE) from error
         finally:
             await http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no type for it
 
@@ -67,13 +67,13 @@ def _ours(error: "StripeError") -> ToolError:
         wait_s = None
     match error:
         case stripe.APIConnectionError():
-            return Unavailable(f"{SERVICE}: {code}", f"{SERVICE} cannot be reached at the moment.")
+            return Unavailable(f"{SERVICE}: {code}", "{0} cannot be reached at the moment.", SERVICE)
         case stripe.IdempotencyError():
             return error_of(SERVICE, 409, code)
         case stripe.CardError():
             return error_of(SERVICE, 422, code)
         case _ if status < 300:
-            return BadAnswer(f"{SERVICE}: {code}", f"{SERVICE} gave an answer that was not expected.")
+            return BadAnswer(f"{SERVICE}: {code}", "{0} gave an answer that was not expected.", SERVICE)
         case _:
             return error_of(SERVICE, status, code, wait_s)
 

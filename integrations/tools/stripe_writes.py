@@ -109,8 +109,11 @@ async def _draft(stripe: "StripeClient", use: Use) -> str:
     except StripeError as error:
         if (error.http_status or 500) >= 500:
             raise  # then it is looked what there is of it
-        half = f"The draft {invoice.id} was made, but Stripe did not take all of its lines: somebody has to look at it there."
-        raise Conflict(f"{SERVICE}: half of a draft: {error.code}", half) from error
+        raise Conflict(
+            f"{SERVICE}: half of a draft: {error.code}",
+            "The draft {0} was made, but Stripe did not take all of its lines: somebody has to look at it there.",
+            invoice.id,
+        ) from error
     return f"Drafted the invoice {invoice.id}. Nobody was sent it: that is done at Stripe."
 
 
@@ -135,7 +138,7 @@ async def _seek_draft(stripe: "StripeClient", use: Use) -> str | None:
         return None
     lines, _ = await some(await stripe.v1.invoices.line_items.list_async(invoice["id"], {"limit": PAGE}))
     if len(lines) < len(_items(use)):
-        raise Unknown(f"{SERVICE}: half of a draft", f"The draft {invoice['id']} is there, but not all of its lines.")
+        raise Unknown(f"{SERVICE}: half of a draft", "The draft {0} is there, but not all of its lines.", invoice["id"])
     return f"Drafted the invoice {invoice['id']}. Nobody was sent it: that is done at Stripe."
 
 
@@ -178,7 +181,7 @@ async def _show_refund(stripe: "StripeClient", use: Use) -> Preview:
         raise Conflict(f"{SERVICE}: not paid", "Nothing was paid with this.")
     left, wanted = charge["amount"] - charge["amount_refunded"], use.number("amount")
     if wanted > left:
-        raise Conflict(f"{SERVICE}: more than is left", f"Of this payment {amount(left, currency)} can be refunded.")
+        raise Conflict(f"{SERVICE}: more than is left", "Of this payment {0} can be refunded.", amount(left, currency))
     fields = (
         ("Amount", amount(wanted, currency)),
         ("Of the payment", f"{payment['id']} of {amount(charge['amount'], currency)}"),

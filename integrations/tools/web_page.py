@@ -96,7 +96,7 @@ class _Reader:
                 if answer.status not in (301, 302, 303, 307, 308) or not to:
                     return await _text(answer, url)
             url = self._checked(to, url)
-        raise BadAnswer(f"{url.host}: redirects", f"That page leads on more than {REDIRECTS_MAX} times.")
+        raise BadAnswer(f"{url.host}: redirects", "That page leads on more than {0} times.", REDIRECTS_MAX)
 
     def _checked(self, given: str, behind: "URL | None" = None) -> "URL":
         """The address, parsed as it will be called, and allowed. Raises ``ToolError``."""
@@ -117,7 +117,7 @@ class _Reader:
             raise NotAllowed("from https to http", "That page leads on to one that is not encrypted.")
         name = host if url.is_default_port() else f"{host}:{port}"
         if not any(_fits(name, entry) for entry in self.allowed):
-            raise NotAllowed(f"{name} is not on the list", f"Pages of {name} may not be read here.")
+            raise NotAllowed(f"{name} is not on the list", "Pages of {0} may not be read here.", name)
         try:
             literal = ipaddress.ip_address(host)
         except ValueError:
@@ -173,12 +173,14 @@ async def _text(answer: "ClientResponse", url: "URL") -> str:
     if answer.status != 200:
         raise error_of(str(url.host), answer.status)
     if not answer.content_type.startswith(READABLE):
-        raise BadAnswer(f"{url.host}: {answer.content_type}", f"That page is {answer.content_type}, which is no text.")
+        raise BadAnswer(
+            f"{url.host}: {answer.content_type}", "That page is {0}, which is no text.", answer.content_type
+        )
     data = bytearray()
     async for chunk in answer.content.iter_chunked(65_536):
         data += chunk
         if len(data) > PAGE_BYTES_MAX:
-            raise BadAnswer(f"{url.host}: too long", f"That page is longer than {PAGE_BYTES_MAX:,} bytes.")
+            raise BadAnswer(f"{url.host}: too long", "That page is longer than {0:,} bytes.", PAGE_BYTES_MAX)
     try:
         text = bytes(data).decode(answer.charset or "utf-8", errors="replace")
     except LookupError:

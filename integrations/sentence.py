@@ -1,0 +1,17 @@
+"""What a person is told, where it is not known yet in which language."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """``{0}`` in the English words is the first value, and so on. A value can be a sentence itself.
+
+    As text it is English: for a model, and for the log.
+    """
+
+    english: str
+    values: tuple[object, ...] = ()
+
+    def __str__(self) -> str:
+        return self.english.format(*self.values)
