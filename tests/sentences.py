@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import polib
 
@@ -24,7 +25,10 @@ TEMPLATE = PROJECT / "bot" / "languages" / "carpool.pot"
 READ = ("bot", "integrations")
 
 
-def kinds_of(root: type[BaseException]) -> Iterator[type[BaseException]]:
+Kind = TypeVar("Kind", bound=BaseException)
+
+
+def kinds_of(root: type[Kind]) -> Iterator[type[Kind]]:
     """An error of ours, and what comes of it."""
     yield root
     for kind in root.__subclasses__():
@@ -33,7 +37,7 @@ def kinds_of(root: type[BaseException]) -> Iterator[type[BaseException]]:
 
 OF_TOOLS, OF_PAYMENTS = tuple(kinds_of(ToolError)), tuple(kinds_of(PaymentError))
 SAYING = {
-    **dict.fromkeys(("say", "Sentence", "Refused", "_invalid"), 0),
+    **dict.fromkeys(("say", "Sentence", "NoValue", "_invalid"), 0),
     **dict.fromkeys(("NotConsented", "NotInstalled", *(kind.__name__ for kind in OF_TOOLS)), 1),
 }
 """What a sentence is given to, and as which argument: ``Sentences`` under this name, and what holds one until it is said."""
@@ -50,14 +54,20 @@ OF_TABLES = {
 def sentences() -> Mapping[str, list[str]]:
     """Each sentence in English, and the files that say it."""
     found: dict[str, set[str]] = defaultdict(set)
-    for path in sorted(path for room in READ for path in (PROJECT / room).rglob("*.py")):
-        name = path.relative_to(PROJECT).as_posix()
+    for path, name in sources():
         for sentence in _said_in(path, name):
             found[sentence].add(name)
     for name, more in OF_TABLES.items():
         for sentence in more:
             found[sentence].add(name)
     return {sentence: sorted(names) for sentence, names in sorted(found.items())}
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    """The files that say something to people in a chat, with their names within the project. The command line is English."""
+    for path in sorted(path for room in READ for path in (PROJECT / room).rglob("*.py")):
+        if not path.stem.endswith("console"):
+            yield path, path.relative_to(PROJECT).as_posix()
 
 
 def _said_in(path: Path, name: str) -> Iterator[str]:

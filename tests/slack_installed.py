@@ -21,6 +21,7 @@ from bot.platforms.slack_install import Installer
 from bot.platforms.slack_tokens import InstalledTokens, SlackOAuth
 from bot.platforms.slack_views import Views, together
 from bot.secret import Secret
+from bot.sentences import ENGLISH, Sentences
 from bot.vault import Vault
 from tests.fakes.slack_oauth import CLIENT_ID, CLIENT_SECRET
 from tests.house import PSEUDONYMS, Open, running_house
@@ -80,6 +81,7 @@ async def running_installed(
     api_url: str,
     script: Sequence[ScriptReply] = (answer("Hello from CarPool."),),
     clock_s: Callable[[], float] | None = None,
+    say: Sentences = ENGLISH,
 ) -> AsyncIterator[InstalledApp]:
     platform = SlackPlatform("", api_url)
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
@@ -93,7 +95,7 @@ async def running_installed(
             platform.tokens = tokens
             views = Views(platform, open_.door)
             bolt = bolt_app(platform, open_.door, together(views, installer), views.open)
-            app = web_app(bolt, SECRET, 1_000_000, lambda: True, installer=installer)
+            app = web_app(bolt, SECRET, 1_000_000, lambda: True, installer=installer, say=say)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))
             try:
                 yield InstalledApp(open_, platform, tokens, bolt, f"http://127.0.0.1:{await started}", session)

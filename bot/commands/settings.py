@@ -21,7 +21,7 @@ NOWHERE = ConversationId("")
 
 
 @dataclass(frozen=True, slots=True)
-class Refused(Exception):
+class NoValue(Exception):
     """Why a value is none, as ``Sentences`` take it."""
 
     english: str
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """``read`` makes what is kept of what was typed (empty: as by default), or raises ``Refused``."""
+    """``read`` makes what is kept of what was typed (empty: as by default), or raises ``NoValue``."""
 
     name: str
     kept_as: SettingName
@@ -45,14 +45,14 @@ class Setting:
 
 def _aim(text: str, catalog: Catalog) -> str:
     if text not in AIMS:
-        raise Refused("The policy is one of {0}.", (", ".join(AIMS),))
+        raise NoValue("The policy is one of {0}.", (", ".join(AIMS),))
     return text
 
 
 def _model(text: str, catalog: Catalog) -> str:
     card = catalog.find(text)
     if card is None:
-        raise Refused("No connected model has that name: `/model` lists them.")
+        raise NoValue("No connected model has that name: `/model` lists them.")
     return card.label
 
 
@@ -61,7 +61,7 @@ def _providers(text: str, catalog: Catalog) -> str:
     known = {card.provider for card in catalog.cards}
     missing = [name for name in wanted if name not in known]
     if missing:
-        raise Refused("`{0}` is not connected. Connected are {1}.", (missing[0], ", ".join(sorted(known)) or "-"))
+        raise NoValue("`{0}` is not connected. Connected are {1}.", (missing[0], ", ".join(sorted(known)) or "-"))
     return " ".join(sorted(set(wanted)))
 
 
@@ -71,19 +71,19 @@ def _budget(text: str, catalog: Catalog) -> str:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or not 0 < amount <= BUDGET_RC_MAX or amount * URC_PER_RC != int(amount * URC_PER_RC):
-        raise Refused("The budget is a number of RoadCoin above 0 and up to {0:,}, such as 2.5.", (BUDGET_RC_MAX,))
+        raise NoValue("The budget is a number of RoadCoin above 0 and up to {0:,}, such as 2.5.", (BUDGET_RC_MAX,))
     return str(int(amount * URC_PER_RC))
 
 
 def _guests(text: str, catalog: Catalog) -> str:
     if text not in (ALLOWED, "refused"):
-        raise Refused("Guests are `allowed` or `refused`.")
+        raise NoValue("Guests are `allowed` or `refused`.")
     return ALLOWED if text == ALLOWED else ""
 
 
 def _here(text: str, catalog: Catalog) -> str:
     if text not in ("on", OFF):
-        raise Refused("CarPool is `on` or `off` in a channel.")
+        raise NoValue("CarPool is `on` or `off` in a channel.")
     return OFF if text == OFF else ""
 
 
@@ -155,7 +155,7 @@ async def _settings(asking: Asking, desk: Desk) -> Result:
         )
     try:
         change = await _change(setting, value, asking, desk)
-    except Refused as refused:
+    except NoValue as refused:
         return Result(desk.say("{0} Nothing was changed.", refused.sentence(desk.say)))
     return Result(_said(setting, change, asking, desk), (change,))
 
@@ -344,7 +344,7 @@ async def _fill(asking: Asking, desk: Desk, values: Mapping[str, str]) -> Fillin
     for setting in SETTINGS_TABLE:
         try:
             change = await _change(setting, values.get(setting.name, "").strip() or DEFAULT, asking, desk)
-        except Refused as refused:
+        except NoValue as refused:
             errors[setting.name] = refused.sentence(desk.say)
             continue
         if _with(asking.rules, change) != asking.rules:

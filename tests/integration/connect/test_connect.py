@@ -24,6 +24,7 @@ from bot.http.connect import ConnectDoor
 from bot.http.ingress import serve, web_app
 from bot.loopback import Loopback
 from bot.platforms.base import Address, Filled, PlatformName, Standing
+from bot.sentences import ENGLISH, Sentences
 from bot.services import Services
 from bot.vault import Vault
 from integrations.services import Service, who_at
@@ -31,6 +32,7 @@ from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import NotAllowed, RateLimited
 from ledger.actions import CommandRun, KeyAdded, KeyRemoved
 from ledger.roadchain import RoadChain
+from tests.bracketed import BRACKETED, unsaid, unsaid_of_page
 from tests.fakes.answering_server import answering
 from tests.fakes.oauth_server import OAuthServer, running_oauth_server
 from tests.fakes.ways import ToThe
@@ -107,7 +109,13 @@ class Connecting:
 
 @asynccontextmanager
 async def connecting(
-    folder: Path, *, device: bool = False, paste: str = "", scopes: tuple[str, ...] = ("mail.modify",), back: str = BACK
+    folder: Path,
+    *,
+    device: bool = False,
+    paste: str = "",
+    scopes: tuple[str, ...] = ("mail.modify",),
+    back: str = BACK,
+    say: Sentences = ENGLISH,
 ) -> AsyncIterator[Connecting]:
     platform = AtTerminal() if device else RecordingPlatform()
     made: list[tuple[Services, Vault]] = []
@@ -127,7 +135,7 @@ async def connecting(
             made.append((Services(table, held, consent, ToThe(back)), vault))
             return made[0][0]
 
-        async with running_house(folder, platform, connecting=bring) as house:
+        async with running_house(folder, platform, connecting=bring, say=say) as house:
             services, vault = made[0]
             yield Connecting(house, platform, server, services, vault)
 
@@ -457,6 +465,40 @@ async def test_at_the_terminal_the_way_back_is_this_machine_and_nothing_else_is_
             await loopback.aclose()
         assert typed is not None
         assert (await here.say(typed[1])).startswith("Mail is connected as `ann`")
+
+
+async def test_all_that_a_person_reads_on_the_way_is_said_from_the_table(tmp_path: Path) -> None:
+    async with connecting(tmp_path, scopes=("mail.modify", "mail.send"), say=BRACKETED) as here:
+
+        async def page_of(query: dict[str, str], **other: str) -> str:
+            given = {"code": here.server.consent(query, "ann"), "state": query["state"], **other}
+            status, page = await come_back_page(here.services.consent, given, query["redirect_uri"], BRACKETED)
+            pages.append(page)
+            found = re.search(r"<code>([^<]+)</code>", page)
+            assert bool(found) == (status == 200)
+            return found[1] if found else ""
+
+        pages: list[str] = []
+        await page_of(await here.link(), error="access_denied")
+        await page_of(await here.link(), state="none")
+        less = await here.link()
+        await here.say(await page_of({**less, "scope": "mail.modify"}))
+        typed = await page_of(await here.link())
+        await here.say("/connect gmail 0000-0000")
+        here.server.codes.clear()
+        await here.say(typed)
+        assert here.platform.texts[-1] == "⟦⟦Mail did not grant it.⟧ Begin again with `/connect gmail`.⟧"
+        for here.server.fails in (403, 404, 409, 422, 429, 500, 503, 418):
+            await here.say(await page_of(await here.link()))
+            assert re.fullmatch("⟦⟦Mail [^⟦⟧]+⟧ Nothing was connected.⟧", here.platform.texts[-1])
+        here.server.fails = 0
+        everybody = await page_of(await here.link(text="/connect gmail workspace", standing="admin"))
+        await here.say(everybody)
+        await here.say(everybody, standing="admin")
+    assert {unsaid_of_page(page) for page in pages} == {""}
+    assert all("Mail" in page for page in pages[2:])
+    links = r"\]\(\S+\)"
+    assert {rest for text in here.platform.texts if (rest := unsaid(re.sub(links, "", text)))} == set()
 
 
 async def test_each_step_of_a_consent_is_on_the_ledger_before_it_is_taken(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from bot.logs import JsonLines
 from bot.platforms.base import PlatformError
 from bot.platforms.slack_handlers import SlackSocket
 from bot.platforms.slack_needs import SCOPES
+from tests.bracketed import BRACKETED, unsaid_of_page
 from tests.fakes.slack_oauth import CLIENT_ID
 from tests.fakes.slack_server import APP_TOKEN, CHANNEL, IM, PERSON, SlackServer, running_slack_server
 from tests.house import DATABASE
@@ -170,6 +171,21 @@ async def test_a_way_back_counts_once_even_where_two_come_at_the_same_time(
     came = await asyncio.gather(*(app.come_back(cookie, code=code, state=asked["state"]) for code in codes))
     assert sorted(status for status, _ in came) == [200, 400]
     assert len(slack.apps.exchanged) == 1
+
+
+async def test_each_page_is_said_from_the_table(tmp_path: Path, slack: SlackServer) -> None:
+    async with running_installed(tmp_path, slack.api_url, say=BRACKETED) as app:
+        asked, cookie = await app.set_out()
+        pages = [
+            await app.come_back("", code="x", state=asked["state"]),
+            await app.come_back(cookie, error="access_denied", state=asked["state"]),
+            await app.come_back(cookie, code="x", state=asked["state"]),
+            await app.install("code-of-nobody"),
+            await app.install(slack.apps.consent(ONE, ALL)),
+        ]
+    assert [status for status, _ in pages] == [400, 400, 400, 502, 200]
+    assert [unsaid_of_page(page) for _, page in pages] == [""] * len(pages)
+    assert all("⟦" in page for _, page in pages)
 
 
 async def test_what_slack_declines_or_does_not_grant_is_said_and_installs_nothing(

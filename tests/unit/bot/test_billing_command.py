@@ -16,23 +16,26 @@ from bot.lucidia.catalog import Catalog
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.rules import Role, Rules
+from bot.sentences import ENGLISH, Sentences
 from bot.statement import Month
-from integrations.payments.base import Amount, Cents, IntentId
+from integrations.payments.base import Amount, Cents, IntentId, Link, PaymentError
 from integrations.payments.plans import Plans
 from integrations.storage.sqlite import SqliteStore
 from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, Limit
-from ledger.entry import Draft
+from ledger.entry import Draft, Scope
 from ledger.money import URC_PER_RC
 from ledger.roadchain import clock_us
 from ledger.store import Recorded
+from tests.bracketed import BRACKETED
 from tests.house import ME, PSEUDONYMS
 from tests.payments import NOW_S, Till, W, open_till, scope
+from tests.sentences import OF_PAYMENTS
 
 
 class Talk:
     """Someone who talks to a till."""
 
-    def __init__(self, till: Till, billing: Billing) -> None:
+    def __init__(self, till: Till, billing: Billing, say: Sentences) -> None:
         self.till = till
         connections = Connections(Connected({}, Catalog(())))
         watch = Watch(till.store, clock_us)
@@ -46,6 +49,7 @@ class Talk:
             PSEUDONYMS,
             lambda: NOW_S * 1_000_000,
             billing=billing,
+            say=say,
         )
 
     async def says(self, arguments: str, role: Role = "owner", turn: str = "t-1") -> Result:
@@ -57,7 +61,7 @@ async def _no_receipt(recorded: Recorded) -> bytes | None:
 
 
 @asynccontextmanager
-async def talking(folder: Path, *, connected: bool = True) -> AsyncIterator[Talk]:
+async def talking(folder: Path, *, connected: bool = True, say: Sentences = ENGLISH) -> AsyncIterator[Talk]:
     store = await SqliteStore.open(folder / "ledger.db")
     try:
         async with open_till(store) as till:
@@ -65,7 +69,7 @@ async def talking(folder: Path, *, connected: bool = True) -> AsyncIterator[Talk
                 plans=Plans((till.pro, till.top)),
                 cashier=till.cashier if connected else None,
             )
-            yield Talk(till, billing)
+            yield Talk(till, billing, say)
     finally:
         await store.aclose()
 
@@ -194,6 +198,20 @@ async def test_with_stripe_down_a_person_reads_what_to_do(tmp_path: Path) -> Non
         assert "nothing was charged" in (await talk.says("topup 10")).text
         talk.till.stripe.down = False
         assert "http://checkout.test/" in (await talk.says("topup 10")).text
+
+
+@pytest.mark.parametrize("kind", OF_PAYMENTS)
+async def test_each_error_of_a_payment_is_told_from_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[PaymentError]
+) -> None:
+    error = kind.__new__(kind, "secret detail")
+
+    async def failing(scope: Scope) -> Link:
+        raise error
+
+    async with talking(tmp_path, say=BRACKETED) as talk:
+        monkeypatch.setattr(talk.till.cashier, "portal", failing)
+        assert (await talk.says("portal")).text == f"⟦{kind.remedy}⟧"
 
 
 async def test_without_a_payment_service_it_is_said_that_nothing_costs(tmp_path: Path) -> None:

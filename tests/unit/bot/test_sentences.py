@@ -1,43 +1,38 @@
 """What CarPool itself says comes from a table, all of it: seen by a language in which each sentence is in brackets."""
 
-import re
+import ast
 from dataclasses import replace
 from pathlib import Path
 
 import polib
 import pytest
+from starlette.requests import Request
 
 import bot.sentences
+from adapters.errors import AdapterError
 from adapters.scripted import answer
 from bot.config import load
 from bot.errors import Trouble, TroubleCode, explain
+from bot.http.answers import NotTaken
+from bot.http.payments import RETURN_PATH, PaymentsDoor
 from bot.limits import Limits
 from bot.platforms.base import Standing
-from bot.sentences import ENGLISH, NoSuchLanguage, Sentences, languages, sentences_of
-from integrations.tools.base import Toolbox
+from bot.sentences import ENGLISH, NoSuchLanguage, languages, sentences_of
+from integrations.oauth import Declined
+from integrations.payments.base import (
+    ObjectRef,
+    PaymentError,
+    PaymentMisconfigured,
+    PaymentUnavailable,
+    PaymentUnknown,
+)
+from integrations.sentence import Sentence
+from integrations.tools.base import Toolbox, ToolError, Unknown
+from integrations.tools.status import error_of
 from ledger.pseudonyms import TurnId
+from tests.bracketed import BRACKETED, unsaid
 from tests.house import ME, WANTS_TOOL, RecordingPlatform, RecordingTool, asks, running_house
-from tests.sentences import TEMPLATE, places, sentences, template
-
-
-class Bracketed(Sentences):
-    def __call__(self, english: str, /, *values: object) -> str:
-        return f"⟦{super().__call__(english, *values)}⟧"
-
-
-BRACKETED = Bracketed()
-_TO_TYPE = r"\((?:RC|[^()⟦⟧]* \| [^()⟦⟧]*)\)|\*\*(?:on|off|refused|allowed|best|balanced)\*\*|MODEL|NAME"
-_NAMES = re.compile(rf"{_TO_TYPE}|scripted/m|t-[0-9a-z]{{16}}|CarPool|\d[\d,.]* (?:RC|s)\b")
-"""What is no sentence: names, and what is typed as it stands."""
-_INNERMOST = re.compile(r"⟦[^⟦⟧]*⟧")
-
-
-def unsaid(text: str) -> str:
-    """What of a text came from no table: without names, code and numbers."""
-    text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
-    while (shorter := _INNERMOST.sub("", text)) != text:
-        text = shorter
-    return " ".join(re.findall(r"[A-Za-z]{2,}", _NAMES.sub("", text)))
+from tests.sentences import OF_PAYMENTS, OF_TOOLS, TEMPLATE, kinds_of, places, said_by, sentences, sources, template
 
 
 def test_the_template_has_every_sentence_of_the_code() -> None:
@@ -49,6 +44,16 @@ def test_a_translation_has_the_places_of_its_sentence_and_no_other() -> None:
     for code in languages():
         for sentence, translated in sentences_of(code).table.items():
             assert places(translated) == places(sentence), f"{code}: {translated}"
+
+
+def test_a_sentence_is_never_put_together_before_it_is_looked_up() -> None:
+    for path, name in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given = said_by(node)
+            together = isinstance(given, ast.JoinedStr | ast.BinOp) or (
+                isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute) and given.func.attr == "format"
+            )
+            assert not together, f"{name}:{node.lineno}: its values go behind the sentence"  # type: ignore[attr-defined]  # a call has it
 
 
 @pytest.fixture
@@ -100,6 +105,78 @@ def test_each_trouble_is_told_from_the_table(code: TroubleCode) -> None:
     )
     assert said.startswith("⟦")
     assert unsaid(said) == ""
+
+
+@pytest.mark.parametrize("code", [kind.code for kind in kinds_of(AdapterError)])
+def test_each_failure_of_a_model_is_told_from_the_table(code: str) -> None:
+    for trouble in (Trouble("model_failed", "scripted/m", code, 7), Trouble("cut_short", "scripted/m", code)):
+        said = explain(trouble, TurnId("t-0000000000000000"), Limits(), BRACKETED)
+        assert (unsaid(said), "scripted/m" in said) == ("", True)
+
+
+@pytest.mark.parametrize("kind", OF_TOOLS)
+def test_each_error_of_a_tool_is_told_from_the_table_with_its_values_as_they_are(kind: type[ToolError]) -> None:
+    inner = Sentence("It is not known what became of this: {0}", ("{0} ⟦x",))
+    error = kind("for the log", "{0} took {1:,}: {2}", "{1} {", 1000, inner)
+    assert error.sentence == "{1} { took 1,000: It is not known what became of this: {0} ⟦x"
+    assert BRACKETED.of(error.told) == "⟦{1} { took 1,000: ⟦It is not known what became of this: {0} ⟦x⟧⟧"
+    assert BRACKETED("{0} Nothing was connected.", error.told) == f"⟦{BRACKETED.of(error.told)} Nothing was connected.⟧"
+    assert str(error) == "for the log"
+
+
+def test_the_kinds_of_errors_are_all_known_to_the_template() -> None:
+    assert {Declined, Unknown} < set(OF_TOOLS)
+    assert PaymentMisconfigured in OF_PAYMENTS
+    assert {kind.remedy for kind in OF_PAYMENTS} < set(sentences())
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 418, 429, 500, 503])
+@pytest.mark.parametrize("wait_s", [None, 7.5])
+def test_what_a_service_answered_is_in_the_template_and_its_name_a_value(status: int, wait_s: float | None) -> None:
+    told = error_of("{Mail}", status, "secret detail", wait_s).told
+    assert told.english in sentences()
+    assert str(told).startswith("{Mail} ")
+    assert "secret" not in BRACKETED.of(told)
+
+
+@pytest.mark.parametrize("outcome", ["recorded", "waiting", "failed", "expired", "unmatched", "of a later version"])
+async def test_the_page_behind_a_payment_is_said_from_the_table(outcome: str) -> None:
+    status, said = await _page_behind(b"session_id=cs_1", outcome)
+    assert (status, said[0], unsaid(said)) == (200, "⟦", "")
+
+
+@pytest.mark.parametrize(
+    ("query", "outcome", "status"),
+    [
+        (b"session_id=cs_1", PaymentUnknown("secret detail"), 404),
+        (b"session_id=cs_1", PaymentUnavailable("secret detail"), 200),
+        (b"session_id=<b>", "recorded", 400),
+    ],
+)
+async def test_a_page_behind_no_payment_is_said_from_the_table(
+    query: bytes, outcome: str | PaymentError, status: int
+) -> None:
+    answered, said = await _page_behind(query, outcome)
+    assert (answered, unsaid(said)) == (status, "")
+
+
+async def _page_behind(query: bytes, outcome: str | PaymentError) -> tuple[int, str]:
+    async def come_back(about: ObjectRef) -> str:
+        if isinstance(outcome, PaymentError):
+            raise outcome
+        return outcome
+
+    async def unused(*given: object) -> None:
+        raise AssertionError("nothing is delivered here")
+
+    (page,) = [
+        route for route in PaymentsDoor(unused, unused, come_back, BRACKETED).routes(1) if route.path == RETURN_PATH
+    ]
+    try:
+        answer = await page.endpoint(Request({"type": "http", "query_string": query, "headers": []}))
+    except NotTaken as refused:
+        return refused.status, refused.sentence
+    return answer.status_code, bytes(answer.body).decode()
 
 
 SAID = [
