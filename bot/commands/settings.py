@@ -7,9 +7,12 @@ from decimal import Decimal, InvalidOperation
 from bot.commands.base import Asking, Command, Desk, Filling, FormOf, Result
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.policy import AIMS, Policy
+from bot.lucidia.router import HOW_TO_CHANGE_PLAN
+from bot.plan import models_of_plan
 from bot.platforms.base import Button, Choice, Field, Form
 from bot.rules import ALLOWED, APPROVERS, GIVEN_ROLES, OFF, Rules
 from bot.sentences import Sentences
+from integrations.sentence import Sentence
 from ledger.actions import SettingChanged, SettingName
 from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.pseudonyms import ConversationId
@@ -161,12 +164,18 @@ async def _settings(asking: Asking, desk: Desk) -> Result:
 
 
 async def _change(setting: Setting, value: str, asking: Asking, desk: Desk) -> SettingChanged:
-    catalog = (await desk.connections.of(asking.scope)).catalog
+    """Raises ``NoValue``."""
+    connected = await desk.connections.of(asking.scope)
     kept = (
         ""
         if value.casefold() == DEFAULT
-        else setting.read(value if setting is _BY_NAME["model"] else value.casefold(), catalog)
+        else setting.read(value if setting is _BY_NAME["model"] else value.casefold(), connected.catalog)
     )
+    if setting is _BY_NAME["model"] and kept:
+        plan = await models_of_plan(desk.store, desk.billing.plans, asking.scope.workspace, connected.own)
+        if plan is not None and not any(plan.allows(card) for card in connected.catalog.cards if card.label == kept):
+            how = Sentence(HOW_TO_CHANGE_PLAN)
+            raise NoValue("{0} is not in the plan {1}, so it would not be asked. {2}.", (kept, plan.plan, how))
     return SettingChanged(setting.kept_as, kept, _channel(asking, desk) if setting is HERE else NOWHERE)
 
 
@@ -342,6 +351,8 @@ async def _fill(asking: Asking, desk: Desk, values: Mapping[str, str]) -> Fillin
     changes: list[SettingChanged] = []
     errors: dict[str, str] = {}
     for setting in SETTINGS_TABLE:
+        if setting is _BY_NAME["model"] and values.get("model", "").strip() == asking.rules.model:
+            continue  # what was set before a plan or a lost key ruled it out does not keep anybody from setting the rest
         try:
             change = await _change(setting, values.get(setting.name, "").strip() or DEFAULT, asking, desk)
         except NoValue as refused:

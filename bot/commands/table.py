@@ -13,6 +13,7 @@ from bot.commands.past import HISTORY
 from bot.commands.settings import SETTINGS
 from bot.commands.steering import AUTOMATIC, MODEL, STOP
 from bot.lucidia.catalog import Catalog
+from bot.plan import models_of_plan
 from bot.platforms.base import Address
 from bot.sentences import Sentences
 from ledger.entry import HOUSE, Scope
@@ -93,11 +94,15 @@ def completions(text: str, catalog: Catalog) -> tuple[str, ...]:
 
 
 async def completing(desk: Desk, address: Address) -> Callable[[str], tuple[str, ...]]:
-    """The completions for whoever is there: among the models are those of keys that were brought. Raises ``StoreFailed``."""
+    """The completions for whoever is there: among the models are those of keys that were brought, and none that the plan of the
+    workspace leaves out. Raises ``StoreFailed``."""
     workspace = desk.pseudonyms.workspace(address.platform, address.workspace)
     actor = desk.pseudonyms.actor(address.platform, address.workspace, address.person)
     connected = await desk.connections.of(Scope(workspace, actor, HOUSE.conversation, HOUSE.turn))
-    return lambda line: completions(line, connected.catalog)
+    plan = await models_of_plan(desk.store, desk.billing.plans, workspace, connected.own)
+    cards = (card for card in connected.catalog.cards if plan is None or plan.allows(card))
+    offered = Catalog(tuple(cards))
+    return lambda line: completions(line, offered)
 
 
 async def run_command(name: str, asking: Asking, desk: Desk) -> Result:

@@ -1,16 +1,20 @@
 """A plan and the models that it names: who is asked while it runs, what a person reads, and what it leaves alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from adapters.messages import ProviderName
 from adapters.scripted import ScriptedAdapter, answer
 from bot.billing import Billing
+from bot.commands.table import completing
 from bot.connections import Build, Built
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import Needs
 from bot.lucidia.policy import PlanModels, Policy
 from bot.lucidia.router import route
 from bot.plan import RunningPlan, running_plan
+from bot.platforms.base import Filled, Taken
+from bot.rules import rules_of
 from bot.secret import Secret
 from bot.vault import KeyOwner, Vault
 from integrations.payments.plans import Plan, Plans
@@ -100,6 +104,48 @@ async def test_a_model_beyond_the_plan_is_not_asked_and_the_person_reads_why_and
     assert HOW in footer.reason
 
 
+async def test_the_model_of_a_workspace_is_one_of_its_plan(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    beyond = f"great/m is not in the plan pro, so it would not be asked. {HOW}."
+    async with running_house(tmp_path, platform, adapters("great", "small"), cards=CARDS, billing=BILLING) as open_:
+
+        async def says(text: str) -> str:
+            await open_.ask(replace(asks(text, f"{len(platform.sent)}"), standing="owner"))
+            return platform.texts[-1]
+
+        async def fills(event: str, model: str, **values: str) -> Taken:
+            given = {"policy": "best", "guests": "refused", "providers": "", "budget": "", "model": model, **values}
+            return await open_.door.fill(Filled(ME, event, "owner", "settings", given))
+
+        assert await says("/settings model great/m") == "From now on, the model that goes first: great/m."
+        await granted(open_.roadchain, "pro", "pro")
+        # What was set before the plan ran does not keep anybody from setting the rest.
+        assert (await fills("f1", "great/m")).text == "From now on, what decides among models: best."
+        assert await says("/settings model small/m") == "From now on, the model that goes first: small/m."
+        assert await says("/settings model great/m") == f"{beyond} Nothing was changed."
+        assert await says("/settings model GREAT/M") == f"{beyond} Nothing was changed."
+        assert dict((await fills("f2", "great/m", policy="cheapest")).errors) == {"model": beyond}
+        rules = rules_of(await open_.store.settings(W))
+        assert (rules.model, rules.aim) == ("small/m", "best")
+        assert await says("/settings model default") == "From now on, the model that goes first: Lucidia chooses."
+        await granted(open_.roadchain, "top", "top")
+        assert await says("/settings model great/m") == "From now on, the model that goes first: great/m."
+
+
+async def test_only_the_models_of_the_plan_complete_a_line(tmp_path: Path) -> None:
+    async with running_house(
+        tmp_path, RecordingPlatform(), adapters("great", "small"), cards=CARDS, billing=BILLING
+    ) as open_:
+        before = (await completing(open_.house.desk, ME))("/model ")
+        await granted(open_.roadchain, "pro", "pro")
+        complete = await completing(open_.house.desk, ME)
+        await granted(open_.roadchain, "top", "top")
+        after = (await completing(open_.house.desk, ME))("/model ")
+    assert complete("/model ") == ("/model auto", "/model small/m")
+    assert complete("/model gr") == ()
+    assert before == after == ("/model auto", "/model great/m", "/model small/m")
+
+
 async def test_where_the_plan_has_no_connected_model_the_person_reads_what_to_do(tmp_path: Path) -> None:
     platform = RecordingPlatform()
     async with running_house(tmp_path, platform, adapters("great"), billing=BILLING) as open_:
@@ -127,8 +173,10 @@ async def test_a_key_that_somebody_brought_is_not_limited_by_a_plan_and_one_of_t
         for number, owner in enumerate((KeyOwner(), KeyOwner(W), KeyOwner(W, ME_THERE))):
             await vaults[0].keep(owner, ProviderName("great"), Secret(f"key {number}"))
             turn, _ = await open_.ask(asks("hello", str(number)))
+        offered = (await completing(open_.house.desk, ME))("/model g")
         entries = [one.entry.action for one in await open_.store.entries_of(turn)]
     (called,) = [action for action in entries if isinstance(action, ModelCalled)]
+    assert offered == ("/model great/m",)
     assert (called.provider, called.key) == ("great", KeyOwner(W, ME_THERE).text)
     assert platform.texts == ["of small", "with key 1", "with key 2"]
 
