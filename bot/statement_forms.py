@@ -3,7 +3,7 @@
 import csv
 import html
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -11,13 +11,13 @@ from importlib import import_module, resources
 from string import Template
 from typing import Any
 
+from bot.sentences import ENGLISH, Sentences
 from bot.statement import Charge, Statement
 from ledger.money import URC_PER_RC, Money
 
 PDF_LINES_MAX = 1_000
 """A page takes two milliseconds for each line: what is longer comes as a table alone."""
 COLUMNS = ("time", "model", "rc", "urc", "reference", "entry", "hash")
-TITLE = "CarPool statement"
 
 
 def exact_rc(amount: Money) -> str:
@@ -30,18 +30,28 @@ def exact_rc(amount: Money) -> str:
     return f"{'-' if amount < 0 else ''}{whole:,}.{part:06d}"
 
 
-def as_text(statement: Statement) -> str:
+def as_text(statement: Statement, say: Sentences = ENGLISH) -> str:
     width = max((len(exact_rc(charge.amount)) for charge in statement.charges), default=0)
     wide = max((len(charge.model) for charge in statement.charges), default=0)
     line = _template("statement_line.txt")
     lines = "".join(_line(charge, line, lambda text: text, width, wide) for charge in statement.charges)
-    return _filled(statement, "statement.txt", lines, f"{exact_rc(statement.total)} RC")
+    count, total = len(statement.charges), exact_rc(statement.total)
+    return _template("statement.txt").substitute(
+        title=_title(statement, say),
+        state=state_sentence(statement, say),
+        lines=lines,
+        total=say("{0} RC in all, for one charge.", total)
+        if count == 1
+        else say("{0} RC in all, for {1:,} charges.", total, count),
+        how=say("Each line has a receipt that anybody can verify: `/receipt REFERENCE` shows it."),
+    )
 
 
-def as_html(statement: Statement) -> str:
+def as_html(statement: Statement, say: Sentences = ENGLISH) -> str:
     line = _template("statement_line.html")
     lines = "".join(_line(charge, line, html.escape) for charge in statement.charges)
-    return _filled(statement, "statement.html", lines, exact_rc(statement.total))
+    words = {name: html.escape(word, quote=False) for name, word in _words(statement, say).items()}
+    return _template("statement.html").substitute(words, lines=lines, total=exact_rc(statement.total))
 
 
 def as_csv(statement: Statement) -> bytes:
@@ -65,24 +75,26 @@ def as_csv(statement: Statement) -> bytes:
     return text.getvalue().encode()
 
 
-def as_pdf(statement: Statement) -> bytes | None:
-    """None for one of more than ``PDF_LINES_MAX`` lines. It takes up to some seconds of a processor, so run it in a thread."""
+def as_pdf(statement: Statement, say: Sentences = ENGLISH) -> bytes | None:
+    """None for one of more than ``PDF_LINES_MAX`` lines. In English where a PDF has no letters for the language. It takes up
+    to some seconds of a processor, so run it in a thread."""
     if len(statement.charges) > PDF_LINES_MAX:
         return None
     page: Any = import_module("fpdf").FPDF(format="A4")  # its import takes a second
-    page.set_title(f"{TITLE}, {statement.month}")
+    say = say if all(map(_is_latin, _words(statement, say).values())) else ENGLISH
+    page.set_title(_title(statement, say))
     page.set_creation_date(_utc(statement.made_us))
     page.add_page()
     page.set_font("helvetica", size=9)
     # The fonts that every reader of PDF has hold Latin letters alone; what else a model may be called is shown as a mark.
-    page.write_html(as_html(statement).encode("latin-1", "replace").decode("latin-1"))
+    page.write_html(as_html(statement, say).encode("latin-1", "replace").decode("latin-1"))
     return bytes(page.output())
 
 
 def as_email(statement: Statement, sender: str, to: str) -> EmailMessage:
     """To be sent as it is: plain text, the same as a page, and both files. Raises ``ValueError`` for what is no address."""
     message = EmailMessage()
-    message["Subject"] = f"{TITLE}, {statement.month}"
+    message["Subject"] = _title(statement, ENGLISH)
     message["From"], message["To"] = sender, to
     message["Date"] = format_datetime(_utc(statement.made_us))
     message.set_content(as_text(statement))
@@ -94,23 +106,39 @@ def as_email(statement: Statement, sender: str, to: str) -> EmailMessage:
     return message
 
 
-def state_sentence(statement: Statement) -> str:
+def state_sentence(statement: Statement, say: Sentences) -> str:
     if not statement.whole:
-        return f"The first {len(statement.charges):,} answers of the month: there are more."
+        return say("The first {0:,} answers of the month: there are more.", len(statement.charges))
     if statement.made_us < statement.month.next.first_us:
-        return f"Until {_utc(statement.made_us):%Y-%m-%d %H:%M} (UTC): the month is not over."
-    return "The whole month, by UTC."
+        return say("Until {0:%Y-%m-%d %H:%M} (UTC): the month is not over.", _utc(statement.made_us))
+    return say("The whole month, by UTC.")
 
 
-def _filled(statement: Statement, name: str, lines: str, total: str) -> str:
+def _title(statement: Statement, say: Sentences) -> str:
+    return say("CarPool statement, {0}", statement.month)
+
+
+def _words(statement: Statement, say: Sentences) -> Mapping[str, str]:
+    """What stands on a page around its lines."""
     count = len(statement.charges)
-    return _template(name).substitute(
-        month=statement.month,
-        state=state_sentence(statement),
-        lines=lines,
-        total=total,
-        count=f"{count:,} {'charge' if count == 1 else 'charges'}",
-    )
+    return {
+        "title": _title(statement, say),
+        "state": state_sentence(statement, say),
+        "time": say("Time (UTC)"),
+        "model": say("Model"),
+        "amount": say("RC"),
+        "reference": say("Reference"),
+        "entry": say("Entry"),
+        "count": say("In all, for one charge") if count == 1 else say("In all, for {0:,} charges", count),
+        "how": say(
+            "1 RC is a US cent. Each line has a receipt that anybody can verify with the public key of the ledger: "
+            "/receipt REFERENCE in chat, or carpool ledger prove ENTRY."
+        ),
+    }
+
+
+def _is_latin(text: str) -> bool:
+    return text == text.encode("latin-1", "replace").decode("latin-1")
 
 
 def _line(charge: Charge, template: Template, safe: Callable[[str], str], width: int = 0, wide: int = 0) -> str:

@@ -1,11 +1,14 @@
 """Commands that explain the last answer: why this model, and what is recorded of it."""
 
+from collections.abc import Mapping
+
 from adapters.messages import File
 from bot.commands.base import Asking, Command, Desk, Result, a_turn, names_a_turn
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.costs import cost_of_call
 from bot.sentences import Sentences
 from ledger.actions import (
+    CallOutcome,
     Candidate,
     FeedbackGiven,
     MessageReceived,
@@ -64,12 +67,20 @@ def _candidate(candidate: Candidate, say: Sentences) -> str:
     return say("{0}, free", name) if cost == 0 else say("{0}, estimated at {1} at the most", name, rc_text(Money(cost)))
 
 
+OUTCOMES: Mapping[CallOutcome, str] = {
+    "answered": "answered",
+    "failed": "failed",
+    "stopped": "stopped",
+    "timed_out": "timed out",
+}
+
+
 def _attempt(called: ModelCalled, answered: ModelAnswered, catalog: Catalog, say: Sentences) -> str:
     name = f"`{called.provider}/{called.model}`"
     seconds = f"{answered.took_us / 1_000_000:.1f} s"
     if answered.outcome != "answered":
         error = f" ({answered.error.replace('_', ' ')})" if answered.error else ""
-        return say("{0}: {1}{2} after {3}.", name, answered.outcome.replace("_", " "), error, seconds)
+        return say("{0}: {1}{2} after {3}.", name, say(OUTCOMES[answered.outcome]), error, seconds)
     if not answered.usage_known:
         return say("{0} answered in {1}; it did not say how many tokens that took.", name, seconds)
     cost = cost_of_call(called, answered, catalog)

@@ -26,23 +26,23 @@ async def statement(asking: Asking, desk: Desk, rest: str) -> Result:
     made = await statement_of(desk.store, asking.scope.workspace, asking.scope.actor, month, now_us)
     if not made.charges:
         return Result(desk.say("Nothing was charged for your answers in {0}.", month))
-    files = await asyncio.to_thread(_files, made)
+    files = await asyncio.to_thread(_files, made, desk.say)
     return Result(_shown(made, desk.say, with_page=len(files) > 1), files=files)
 
 
-def _files(made: Statement) -> tuple[File, ...]:
+def _files(made: Statement, say: Sentences) -> tuple[File, ...]:
     name = f"carpool-{made.month}"
-    table, page = as_csv(made), as_pdf(made)
+    table, page = as_csv(made), as_pdf(made, say)
     files = (File(f"{name}.csv", "text/csv", table),)
     return files if page is None else (*files, File(f"{name}.pdf", "application/pdf", page))
 
 
 def _shown(made: Statement, say: Sentences, *, with_page: bool) -> str:
     if len(made.charges) <= LINES_SHOWN:
-        return f"```\n{as_text(made).strip()}\n```"
+        return f"```\n{as_text(made, say).strip()}\n```"
     whole = say("**{0} RC** for {1:,} charges in {2}.", exact_rc(made.total), len(made.charges), made.month)
     where = say("The lines stand in both files.")
     if not with_page:
         where = say("The lines stand in the table; a page holds {0:,} at the most.", PDF_LINES_MAX)
     how = say("Each has the reference that `/receipt` takes; `carpool billing statement` writes them too.")
-    return " ".join((whole, state_sentence(made), where, how))
+    return " ".join((whole, state_sentence(made, say), where, how))

@@ -354,7 +354,7 @@ class DiscordGateway:
         except StoreFailed:
             taken = Taken(self._platform.say(NOT_RECORDED), {})
         lines = [f"- **{field}**: {error}" for field, error in taken.errors.items()]
-        buttons = (Button("Try again", invocation, "primary"),) if lines and invocation else ()
+        buttons = (Button(self._platform.say("Try again"), invocation, "primary"),) if lines and invocation else ()
         await self._answer(address, "\n".join([taken.text, *lines]).strip(), buttons)
 
     async def _acknowledge(self, interaction: "Interaction[Any]", mode: Mode) -> bool:

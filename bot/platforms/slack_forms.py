@@ -168,12 +168,12 @@ def _input(field: Field, say: Sentences) -> View:
         "block_id": field.name,
         "label": _plain(field.label, LABEL_MAX),
         "optional": field.optional,
-        "element": {"action_id": ANSWER, **_element(field)},
+        "element": {"action_id": ANSWER, **_element(field, say)},
     }
     return {**block, "hint": _plain(hint, HINT_MAX)} if hint else block
 
 
-def _element(field: Field) -> View:
+def _element(field: Field, say: Sentences) -> View:
     match field.kind:
         case "line" | "text":
             element: View = {"type": "plain_text_input", "multiline": field.kind == "text", "max_length": INPUT_MAX}
@@ -183,10 +183,10 @@ def _element(field: Field) -> View:
         case "person":
             return {"type": "users_select", **({"initial_user": field.value} if field.value else {})}
         case "choice":
-            return _select(field)
+            return _select(field, say)
 
 
-def _select(field: Field) -> View:
+def _select(field: Field, say: Sentences) -> View:
     options = [_option(choice) for choice in field.choices]
     element: View = {"type": "static_select"}
     if len(options) <= OPTIONS_MAX:
@@ -194,7 +194,7 @@ def _select(field: Field) -> View:
     else:
         element["option_groups"] = [
             {
-                "label": _plain(f"From {start + 1}", OPTION_MAX),
+                "label": _plain(say("From {0}", start + 1), OPTION_MAX),
                 "options": options[start : start + OPTIONS_MAX],
             }
             for start in range(0, len(options), OPTIONS_MAX)

@@ -3,6 +3,7 @@
 import ast
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import polib
 import pytest
@@ -11,15 +12,21 @@ from starlette.requests import Request
 import bot.sentences
 from adapters.errors import AdapterError
 from adapters.scripted import answer
+from bot.commands.explaining import OUTCOMES
 from bot.config import load
 from bot.errors import Trouble, TroubleCode, explain
 from bot.http.answers import NotTaken
 from bot.http.payments import RETURN_PATH, PaymentsDoor
 from bot.limits import Limits
+from bot.notices import sentence as sentence_about
 from bot.platforms.base import Standing
 from bot.sentences import ENGLISH, NoSuchLanguage, languages, sentences_of
 from integrations.oauth import Declined
 from integrations.payments.base import (
+    Buyer,
+    Cents,
+    IntentId,
+    News,
     ObjectRef,
     PaymentError,
     PaymentMisconfigured,
@@ -29,7 +36,8 @@ from integrations.payments.base import (
 from integrations.sentence import Sentence
 from integrations.tools.base import Toolbox, ToolError, Unknown
 from integrations.tools.status import error_of
-from ledger.pseudonyms import TurnId
+from ledger.actions import CallOutcome
+from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
 from tests.bracketed import BRACKETED, unsaid
 from tests.house import ME, WANTS_TOOL, RecordingPlatform, RecordingTool, asks, running_house
 from tests.sentences import OF_PAYMENTS, OF_TOOLS, TEMPLATE, kinds_of, places, said_by, sentences, sources, template
@@ -177,6 +185,33 @@ async def _page_behind(query: bytes, outcome: str | PaymentError) -> tuple[int, 
     except NotTaken as refused:
         return refused.status, refused.sentence
     return answer.status_code, bytes(answer.body).decode()
+
+
+@pytest.mark.parametrize("outcome", get_args(CallOutcome))
+def test_what_came_of_each_call_has_a_sentence(outcome: CallOutcome) -> None:
+    assert OUTCOMES[outcome] in sentences()
+
+
+BUYER = Buyer(WorkspaceId("w-1"), ActorId("a-1"), IntentId("i-1"))
+SESSION, INVOICE = ObjectRef("checkout.session", "cs_1"), ObjectRef("invoice", "in_1")
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        News(BUYER, SESSION, "recorded", Cents(1000)),
+        News(BUYER, SESSION, "recorded", Cents(1000), plan="{pro}"),
+        News(BUYER, SESSION, "unmatched", Cents(1000)),
+        News(BUYER, SESSION, "failed"),
+        News(BUYER, INVOICE, "failed"),
+        News(BUYER, INVOICE, "failed", url="https://x.test/"),
+    ],
+)
+def test_what_is_told_unasked_is_said_from_the_table(news: News) -> None:
+    said = sentence_about(news, BRACKETED)
+    assert (said[0], unsaid(said)) == ("⟦", "")
+    assert news.plan in said
+    assert news.url in said
 
 
 SAID = [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.sentences import Sentences
 from bot.statement import LINES_MAX, PAGE_ENTRIES, Charge, Month, Statement, statement_of
 from bot.statement_forms import COLUMNS, PDF_LINES_MAX, as_csv, as_email, as_html, as_pdf, as_text, exact_rc
 from integrations.storage.sqlite import SqliteStore
@@ -17,6 +18,7 @@ from ledger.entry import Draft, Scope
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
+from tests.bracketed import BRACKETED, unsaid, unsaid_of_page
 
 W = WorkspaceId("w-1")
 ANNA = Scope(W, ActorId("a-anna"), ConversationId("c-1"), TurnId("t-1"))
@@ -130,6 +132,28 @@ def test_a_month_that_is_not_over_says_until_when() -> None:
     assert "Until 2026-11-01 00:10 (UTC): the month is not over." in as_text(
         made_of(made_us=NOVEMBER.first_us + 600_000_000)
     )
+
+
+def test_a_statement_is_said_from_the_table_in_each_of_its_forms() -> None:
+    for made in (made_of((1, "x/y")), made_of((1, "x/y"), (2, "x/y"), made_us=NOVEMBER.first_us + 1)):
+        text, page = as_text(made, BRACKETED), as_html(made, BRACKETED)
+        lines = [line for line in text.splitlines() if line and "x/y" not in line]
+        assert [line for line in lines if unsaid(line)] == []
+        assert unsaid_of_page(page.replace("x/y", "").replace("t-0", "")) == ""
+        assert "⟦CarPool statement, 2026-11⟧" in text
+        assert "⟦CarPool statement, 2026-11⟧" in page
+
+
+def test_a_sentence_is_no_markup_on_a_page() -> None:
+    table = Sentences("xx", {"Model": "<b>$total & ⟦"})
+    assert ">&lt;b&gt;$total &amp; ⟦<" in as_html(made_of((1, "x/y")), table)
+
+
+def test_a_page_without_letters_for_a_language_is_in_english() -> None:
+    made = made_of((1, "x/y"))
+    english = as_pdf(made)
+    assert as_pdf(made, Sentences("uk", {"Model": "Модель"})) == english
+    assert as_pdf(made, Sentences("de", {"Model": "Modell für Übungen"})) not in (None, english)
 
 
 def test_a_models_name_is_no_markup_and_no_template() -> None:
