@@ -10,6 +10,7 @@ from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.billing import Billing
 from bot.lucidia.catalog import ModelCard
 from bot.notices import Notices
+from bot.sentences import ENGLISH, Sentences
 from integrations.payments.base import Cents
 from integrations.payments.plans import Plans
 from integrations.storage.sqlite import SqliteStore
@@ -47,6 +48,7 @@ async def at_a_till(
     provider: str = "scripted",
     cards: Sequence[ModelCard] | None = None,
     billing: Billing = Billing(),
+    say: Sentences = ENGLISH,
 ) -> AsyncIterator[Place]:
     """``billing`` is given the till's plans and its cashier."""
     store = await SqliteStore.open(folder / DATABASE)
@@ -55,9 +57,9 @@ async def at_a_till(
             billing = replace(billing, plans=Plans((till.pro, till.top)), cashier=till.cashier)
             platform = RecordingPlatform()
             adapters = {provider: ScriptedAdapter(ProviderName(provider), tuple(script))}
-            async with running_house(folder, platform, adapters, cards=cards, billing=billing) as open_:
+            async with running_house(folder, platform, adapters, cards=cards, billing=billing, say=say) as open_:
                 own = frozenset({str(platform.name)})
-                till.cashier._tell = Notices(open_.roadchain, open_.store, PSEUDONYMS, own).tell
+                till.cashier._tell = Notices(open_.roadchain, open_.store, PSEUDONYMS, own, say).tell
                 yield Place(till, open_, platform)
     finally:
         await store.aclose()

@@ -7,6 +7,7 @@ import ast
 import string
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -51,6 +52,7 @@ OF_TABLES = {
 """Said by way of a field of what stands in a table."""
 
 
+@cache
 def sentences() -> Mapping[str, list[str]]:
     """Each sentence in English, and the files that say it."""
     found: dict[str, set[str]] = defaultdict(set)

@@ -29,6 +29,14 @@ BOUGHT, OF_PLAN, PROMOTIONAL = "{0} bought", "{0} of the plan", "{0} promotional
 BY_WORKSPACE, BY_YOU = "Spent by this workspace in the last {0} days (UTC):", "Spent by you in the last {0} days (UTC):"
 FOR_YOU_ALONE = "The link is for you alone and closes by itself. The credit is here as soon as it is paid."
 STATEMENT = "`/billing statement` lists what your answers were charged."
+INVOICE_STATES = {
+    "draft": "draft",
+    "open": "open",
+    "paid": "paid",
+    "uncollectible": "uncollectible",
+    "void": "void",
+}
+"""Stripe's own words for where an invoice stands."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -197,7 +205,7 @@ async def _invoices(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> 
         return Result(
             desk.say("There are no invoices yet. Receipts of top-ups come by e-mail, and stand in `/billing portal`.")
         )
-    return Result("\n".join([desk.say("The latest invoices:"), "", *(_invoice(item) for item in shown)]))
+    return Result("\n".join([desk.say("The latest invoices:"), "", *(_invoice(item, desk.say) for item in shown)]))
 
 
 def _of_this_workspace_only(part: str, say: Sentences) -> Result:
@@ -212,9 +220,10 @@ def _of_this_workspace_only(part: str, say: Sentences) -> Result:
     )
 
 
-def _invoice(item: InvoiceShown) -> str:
+def _invoice(item: InvoiceShown, say: Sentences) -> str:
     day = datetime.fromtimestamp(item.created_s, UTC)
-    said = f"{day:%Y-%m-%d}, {dollars_text(item.amount)}, {item.state}"
+    state = say(INVOICE_STATES[item.state]) if item.state in INVOICE_STATES else item.state
+    said = f"{day:%Y-%m-%d}, {dollars_text(item.amount)}, {state}"
     return f"- [{item.number}]({item.url}): {said}" if item.url else f"- {item.number}: {said}"
 
 

@@ -1,6 +1,7 @@
 """What CarPool itself says comes from a table, all of it: seen by a language in which each sentence is in brackets."""
 
 import ast
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -11,13 +12,16 @@ from starlette.requests import Request
 
 import bot.sentences
 from adapters.errors import AdapterError
+from adapters.messages import Usage
 from adapters.scripted import answer
+from bot.billing import Billing
 from bot.commands.explaining import OUTCOMES
 from bot.config import load
 from bot.errors import Trouble, TroubleCode, explain
 from bot.http.answers import NotTaken
 from bot.http.payments import RETURN_PATH, PaymentsDoor
 from bot.limits import Limits
+from bot.lucidia.catalog import Rates
 from bot.notices import sentence as sentence_about
 from bot.platforms.base import Standing
 from bot.sentences import ENGLISH, NoSuchLanguage, languages, sentences_of
@@ -37,9 +41,14 @@ from integrations.sentence import Sentence
 from integrations.tools.base import Toolbox, ToolError, Unknown
 from integrations.tools.status import error_of
 from ledger.actions import CallOutcome
+from ledger.credit_actions import CreditRefused
+from ledger.errors import Code
+from ledger.money import URC_PER_RC, Money
 from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
 from tests.bracketed import BRACKETED, unsaid
-from tests.house import ME, WANTS_TOOL, RecordingPlatform, RecordingTool, asks, running_house
+from tests.house import ME, WANTS_TOOL, RecordingPlatform, RecordingTool, asks, card, running_house
+from tests.house_at_a_till import MINE, OURS, at_a_till, bought
+from tests.payments import scope
 from tests.sentences import OF_PAYMENTS, OF_TOOLS, TEMPLATE, kinds_of, places, said_by, sentences, sources, template
 
 
@@ -262,6 +271,40 @@ async def test_a_question_before_a_write_and_the_footer_are_said_from_the_table(
     assert answered.footer is not None
     assert unsaid(answered.footer.line) == ""
     assert {rest for _, _, reply in platform.sent if (rest := unsaid(reply.text))} == {"Hello", "Look at it at"}
+
+
+OF_BILLING = [
+    *("/billing", "/billing topup 10", "/billing subscribe", "/billing subscribe none", "/billing portal"),
+    *("/billing portal x", "/billing invoices", "/billing refund", "/billing refund pi_x 3", "/billing allocate U2 5"),
+    *("/billing allocate U2 500000", "/billing reclaim U2 2", "/billing gift U2 1", "/billing referral"),
+    *("/billing referral abc", "/billing statement", "/why", "/receipt"),
+]
+
+
+async def test_billing_and_its_refusals_are_said_from_the_table(tmp_path: Path) -> None:
+    script = [answer("Hello.", usage=Usage(input=10_000, output=2_000))] * 9
+    priced = [card("scripted", rates=Rates(2_000_000, 10_000_000))]
+    billing = Billing("funded", person_day_max=URC_PER_RC * 6, referral=Money(URC_PER_RC))
+    async with at_a_till(tmp_path, script, cards=priced, billing=billing, say=BRACKETED) as place:
+        for number, text in enumerate(("hello", *OF_BILLING)):  # without credit
+            await place.open.ask(replace(asks(text, f"poor {number}"), standing="owner"))
+        await bought(place.till)
+        await place.till.delivered()
+        link = await place.till.cashier.subscribe(scope("t-1", MINE, OURS), place.till.pro)
+        place.till.account.pay(link.about.id)
+        await place.till.delivered()
+        for number, text in enumerate(("hello", *OF_BILLING, "hello", "hello")):  # up to the day's limit, and beyond
+            await place.open.ask(replace(asks(text, f"rich {number}"), standing="owner"))
+        for number, text in enumerate(OF_BILLING[::4]):
+            await place.open.ask(replace(asks(text, f"member {number}"), standing="member"))
+        actions = [item.entry.action for item in await place.open.all()]
+        refused = {action.code for action in actions if isinstance(action, CreditRefused)}
+        texts = [re.sub(r"\]\(\S+\)|\[in_\w+", "]", text) for text in place.platform.texts]
+        labels = [button.label for _, _, reply in place.platform.sent for button in reply.buttons]
+    assert len(texts) > 2 * len(OF_BILLING)
+    assert {rest for text in texts if (rest := unsaid(text))} == {"Hello"}
+    assert all(label.startswith("⟦") for label in labels)
+    assert {Code.INSUFFICIENT_BALANCE.value, Code.RATE_LIMIT_EXCEEDED.value, Code.UNAUTHORISED.value} <= refused
 
 
 @pytest.mark.parametrize("standing", ["owner", "guest"])
