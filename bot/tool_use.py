@@ -202,7 +202,7 @@ def _use(story: Story, call: ToolCall) -> Use:
 
 def _step(story: Story, run: Run, call: ToolCall) -> ToolStep:
     # A name that no tool has is whatever the model says, an address as well.
-    title = call.name if run.house.toolbox.find(call.name) is not None else NO_SUCH_TOOL
+    title = call.name if run.house.toolbox.find(call.name) is not None else run.house.desk.say(NO_SUCH_TOOL)
     return ToolStep(f"{story.attempts[-1].called.attempt}/{call.id}", title, "running")
 
 
