@@ -7,7 +7,8 @@ import asyncio
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -98,6 +99,7 @@ class DiscordPlatform:
         self._screens: WeakValueDictionary[TurnId, DiscordScreen] = WeakValueDictionary()
         # What ``find`` saw of a reply that is only partly there, for the ``send`` that follows.
         self._partly: dict[tuple[TurnId, int], Mapping[int, Found]] = {}
+        self._unacknowledged: dict[str, asyncio.Event] = {}
         self._titles: OrderedDict[str, str] = OrderedDict()
         self._threads: OrderedDict[str, bool] = OrderedDict()
 
@@ -146,6 +148,16 @@ class DiscordPlatform:
         """What the thread of this message is to be called."""
         _remember(self._titles, message, thread_name(text))
 
+    @contextmanager
+    def acknowledging(self, token: str) -> Iterator[None]:
+        """Until the end of the block this interaction takes no answer but its acknowledgement: all others wait."""
+        acknowledged = self._unacknowledged.setdefault(token, asyncio.Event())
+        try:
+            yield
+        finally:
+            self._unacknowledged.pop(token, None)
+            acknowledged.set()
+
     def screen(self, to: Address, turn: TurnId) -> Screen:
         if (before := self._screens.pop(turn, None)) is not None:
             before.abandon()  # of a run that failed: what it showed is looked for by `send`
@@ -173,20 +185,28 @@ class DiscordPlatform:
             if elsewhere is None:
                 raise
             place, reply = elsewhere
-            await _post(place, turn, part, reply, {}, {})
+            # What was shown while the token lived stands there too.
+            await _post(place, turn, part, reply, await self._look(place, turn, part), {})
 
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
         way = read_way(to.reply_url)
         if not way.token:
             return await self._find_among(self._where(to, way), turn, part)
         try:
-            return self._presence(*await Interaction(self.call, way).messages(), turn, part)
+            messages, all_of_it = await self._interaction(to, way).messages()
         except PlatformError as error:
             if error.retry_after_s is not None:
                 raise
+            if not has_expired(error):
+                return "unknown"
             # What all could see stands in the channel, and there it is found without the token.
-            public = way.mode == "public" and has_expired(error)
-            return await self._find_among(self._where(to, Way()), turn, part) if public else "unknown"
+            presence = await self._find_among(self._where(to, Way()), turn, part)
+            return presence if way.mode == "public" or presence == "there" else "unknown"
+        presence = self._presence(messages, all_of_it, turn, part)
+        # Where the channel may not be read nobody knows what follows; nothing follows a message that is still written.
+        first = self._partly.get((turn, part), {}).get(1)
+        followed = not all_of_it and first is not None and first.state == "whole"
+        return "unknown" if followed and presence == "absent" else presence
 
     async def _where(self, to: Address, way: Way) -> AsyncIterator[Channel]:
         """Where a reply may stand: in its thread, or behind its question where no thread could be made; or it was for the
@@ -285,7 +305,10 @@ class DiscordPlatform:
 
     async def _place(self, to: Address) -> Place:
         way = read_way(to.reply_url)
-        return Interaction(self.call, way) if way.token else await self._public_place(to, way)
+        return self._interaction(to, way) if way.token else await self._public_place(to, way)
+
+    def _interaction(self, to: Address, way: Way) -> Interaction:
+        return Interaction(self.call, way, to.thread or to.channel)
 
     async def _public_place(self, to: Address, way: Way) -> Place:
         if not to.thread:
@@ -301,10 +324,10 @@ class DiscordPlatform:
         if not way.token:
             return await self._direct(to) or await self._place(to)
         if way.mode != "public":
-            return Interaction(self.call, way)
+            return self._interaction(to, way)
         # It waits for an answer that all would see: one for the asker alone takes its place.
-        await _delete_quietly(Interaction(self.call, way))
-        return Interaction(self.call, replace(way, mode="after"))
+        await _delete_quietly(self._interaction(to, way))
+        return self._interaction(to, replace(way, mode="after"))
 
     async def _elsewhere(self, to: Address, reply: Reply, error: DiscordRefused) -> tuple[Place, Reply] | None:
         """Where a reply goes that Discord did not take, and in what form; None where there is nothing else to be tried."""
@@ -374,6 +397,8 @@ class DiscordPlatform:
         # The answers to interactions are not counted.
         if "webhook_id" not in ids:
             await asyncio.sleep(self._pace.take())
+        elif (acknowledged := self._unacknowledged.get(ids["webhook_token"])) is not None:
+            await acknowledged.wait()
         route = Route(method, path, **ids)
         http = self.client.http
         if not files and query is not None:

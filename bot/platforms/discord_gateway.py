@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.commands.explaining import AGAIN
 from bot.commands.table import COMMANDS, is_private
-from bot.platforms.base import Address, Button, Door, Filled, Form, Incoming, PlatformError, Taken
+from bot.platforms.base import Address, Attached, Button, Door, Filled, Form, Incoming, PlatformError, Taken
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_catch_up import AGAIN_S, CatchUp
 from bot.platforms.discord_errors import ALREADY_ACKNOWLEDGED, DiscordRefused
@@ -58,6 +58,9 @@ log = logging.getLogger("carpool.discord")
 
 FORM_WAIT_S = 2.0
 """A form, and what completes a command, have to be shown within three seconds."""
+
+RECORD_WAIT_S = 2.0
+"""How long a question is recorded before it is acknowledged all the same."""
 
 SAVE_EVERY_S = 5.0
 NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not taken. Try again in a few minutes."
@@ -289,14 +292,19 @@ class DiscordGateway:
         data: Mapping[str, Any] = interaction.data or {}
         said, name = read_command(interaction), str(data.get("name"))
         if name in (ASK, ASK_ABOUT):
-            if await self._acknowledge(interaction, "public"):
-                await self._take(interaction, "public", said.text, said.attached)
+            incoming = _incoming(interaction, "public", said.text, said.attached)
+            await self._ask(interaction, incoming, lambda: self._acknowledge(interaction, "public"))
         elif name == AGAIN.name:
             # The answer goes where the question was asked: nothing waits here.
-            await self._guarded(interaction.response.send_message(self._platform.say(AGAIN_IS_ASKED), ephemeral=True))
-            await self._take(interaction, "after", said.text)
+            await self._ask(
+                interaction, _incoming(interaction, "after", said.text), lambda: self._say_again(interaction)
+            )
         else:
             await self._say(interaction, said.text, "private" if is_private(name) else "public")
+
+    async def _say_again(self, interaction: "Interaction[Any]") -> None:
+        sentence = self._platform.say(AGAIN_IS_ASKED)
+        await self._guarded(interaction.response.send_message(sentence, ephemeral=True))
 
     async def _press(self, interaction: "Interaction[Any]") -> None:
         data: Mapping[str, Any] = interaction.data or {}
@@ -307,8 +315,8 @@ class DiscordGateway:
             return
         text = read_press(custom_id)
         if text.removeprefix("/").partition(" ")[0] == AGAIN.name:
-            await self._guarded(interaction.response.defer())
-            await self._take(interaction, "after", text)
+            incoming = _incoming(interaction, "after", text)
+            await self._ask(interaction, incoming, lambda: self._guarded(interaction.response.defer()))
         elif text:
             await self._say(interaction, text, "private")
 
@@ -318,7 +326,26 @@ class DiscordGateway:
         if command is not None and command.form is not None and await self._form(interaction, text):
             return
         if await self._acknowledge(interaction, mode):
-            await self._take(interaction, mode, text)
+            incoming = _incoming(interaction, mode, text)
+            await self._taken(incoming.address, self._accept(incoming))
+
+    async def _ask(
+        self, interaction: "Interaction[Any]", incoming: Incoming, acknowledge: Callable[[], Awaitable[object]]
+    ) -> None:
+        """A question: it is recorded before it is acknowledged, where that takes no longer than it may.
+
+        What was acknowledged and not recorded nobody would know of after a crash, and the person would wait for it. One
+        that is recorded and could not be acknowledged is answered in the channel.
+        """
+        recording = asyncio.ensure_future(self._accept(incoming))
+        try:
+            with self._platform.acknowledging(interaction.token):
+                await asyncio.wait({recording}, timeout=RECORD_WAIT_S)
+                await acknowledge()
+        except PlatformError as error:
+            log.warning("an interaction was not acknowledged in time", extra={"cause": str(error)})
+        finally:
+            await self._taken(incoming.address, recording)
 
     async def _form(self, interaction: "Interaction[Any]", text: str) -> bool:
         """Whether a form was shown, or why there is none was said. It has to be the first answer, so it is made in haste."""
@@ -368,30 +395,25 @@ class DiscordGateway:
             return False
         return True
 
-    async def _take(
-        self, interaction: "Interaction[Any]", mode: Mode, text: str, attached: tuple[Any, ...] = ()
-    ) -> None:
-        address = address_of(interaction, mode)
-        incoming = Incoming(
-            address,
-            f"interaction:{interaction.id}",
-            text,
-            attached=attached,
-            standing=standing_of_interaction(interaction),
-        )
+    async def _taken(self, address: Address, recording: Awaitable[None]) -> None:
         try:
-            await self._door.accept(incoming)
+            await recording
         except StoreFailed:
             # Discord does not deliver it again: whoever asked is told.
             await self._answer(address, self._platform.say(NOT_RECORDED))
 
     async def _answer(self, address: Address, text: str, buttons: tuple[Button, ...] = ()) -> None:
         """A sentence that belongs to no turn, to whoever waits."""
-        place = Answering(self._platform.call, read_way(address.reply_url))
+        place = Answering(self._platform.call, read_way(address.reply_url), address.thread or address.channel)
         await place.post(private_message(text or self._platform.say("Done."), buttons), (), True, "")
 
     async def _guarded(self, calling: Awaitable[Any]) -> Any:
         return await self._platform.guarded(calling)
+
+
+def _incoming(interaction: "Interaction[Any]", mode: Mode, text: str, attached: tuple[Attached, ...] = ()) -> Incoming:
+    address, standing = address_of(interaction, mode), standing_of_interaction(interaction)
+    return Incoming(address, f"interaction:{interaction.id}", text, attached=attached, standing=standing)
 
 
 def _modal(form: Form, invocation: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from adapters.messages import File
 from bot.platforms.base import PlatformError
 from bot.platforms.discord_errors import EXPIRED, UNKNOWN_MESSAGE, DiscordRefused
-from bot.platforms.discord_wire import EPHEMERAL, Payload, Way
+from bot.platforms.discord_wire import EPHEMERAL, LOADING, Payload, Way
 
 PAGE = 100
 PAGES_MAX = 5
@@ -94,11 +94,12 @@ class Channel:
 class Interaction:
     """What answers a slash command or a press, while its token lives: its first message is there already, and waits.
 
-    Whoever asked alone sees what is ``private``.
+    Whoever asked alone sees what is ``private``. All else stands in ``channel``.
     """
 
     call: Call
     way: Way
+    channel: str
 
     @property
     def private(self) -> bool:
@@ -127,17 +128,31 @@ class Interaction:
         await self.call("DELETE", f"/webhooks/{{webhook_id}}/{{webhook_token}}/messages/{message_id}", self._ids())
 
     async def messages(self) -> tuple[list[Payload], bool]:
+        """The token leads to the first message alone; what follows it is read in the channel, where that may be read."""
         if self.way.mode == "after":
             return [], False
+        first: list[Payload] = []
         try:
             original = await self.call(
                 "GET", f"/webhooks/{{webhook_id}}/{{webhook_token}}/messages/{ORIGINAL}", self._ids()
             )
         except DiscordRefused as error:
-            if error.code == UNKNOWN_MESSAGE:
-                return [], True
-            raise
-        return [{**original, "id": ORIGINAL}], True
+            if error.code != UNKNOWN_MESSAGE:
+                raise
+            behind = ""
+        else:
+            first.append({**original, "id": ORIGINAL})
+            behind = str(original["id"])
+        if self.private:
+            return first, True
+        try:
+            following, all_of_it = await Channel(self.call, self.channel, behind).messages()
+        except DiscordRefused as error:
+            if error.retry_after_s is not None:
+                raise
+            # While it waits to be filled, nothing follows it.
+            return first, bool(first) and bool(int(first[0].get("flags") or 0) & LOADING)
+        return [*first, *following], all_of_it
 
     async def typing(self) -> None:
         return None  # Discord shows that the bot is thinking, from the moment of the acknowledgement

@@ -39,6 +39,8 @@ TEXT_INPUT_MAX = 4_000
 
 COMPONENTS_V2 = 1 << 15
 EPHEMERAL = 1 << 6
+LOADING = 1 << 7
+"""Of a message that waits to be filled."""
 ACTION_ROW, BUTTON, STRING_SELECT, TEXT_INPUT, USER_SELECT = 1, 2, 3, 4, 5
 TEXT_DISPLAY, FILE, SEPARATOR, LABEL = 10, 13, 14, 18
 STYLES: Mapping[str, int] = {"primary": 1, "plain": 2, "danger": 4}

@@ -33,6 +33,13 @@ def hurry() -> None:
     setattr(AutoShardedConnectionState, "guild_ready_timeout", waits)  # noqa: B010  # mypy knows it as a number
 
 
+def be_patient() -> None:
+    """Acknowledge no question before it is recorded, however slow the disk of a busy machine is."""
+    from bot.platforms import discord_gateway
+
+    setattr(discord_gateway, "RECORD_WAIT_S", 60.0)  # noqa: B010  # it is a constant everywhere else
+
+
 if __name__ == "__main__":
     connect_to(sys.argv[1])
     hurry()

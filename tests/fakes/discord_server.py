@@ -21,6 +21,7 @@ from aiohttp import WSMsgType, web
 
 from bot.platforms.discord_seen import snowflake
 from tests.discord_app import TOKEN
+from tests.fakes.discord_interactions import Interactions, Slash
 
 GUILD, CHANNEL, DIRECT = "200000000000000001", "200000000000000002", "200000000000000003"
 BOT, ANNA, BOB, OWNER = "100000000000000001", "100000000000000002", "100000000000000003", "100000000000000004"
@@ -115,6 +116,9 @@ class DiscordServer:
         self.changed = asyncio.Condition()
         self._ids = 0
         self._nonces: dict[tuple[str, str], dict[str, Any]] = {}
+        self.interactions = Interactions(
+            self._by_bot, lambda channel: self.messages[channel], refused, as_json, refusal
+        )
 
     # What people do there.
 
@@ -133,6 +137,35 @@ class DiscordServer:
         if told:
             await self.tell_of(message)
         return message
+
+    async def slash(self, name: str, author: str = ANNA, channel: str = CHANNEL, **options: str) -> Slash:
+        """Somebody uses a command."""
+        id_ = str(self._id())
+        slash = Slash(id_, f"token-of-{id_}", channel)
+        self.interactions.made[slash.token] = slash
+        given = [{"type": 3, "name": option, "value": value} for option, value in options.items()]
+        where: dict[str, Any] = {"channel_id": channel, "context": 1, "user": self._user(author)}
+        if channel not in DIRECTS.values():
+            member = {**self.member(), "user": self._user(author), "permissions": EVERYDAY}
+            where = {"channel_id": channel, "guild_id": GUILD, "context": 0, "member": member}
+        about = self._direct(channel) if channel in DIRECTS.values() else self.threads.get(channel, self._channel())
+        told = {
+            "id": slash.id,
+            "application_id": APPLICATION,
+            "type": 2,
+            "token": slash.token,
+            "version": 1,
+            "data": {"id": "1", "name": name, "type": 1, "options": given},
+            "channel": about,
+            "locale": "en-US",
+            "entitlements": [],
+            "authorizing_integration_owners": {"0": where.get("guild_id", "0")},
+            "attachment_size_limit": 10 << 20,
+            "app_permissions": EVERYDAY,
+            **where,
+        }
+        await self.tell("INTERACTION_CREATE", told)
+        return slash
 
     async def tell_of(self, message: JSON) -> None:
         await self.tell("MESSAGE_CREATE", self._seen_by_bot(message, live=True))
@@ -403,9 +436,10 @@ class DiscordServer:
                 return as_json({**self.member(), "user": self._user(person)})
             case "GET", ["channels", channel]:
                 return as_json(self._direct(channel) if channel in DIRECTS.values() else self._channel())
-            case _, ["webhooks", *_]:
-                # No interaction ever took place here, so every token is one that has run out.
-                return refused(404, 10015, "Unknown Webhook")
+            case "POST", ["interactions", interaction, token, "callback"]:
+                return self.interactions.acknowledge(interaction, token, body)
+            case _, ["webhooks", _, token, *rest]:
+                return self.interactions.call(request.method, token, rest, body)
             case "POST", ["channels", _, "typing"]:
                 return web.Response(status=204)
             case method, ["channels", channel, "messages", *rest]:
@@ -445,6 +479,8 @@ class DiscordServer:
                 return as_json(one)
             case "DELETE":
                 there.remove(one)
+                for slash in self.interactions.made.values():
+                    self.interactions.forget(slash, one)
                 return web.Response(status=204)
         return refused(405, 0, "405: Method Not Allowed")
 
@@ -612,6 +648,9 @@ class DiscordServer:
             "afk_channel_id": None,
         }
 
+    def _by_bot(self, channel: str, body: JSON) -> dict[str, Any]:
+        return self._message(channel, BOT, body)
+
     def _message(self, channel: str, author: str, body: JSON) -> dict[str, Any]:
         content = str(body.get("content") or "")
         return {
@@ -646,6 +685,12 @@ class DiscordServer:
         if live and not direct:
             seen |= {"guild_id": GUILD, "member": self.member()}
         return seen
+
+
+def buttons(server: DiscordServer, channel: str) -> list[str]:
+    """The words on all buttons that stand there."""
+    rows = [item for message in server.messages[channel] for item in message["components"] if item["type"] == 1]
+    return [button["label"] for row in rows for button in row["components"]]
 
 
 def refusal(body: JSON) -> str:

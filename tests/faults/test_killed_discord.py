@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.discord_app import TOKEN
-from tests.fakes.discord_server import DiscordServer, running_discord_server
+from tests.fakes.discord_server import DiscordServer, buttons, running_discord_server
 from tests.processes import TIME_MAX_S, Home, steps_survived
 
 ANSWER = "\n\n".join(f"Paragraph {number}. " + "word " * 100 for number in range(10)).strip()
@@ -68,11 +68,6 @@ async def killed_at(step: int, folder: Path) -> bool:
         assert names.count("turn.finished") == 1
         assert names.count("model.called") == 1
         return killed
-
-
-def buttons(server: DiscordServer, channel: str) -> list[str]:
-    rows = [item for message in server.messages[channel] for item in message["components"] if item["type"] == 1]
-    return [button["label"] for row in rows for button in row["components"]]
 
 
 @pytest.mark.timeout(400)  # each step starts the program twice
