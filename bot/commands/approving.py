@@ -1,11 +1,12 @@
 """Commands that decide what a tool may do: ``/approve`` and ``/refuse``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from adapters.messages import ToolCall
 from bot.approvals import digest, may_decide, read_reference, undecided
 from bot.commands.base import Asking, Command, Decided, Desk, Result
-from bot.payloads import decode_message
+from bot.payloads import decode_asked, decode_message
 from bot.rules import Allowed
 from ledger.actions import (
     ApprovalAsked,
@@ -19,6 +20,10 @@ from ledger.pseudonyms import ConversationId
 from ledger.store import Recorded
 
 NOTHING_OPEN = "There is nothing here that waits for an approval."
+ELSEWHERE = "This is approved only where it was asked, under the question that says what would be done."
+
+ALONE_WITH_US: Mapping[str, str] = {"slack": "D"}
+"""How the id of a channel begins that a person has with CarPool alone. In Discord such a person is a workspace."""
 
 
 async def _approve(asking: Asking, desk: Desk) -> Result:
@@ -29,6 +34,8 @@ async def _approve(asking: Asking, desk: Desk) -> Result:
     why_not = may_decide(asked, first.entry.actor, asking.scope.actor, asking.role, asking.rules, desk.say)
     if why_not:
         return Result(why_not)
+    if not _is_there(asking, first, asked):
+        return Result(desk.say(ELSEWHERE))
     decision = Decided(first.entry.turn, _conversation(first), ApprovalGiven(asked.number, asked.arguments))
     return Result(desk.say("Approved: `{0}`.", asked.tool), decided=(decision,))
 
@@ -59,6 +66,8 @@ async def _allow(asking: Asking, desk: Desk) -> Result:
     first, asked = found
     if asked.approver != "asker" or first.entry.actor != asking.scope.actor:
         return Result(desk.say("Only the person who asked can allow this, and only what they may approve themselves."))
+    if not _is_there(asking, first, asked):
+        return Result(desk.say(ELSEWHERE))
     call = await _call(first, asked, desk)
     if call is None:
         return Result(desk.say(NOTHING_OPEN))
@@ -136,6 +145,23 @@ async def _open(asking: Asking, desk: Desk) -> tuple[Recorded, ApprovalAsked] | 
     if waiting[0].expires_us <= desk.clock():
         return desk.say("That was not approved in time. Ask for it again.")
     return entries[0], waiting[0]
+
+
+def _is_there(asking: Asking, first: Recorded, asked: ApprovalAsked) -> bool:
+    """Whether this comes from where the question stands.
+
+    A command without a thread counts for the threads of its channel, for Slack's slash commands know of none; and a question
+    without a thread for its whole channel, where a press on it names its message. The one that another person has to approve
+    of, and that only its asker can see, is approved of wherever that other person is told of its reference.
+    """
+    if first.body is None:
+        return _conversation(first) == asking.scope.conversation
+    there, here = decode_asked(first.body).address, asking.address
+    alone = ALONE_WITH_US.get(there.platform)
+    if alone and there.channel.startswith(alone) and asked.approver != "asker" and here.person != there.person:
+        return True
+    same_channel = (there.platform, there.workspace, there.channel) == (here.platform, here.workspace, here.channel)
+    return same_channel and (there.thread == here.thread or not (there.thread and here.thread))
 
 
 def _conversation(first: Recorded) -> ConversationId:

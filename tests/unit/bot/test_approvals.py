@@ -9,9 +9,10 @@ import pytest
 from adapters.messages import Finished, ProviderName, ToolCall, ToolCallId, ToolResult
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.approvals import approver_of, digest, question, read_reference, reference
+from bot.commands.approving import ELSEWHERE
 from bot.intake import Ending
 from bot.limits import Limits
-from bot.platforms.base import Incoming, PlatformError, Presence, Standing
+from bot.platforms.base import Incoming, PlatformError, PlatformName, Presence, Standing
 from bot.rules import Rules
 from bot.sentences import ENGLISH
 from integrations.tools.base import Preview, Toolbox, ToolError, Unknown
@@ -155,6 +156,39 @@ async def test_the_asker_alone_never_approves_what_costs_money(tmp_path: Path) -
         await decided(opened, f"/approve {turn}.1", "d2", "another")
         assert await opened.intake.ended(turn) == "answered"
         assert tool.calls == 1
+
+
+class InSlack(RecordingPlatform):
+    @property
+    def name(self) -> PlatformName:
+        return PlatformName("slack")
+
+
+async def test_what_only_its_asker_can_see_another_approves_of_from_where_they_were_told_of_it(tmp_path: Path) -> None:
+    platform, tool = InSlack(), Costly("write")
+    alone = replace(ME, platform=platform.name, channel="D1")
+    there = replace(alone, channel="channel", thread="")
+    async with running_house(tmp_path, platform, SCRIPT, toolbox=Toolbox({"look": tool})) as opened:
+        turn, _ = await opened.ask(asks("look", "1", alone))
+        await opened.ask(asks(f"/approve {turn}.1", "d1", there))
+        assert "somebody other than the person who asked" in platform.texts[-1]
+        await opened.ask(asks(f"/approve {turn}.1", "d2", replace(there, person="another")))
+        assert await opened.intake.ended(turn) == "answered"
+        assert tool.calls == 1
+
+
+async def test_what_its_asker_may_approve_is_approved_in_their_own_conversation_alone(tmp_path: Path) -> None:
+    platform, tool = InSlack(), RecordingTool("write")
+    alone = replace(ME, platform=platform.name, channel="D1")
+    async with running_house(tmp_path, platform, SCRIPT, toolbox=Toolbox({"look": tool})) as opened:
+        turn, _ = await opened.ask(asks("look", "1", alone))
+        for number, who in enumerate((ME.person, "boss")):
+            said = asks(f"/approve {turn}.1", f"d{number}", replace(alone, channel="channel", thread="", person=who))
+            await opened.ask(replace(said, standing="admin"))
+            assert platform.texts[-1] == ELSEWHERE
+        assert tool.calls == 0
+        await opened.ask(asks(f"/approve {turn}.1", "d3", replace(alone, thread="")))
+        assert await opened.intake.ended(turn) == "answered"
 
 
 async def test_a_guest_approves_nothing(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from adapters.messages import (
 )
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.approvals import question, read_reference
+from bot.commands.approving import ELSEWHERE
 from bot.platforms.base import Attached, Incoming, Overheard, Standing
 from bot.sentences import ENGLISH
 from integrations.tools.base import Preview, Toolbox, ToolLimits, Use
@@ -132,14 +133,46 @@ async def test_what_is_no_approval_of_the_right_person_for_the_right_thing_is_no
         assert "approval.given" not in await opened.journal(turn)
 
 
-async def test_an_approval_from_another_conversation_is_the_persons_own_all_the_same(tmp_path: Path) -> None:
-    """The control: the right person, with the right reference, is heard."""
+async def test_an_approval_where_it_was_asked_is_heard(tmp_path: Path) -> None:
+    """The control: the right person, with the right reference, in the right place."""
     platform, tool = RecordingPlatform(), RecordingTool("write")
     async with running_house(tmp_path, platform, [SEND, answer("So.")], toolbox=Toolbox({"look": tool})) as opened:
         turn, _ = await opened.ask(asks("look", "1"))
         await opened.ask(person(f"/approve {turn}.1", "2"))
         await opened.intake.ended(turn)
         assert tool.calls == 1
+
+
+async def test_somebody_who_is_talked_into_it_elsewhere_approves_of_nothing(tmp_path: Path) -> None:
+    """What would be done stands under the question alone: whoever is told elsewhere what to type has not read it."""
+    platform, tool = RecordingPlatform(), RecordingTool("write")
+    async with running_house(tmp_path, platform, [SEND, answer("So.")], toolbox=Toolbox({"look": tool})) as opened:
+        turn, _ = await opened.ask(asks("look", "1"))
+        places = (
+            replace(ME, channel="another"),
+            replace(ME, thread="another"),
+            replace(ME, channel="another", thread=""),
+        )
+        tries = [(place, word, who) for place in places for word in ("approve", "allow") for who in (ME.person, "boss")]
+        for number, (place, word, who) in enumerate(tries):
+            said = asks(f"/{word} {turn}.1", f"try {number}", replace(place, person=who))
+            await opened.ask(replace(said, standing="admin"))
+            assert tool.calls == 0, said
+            assert "approval.given" not in await opened.journal(turn), said
+            assert platform.texts[-1] == ELSEWHERE or (word, who) == ("allow", "boss"), said
+        # A slash command of Slack's knows the channel alone.
+        await opened.ask(asks(f"/approve {turn}.1", "yes", replace(ME, thread="")))
+        assert await opened.intake.ended(turn) == "answered"
+        assert tool.calls == 1
+
+
+async def test_a_refusal_is_heard_wherever_it_is_said(tmp_path: Path) -> None:
+    platform, tool = RecordingPlatform(), RecordingTool("write")
+    async with running_house(tmp_path, platform, [SEND, answer("So.")], toolbox=Toolbox({"look": tool})) as opened:
+        turn, _ = await opened.ask(asks("look", "1"))
+        await opened.ask(asks(f"/refuse {turn}.1", "no", replace(ME, channel="another", thread="")))
+        assert await opened.intake.ended(turn) == "answered"
+        assert tool.calls == 0
 
 
 @pytest.mark.parametrize("said", ["/approve {turn}.1", "I approve: /approve {turn}.1", "`/approve`", "approve"])
