@@ -30,6 +30,9 @@ log = logging.getLogger("carpool.slack")
 PLACES_MAX = 200
 """Threads that are looked into after a pause: those in which something was asked last."""
 
+CHANNELS_MAX = 200
+"""The same of channels: many threads in one of them do not push out the others."""
+
 SAVED_EVERY_S = 5.0
 OVERLAP_S = 60.0
 """So much before the last reading is read again: an event may have been on its way."""
@@ -65,6 +68,7 @@ class SeenPlaces:
         self._path = path
         self.clock_s = clock_s
         self._places: OrderedDict[_Thread, str] = OrderedDict()
+        self._channels: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._newest = ""
         self.gap = asyncio.Event()
         """Set where something may have been missed just now: it is read as soon as that can be."""
@@ -80,22 +84,33 @@ class SeenPlaces:
             for place, since in reversed(self._places.items())
         )
 
+    @property
+    def channels(self) -> tuple[tuple[str, str], ...]:
+        """Workspace and channel, the last first."""
+        return tuple(reversed(self._channels))
+
     def note(self, address: Address, ts: str) -> None:
         place = _Thread(address.workspace, address.channel, address.thread)
+        channel = (place.workspace, place.channel)
+        self._channels.setdefault(channel)
         self._places[place] = min(self._places.get(place, ts), ts)
         # What is read again is no sign that it was used just now.
         if ts >= self._newest:
             self._newest = ts
             self._places.move_to_end(place)
+            self._channels.move_to_end(channel)
         while len(self._places) > PLACES_MAX:
             self._places.popitem(last=False)
+        while len(self._channels) > CHANNELS_MAX:
+            self._channels.popitem(last=False)
 
     def save(self) -> None:
         """Nothing depends on it but how much is read again, so a disk that takes nothing is no reason to stop."""
         places = [[place.workspace, place.channel, place.thread, since] for place, since in self._places.items()]
         waiting = self._path.with_suffix(".new")
         try:
-            waiting.write_text(json.dumps({"upto_s": self.floor_s, "places": places}), encoding="utf-8")
+            state = {"upto_s": self.floor_s, "places": places, "channels": list(self._channels)}
+            waiting.write_text(json.dumps(state), encoding="utf-8")
             os.replace(waiting, self._path)
         except OSError as error:
             log.warning("what was heard of Slack could not be kept", extra={"cause": str(error.strerror)})
@@ -106,6 +121,8 @@ class SeenPlaces:
             self.floor_s = max(min(float(kept["upto_s"]), self.floor_s), self.floor_s - MISSED_FOR_S)
             for workspace, channel, thread, since in kept["places"]:
                 self._places[_Thread(str(workspace), str(channel), str(thread))] = str(since)
+            named = [(str(workspace), str(channel)) for workspace, channel in kept.get("channels", ())]
+            self._channels.update(dict.fromkeys(named or ((place.workspace, place.channel) for place in self._places)))
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError):
@@ -120,7 +137,7 @@ async def catch_up(platform: SlackPlatform, door: Door, seen: SeenPlaces, wait: 
     began_s = seen.clock_s()
     floor = f"{max(seen.floor_s, began_s - MISSED_FOR_S):.6f}"
     hear = Handlers(platform, door, None, seen)
-    for workspace, channel in dict.fromkeys((place.workspace, place.channel) for place in seen.places):
+    for workspace, channel in seen.channels:
         if not await _hear(hear, platform, Place(workspace, channel, "", floor), wait):
             return False
         seen.save()

@@ -94,6 +94,33 @@ async def test_a_session_that_is_forgotten_begins_anew_and_what_was_missed_is_re
     assert server.said(asked["id"]) == ["Hello there."]
 
 
+async def test_what_a_gap_without_a_session_hid_is_answered_once_wherever_it_was_said(
+    server: DiscordServer, tmp_path: Path
+) -> None:
+    async with running_wired(server, tmp_path) as carpool:
+        asked = await server.say(server.mention("hello"))
+        await server.say("hello", DIRECT)
+        await carpool.answered(2)
+        await server.forget()
+        missed = [
+            await server.say(server.mention("and in the channel"), told=False),
+            await server.say(server.mention("and in the thread"), asked["id"], told=False),
+            await server.say("and to you alone", DIRECT, told=False),
+        ]
+        await server.until(lambda: server.identified == 2)
+        await carpool.answered(5)
+        # It came late, and comes all the same.
+        for message in missed:
+            await server.tell_of(message)
+        last = await server.say(server.mention("and last"))
+        await carpool.answered(6)
+        received = [item for item in await carpool.open.all() if item.entry.action.name == "message.received"]
+    assert len(received) == 6
+    assert server.said(missed[0]["id"]) == server.said(last["id"]) == ["Hello there."]
+    assert server.said(asked["id"]) == server.said(DIRECT) == ["Hello there."] * 2
+    assert server.resumed == 0
+
+
 async def test_events_that_are_replayed_are_answered_once(server: DiscordServer, tmp_path: Path) -> None:
     async with running_wired(server, tmp_path) as carpool:
         asked = [await server.say(server.mention(f"number {number}")) for number in range(5)]

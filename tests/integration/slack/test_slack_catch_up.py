@@ -9,6 +9,7 @@ import pytest
 
 from adapters.scripted import answer
 from bot.payloads import decode_asked
+from bot.platforms.base import Address
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_catch_up import (
     MISSED_FOR_S,
@@ -20,6 +21,7 @@ from bot.platforms.slack_catch_up import (
     keeping_up,
 )
 from bot.platforms.slack_handlers import Handlers, SlackSocket, bolt_app
+from bot.platforms.slack_wire import SLACK
 from tests.fakes.slack_server import APP_TOKEN, Fault, SlackServer, running_slack_server
 from tests.house import running_house
 from tests.slack_app import SlackUnderTest, running_slack
@@ -143,9 +145,6 @@ def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, kept: str) -> Non
 
 
 def test_only_the_places_used_last_are_kept(tmp_path: Path) -> None:
-    from bot.platforms.base import Address
-    from bot.platforms.slack_wire import SLACK
-
     seen = seen_at(tmp_path)
     for number in range(PLACES_MAX + 5):
         seen.note(Address(SLACK, "T", "C", f"{number}.0", "U"), f"{number}.0")
@@ -154,6 +153,25 @@ def test_only_the_places_used_last_are_kept(tmp_path: Path) -> None:
     assert (seen.places[0].thread, seen.places[0].since) == ("10.0", "10.0")
     seen.save()
     assert len(json.loads((tmp_path / "seen.json").read_text())["places"]) == PLACES_MAX
+
+
+async def test_many_threads_in_one_channel_do_not_keep_another_from_being_read(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    async with running_slack(tmp_path, workspace.api_url, [answer("One."), answer("Two.")]) as slack:
+        seen = seen_at(tmp_path)
+        root = await workspace.say(f"<@{workspace.bot}> hello", workspace.channel)
+        await hear(slack, seen, workspace.mention("hello", root))
+        for number in range(PLACES_MAX):
+            ts = f"{NOW_S + number:.6f}"
+            seen.note(Address(SLACK, workspace.team, "D0GONE", ts, "U"), ts)
+        assert root not in [place.thread for place in seen.places]
+        seen.save()
+        missed = await workspace.say(f"<@{workspace.bot}> and further?", workspace.channel)
+        later = seen_at(tmp_path)
+        assert await catch_up(slack.platform, slack.open.door, later, at_once)
+        await slack.settled()
+    assert server.texts(missed) == ["Two."]
 
 
 async def test_what_is_read_again_does_not_count_as_used_again(
