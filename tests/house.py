@@ -118,6 +118,9 @@ class RecordingScreen:
         self.steps.append(step)
 
 
+WORD_S_MAX = 60
+
+
 @dataclass
 class RecordingPlatform:
     """Keeps what was sent. ``fails`` are raised by the next sends, in order; ``presence`` is what ``find`` says."""
@@ -137,6 +140,11 @@ class RecordingPlatform:
 
     def screen(self, to: Address, turn: TurnId) -> Screen:
         return self.screens.setdefault(turn, RecordingScreen(self.live))
+
+    async def first_word(self, turn: TurnId) -> None:
+        """Wait until something of an answer is shown."""
+        async with asyncio.timeout(WORD_S_MAX):
+            await self.screens.setdefault(turn, RecordingScreen(self.live)).first.wait()
 
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
         if self.fails:

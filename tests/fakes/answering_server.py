@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+ASKED_S_MAX = 60
+
 
 @dataclass(slots=True)
 class Answers:
@@ -22,6 +24,12 @@ class Answers:
     """What each request had as its authorization."""
     hang: bool = False
     url: str = ""
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def until_asked(self, count: int = 1) -> None:
+        """Wait until it was asked so often."""
+        async with asyncio.timeout(ASKED_S_MAX), self.changed:
+            await self.changed.wait_for(lambda: len(self.asked) >= count)
 
 
 @asynccontextmanager
@@ -31,6 +39,8 @@ async def answering() -> AsyncIterator[Answers]:
     async def answer(request: web.Request) -> web.Response:
         answers.asked.append(f"{request.method} {request.path_qs}")
         answers.tokens.append(request.headers.get("Authorization", ""))
+        async with answers.changed:
+            answers.changed.notify_all()
         if answers.hang:
             await over.wait()
         told = answers.by_path.get(request.path_qs) or answers.by_path.get(request.path)

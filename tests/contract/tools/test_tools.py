@@ -262,8 +262,7 @@ async def test_a_tool_that_is_cancelled_ends(name: str) -> None:
         server.hang = True
         use = use_of(name, arguments(name, server))
         running = asyncio.create_task(service(server).use(use))
-        while not server.asked:
-            await asyncio.sleep(0)
+        await server.until_asked()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

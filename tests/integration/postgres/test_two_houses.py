@@ -70,9 +70,7 @@ async def test_an_answer_is_stopped_or_withdrawn_by_whichever_process_hears_of_i
         asyncio.timeout(30),
     ):
         accepted = await here.intake.accept(asks("hello"))
-        while accepted.turn not in first.screens:
-            await asyncio.sleep(0)
-        await first.screens[accepted.turn].first.wait()
+        await first.first_word(accepted.turn)
         if how == "stop":
             await there.intake.accept(asks("/stop", "2"))
         else:

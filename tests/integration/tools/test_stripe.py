@@ -305,8 +305,7 @@ async def test_a_stripe_that_hangs_is_left_in_time_and_a_use_can_be_cancelled() 
         assert "took longer than 0.2 seconds" in (await box.use(use)).content
         before = len(server.asked)
         running = asyncio.create_task(Toolbox({"stripe_customers": tool}).use(use))
-        while len(server.asked) == before:
-            await asyncio.sleep(0)
+        await server.until_asked(before + 1)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -13,7 +13,6 @@ from bot.limits import Limits
 from bot.platforms.base import Attached, Filled, Overheard, Standing, Talk
 from integrations.tools.base import Toolbox
 from ledger.actions import CommandRun, ContextRead, FeedbackGiven, SettingChanged
-from ledger.pseudonyms import TurnId
 from tests.house import ME, PSEUDONYMS, Open, RecordingPlatform, RecordingTool, asks, card, running_house
 
 SECOND = replace(ME, person="another")
@@ -26,12 +25,6 @@ async def changed(opened: Open) -> list[SettingChanged]:
 def waits() -> ScriptReply:
     """A reply that begins, and never ends by itself."""
     return (TextDelta("So"), WaitFor(asyncio.Event()))
-
-
-async def being_answered(platform: RecordingPlatform, turn: TurnId) -> None:
-    while turn not in platform.screens:
-        await asyncio.sleep(0)
-    await platform.screens[turn].first.wait()
 
 
 @pytest.mark.parametrize("standing", ["guest", "outsider"])
@@ -190,7 +183,7 @@ async def test_a_deleted_question_is_answered_no_more_and_its_text_is_gone(tmp_p
     platform = RecordingPlatform(live=True)
     async with running_house(tmp_path, platform, [waits()]) as opened:
         accepted = await opened.intake.accept(asks("my secret is 1234", "1"))
-        await being_answered(platform, accepted.turn)
+        await platform.first_word(accepted.turn)
         await opened.door.withdraw(ME, "1")
         assert await opened.intake.ended(accepted.turn) == "withdrawn"
         assert platform.sent == []
@@ -216,7 +209,7 @@ async def test_a_question_edited_while_it_is_answered_is_answered_as_it_reads_th
     platform = RecordingPlatform(live=True)
     async with running_house(tmp_path, platform, [waits(), answer("To the new one.")]) as opened:
         first = await opened.intake.accept(asks("old", "1"))
-        await being_answered(platform, first.turn)
+        await platform.first_word(first.turn)
         await opened.door.amend(asks("old", "1"), "e0")  # an edit that changed no word
         assert "message.withdrawn" not in await opened.journal(first.turn)
         await opened.door.amend(asks("new", "1"), "e1")

@@ -108,9 +108,7 @@ async def test_leaving_waits_for_answers_that_are_under_way(tmp_path: Path) -> N
     gate = asyncio.Event()
     async with running_house(tmp_path, platform, [(TextDelta("Well, "), WaitFor(gate), *answer("yes."))]) as open_:
         accepted = await open_.intake.accept(asks("hello"))
-        while accepted.turn not in platform.screens:
-            await asyncio.sleep(0)
-        await platform.screens[accepted.turn].first.wait()
+        await platform.first_word(accepted.turn)
         asyncio.get_running_loop().call_later(0.05, gate.set)
     assert platform.texts == ["Well, yes."]
 

@@ -157,9 +157,7 @@ async def test_a_stopped_answer_keeps_what_came(tmp_path: Path) -> None:
     async with running_house(tmp_path, platform, script) as open_:
         accepted = await open_.intake.accept(asks("count"))
         ending = asyncio.create_task(open_.intake.ended(accepted.turn))
-        while accepted.turn not in platform.screens:
-            await asyncio.sleep(0)
-        await platform.screens[accepted.turn].first.wait()
+        await platform.first_word(accepted.turn)
         assert open_.intake.stop(accepted.conversation) == 1
         assert await ending == "stopped"
     assert platform.texts[0].startswith("One, two\n\n_Stopped, as you asked.")
@@ -171,9 +169,7 @@ async def test_the_stop_command_is_not_kept_waiting_by_the_answer_it_stops(tmp_p
     async with running_house(tmp_path, platform, script) as open_:
         accepted = await open_.intake.accept(asks("count", "1"))
         ending = asyncio.create_task(open_.intake.ended(accepted.turn))
-        while accepted.turn not in platform.screens:
-            await asyncio.sleep(0)
-        await platform.screens[accepted.turn].first.wait()
+        await platform.first_word(accepted.turn)
         assert (await open_.ask(asks("/stop", "2")))[1] == "command"
         assert await ending == "stopped"
     assert "Stopped." in platform.texts
