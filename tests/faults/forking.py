@@ -1,4 +1,4 @@
-"""Starts programs through ``tests.faults.forked``, and is told when they end."""
+"""Starts programs through ``tests.faults.forked``, and is told when they end: `carpool discord`, killed at step after step."""
 
 import asyncio
 import json
@@ -6,10 +6,14 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from tests.fakes.discord_server import DiscordServer
 from tests.processes import PROJECT, TIME_MAX_S, Home, kept_environment
+
+STEPS_MAX = 60
+POLL_S = 0.02
 
 
 class Forked:
@@ -77,3 +81,33 @@ async def forking(url: str) -> AsyncIterator[Forks]:
         async with asyncio.timeout(TIME_MAX_S):
             await listening
             await process.wait()
+
+
+@asynccontextmanager
+async def connected(server: DiscordServer, forks: Forks, home: Home, step: int) -> AsyncIterator[Forked]:
+    """`carpool discord`, once it is connected or has ended."""
+    before = server.identified
+    program = await forks.start(home, step, "discord")
+    try:
+        await wait(program, lambda: server.identified > before)
+        yield program
+    finally:
+        await program.end()
+
+
+async def wait(program: Forked, done: Callable[[], bool]) -> None:
+    """Until it is so, or the program has ended. It is another process: nothing here is told of what it does."""
+    async with asyncio.timeout(TIME_MAX_S):
+        while program.status is None and not done():
+            await asyncio.sleep(POLL_S)
+
+
+async def steps_survived(server: DiscordServer, killed_at: Callable[[int], Awaitable[bool]]) -> int:
+    """Try step after step, each in a server where nothing was said, until the program is not killed any more. How many there
+    were."""
+    for step in range(1, STEPS_MAX):
+        server.messages.clear()
+        server.sessions.clear()
+        if not await killed_at(step):
+            return step - 1
+    raise AssertionError(f"it was killed at each of {STEPS_MAX} steps")

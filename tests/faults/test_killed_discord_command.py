@@ -1,9 +1,6 @@
 """`carpool discord`, ended with SIGKILL at each step of a turn that a slash command began, and started again."""
 
-import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,8 +8,8 @@ import pytest
 from bot.platforms.discord_wire import ASK
 from tests.discord_app import TOKEN
 from tests.fakes.discord_server import CHANNEL, DiscordServer, buttons, running_discord_server
-from tests.faults.forking import Forked, Forks, forking
-from tests.processes import TIME_MAX_S, Home
+from tests.faults.forking import Forks, connected, forking, steps_survived, wait
+from tests.processes import Home
 
 FIRST = "\n\n".join(f"Paragraph {number}. " + "word " * 100 for number in range(8))
 ANSWER = f"{FIRST} and the end."
@@ -21,27 +18,6 @@ SHOWN: list[list[dict[str, object]]] = [
     [{"text": FIRST}, {"pause_s": 0.3}, {"text": " and the end."}, {"finish": "stop"}]
 ]
 """It is shown while it is made."""
-STEPS_MAX = 60
-POLL_S = 0.02
-
-
-@asynccontextmanager
-async def connected(server: DiscordServer, forks: Forks, home: Home, step: int) -> AsyncIterator[Forked]:
-    """The program, once it is connected to Discord or has ended."""
-    before = server.identified
-    program = await forks.start(home, step, "discord")
-    try:
-        await wait(program, lambda: server.identified > before)
-        yield program
-    finally:
-        await program.end()
-
-
-async def wait(program: Forked, done: Callable[[], bool]) -> None:
-    """Until it is so, or the program has ended. It is another process: nothing here is told of what it does."""
-    async with asyncio.timeout(TIME_MAX_S):
-        while program.status is None and not done():
-            await asyncio.sleep(POLL_S)
 
 
 async def killed_at(server: DiscordServer, forks: Forks, step: int, folder: Path) -> bool:
@@ -94,12 +70,6 @@ async def test_killed_at_each_step_a_question_by_slash_command_has_one_reply_and
     tmp_path: Path,
 ) -> None:
     async with running_discord_server() as server, forking(server.base_url) as forks:
-        step, killed = 0, True
-        while killed:
-            step += 1
-            assert step < STEPS_MAX
-            server.messages.clear()
-            server.sessions.clear()
-            killed = await killed_at(server, forks, step, tmp_path / str(step))
+        steps = await steps_survived(server, lambda step: killed_at(server, forks, step, tmp_path / str(step)))
     # Before and after: genesis, the commands, received, claim, the decision, the call, the edits, the posts, the end.
-    assert step > 20
+    assert steps >= 20
