@@ -35,6 +35,7 @@ from bot.platforms.discord_errors import (
     of_connection,
     of_rate_limit,
 )
+from bot.platforms.discord_hearing import address_of_file, overheard_in
 from bot.platforms.discord_pace import Pace, Rates
 from bot.platforms.discord_places import Channel, Interaction, Place, has_expired
 from bot.platforms.discord_screen import EDIT_EVERY_S, DiscordScreen, Shown
@@ -45,14 +46,11 @@ from bot.platforms.discord_wire import (
     Way,
     file_names,
     is_whole,
-    message_of,
-    nonce,
-    pieces_of,
     pieces_there,
     read_way,
-    readable,
     thread_name,
 )
+from bot.platforms.discord_writing import post_pieces
 from bot.sentences import ENGLISH, Sentences
 from ledger.pseudonyms import TurnId
 
@@ -66,8 +64,6 @@ CALL_TIMEOUT_S = 90
 
 RATE_LIMIT_WAIT_S_MAX = 30.0
 THREAD_KEPT_MINUTES = 1440
-THREAD_BEGINS = 21
-"""The type of that message. docs.discord.com, \"Message Types\"."""
 REMEMBERED_MAX = 1_000
 CDN_HOSTS = ("cdn.discordapp.com", "media.discordapp.net")
 NOT_PRIVATELY = (
@@ -179,14 +175,14 @@ class DiscordPlatform:
             known = await self._look(place, turn, part)
         known |= {number: Found(item.message, number, "live") for number, item in shown.items()}
         try:
-            await _post(place, turn, part, reply, known, shown)
+            await post_pieces(place, turn, part, reply, known, shown)
         except DiscordRefused as error:
             elsewhere = await self._elsewhere(to, reply, error)
             if elsewhere is None:
                 raise
             place, reply = elsewhere
             # What was shown while the token lived stands there too.
-            await _post(place, turn, part, reply, await self._look(place, turn, part), {})
+            await post_pieces(place, turn, part, reply, await self._look(place, turn, part), {})
 
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
         way = read_way(to.reply_url)
@@ -253,31 +249,11 @@ class DiscordPlatform:
         return pieces_there(messages, self._me, turn, part)
 
     async def overhear(self, to: Address, before: str, count_max: int) -> Sequence[Overheard]:
-        if not before.isdigit():
-            return ()
-        query = {"before": before, "limit": str(max(1, min(count_max, 100)))}
-        # A message that begins a thread stands in the channel itself, behind what it is about.
-        ids = {"channel_id": to.channel if to.thread in ("", before) else to.thread}
-        try:
-            page = await self.call("GET", "/channels/{channel_id}/messages", ids, query=query)
-        except DiscordRefused as error:
-            if error.retry_after_s is not None:
-                raise
-            return ()
-        heard = []
-        for message in reversed(page):
-            # A thread begins with a pointer to the message that it is about, which stands in the channel.
-            message = message.get("referenced_message") or message if message.get("type") == THREAD_BEGINS else message
-            author = message.get("author") or {}
-            names = {str(person["id"]): _display(person) for person in message.get("mentions") or ()}
-            text = readable(str(message.get("content") or ""), int(self._me or 0), names)
-            if text and str(author.get("id")) != self._me:
-                heard.append(Overheard(_display(author), text))
-        return heard
+        return await overheard_in(self.call, self._me, to, before, count_max)
 
     async def fetch(self, to: Address, attached: Attached, bytes_max: int) -> bytes:
         """From Discord's own hosts only: what is there at an address that came in with an event is not ours to trust."""
-        url, size = await self._address_of(attached)
+        url, size = await address_of_file(self.call, attached)
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http") or parts.hostname not in self._cdn_hosts:
             raise PlatformError("Discord: a file that does not lie with Discord", None)
@@ -287,21 +263,6 @@ class DiscordPlatform:
         if len(data) > bytes_max:
             raise PlatformError("Discord: a file that is too long", None)
         return bytes(data)
-
-    async def _address_of(self, attached: Attached) -> tuple[str, int]:
-        """Where a file is, and how long. Discord's addresses of files end after a day, so that of a message is asked for."""
-        if attached.reference.startswith("http"):
-            return attached.reference, attached.size_bytes
-        names = attached.reference.split("/")
-        if len(names) != 3 or not all(name.isdecimal() for name in names):
-            raise PlatformError("Discord: a file of which nobody says where it is", None)
-        channel, message, wanted = names
-        ids = {"channel_id": channel, "message_id": message}
-        found = await self.call("GET", "/channels/{channel_id}/messages/{message_id}", ids)
-        for item in found.get("attachments") or ():
-            if str(item.get("id")) == wanted:
-                return str(item["url"]), int(item["size"])
-        raise PlatformError("Discord: a file that is not there any more", None)
 
     async def _place(self, to: Address) -> Place:
         way = read_way(to.reply_url)
@@ -445,41 +406,6 @@ class DiscordPlatform:
             await self._client.close()
 
 
-async def _post(
-    place: Place,
-    turn: TurnId,
-    part: int,
-    reply: Reply,
-    known: Mapping[int, Found],
-    shown: Mapping[int, Shown],
-) -> None:
-    """Post the pieces, or make them of the messages that are there already. ``shown``: what is known to stand in those."""
-    pieces = pieces_of(reply)
-    for piece in pieces:
-        content = message_of(piece, turn, part)
-        before, found = shown.get(piece.number), known.get(piece.number)
-        if before is not None and before.content == content:
-            continue
-        if found is None or not await _edited(place, found.message, content, piece.files):
-            await place.post(
-                content, piece.files, part == 1 and piece.number == 1, nonce(turn, part, piece.number, live=False)
-            )
-    for number, found in known.items():
-        if number > len(pieces):
-            await place.delete(found.message)
-
-
-async def _edited(place: Place, message: str, content: Payload, files: Sequence[File]) -> bool:
-    """False where the message is gone: somebody deleted it."""
-    try:
-        await place.edit(message, content, files)
-    except DiscordRefused as error:
-        if error.code != UNKNOWN_MESSAGE:
-            raise
-        return False
-    return True
-
-
 async def _delete_quietly(place: Interaction) -> None:
     try:
         await place.delete("@original")
@@ -489,10 +415,6 @@ async def _delete_quietly(place: Interaction) -> None:
 
 def _is_direct(to: Address) -> bool:
     return to.workspace.startswith("user:")
-
-
-def _display(person: Payload) -> str:
-    return str(person.get("global_name") or person.get("username") or person.get("id") or "somebody")
 
 
 def _remember(kept: "OrderedDict[str, Any]", key: str, value: object) -> None:
