@@ -35,9 +35,9 @@ def hurry() -> None:
 
 def be_patient() -> None:
     """Acknowledge no question before it is recorded, however slow the disk of a busy machine is."""
-    from bot.platforms import discord_gateway
+    from bot.platforms import discord_interactions
 
-    setattr(discord_gateway, "RECORD_WAIT_S", 60.0)  # noqa: B010  # it is a constant everywhere else
+    setattr(discord_interactions, "RECORD_WAIT_S", 60.0)  # noqa: B010  # it is a constant everywhere else
 
 
 if __name__ == "__main__":

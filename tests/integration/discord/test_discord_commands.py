@@ -12,7 +12,7 @@ from adapters.messages import ProviderName, TextDelta
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.table import COMMANDS
 from bot.connections import Build, Built
-from bot.platforms.discord_gateway import NOT_RECORDED
+from bot.platforms.discord_interactions import NOT_RECORDED
 from bot.platforms.discord_wire import ASK, ASK_ABOUT, DISCORD
 from bot.secret import Secret
 from bot.vault import KeyOwner, Vault
