@@ -139,7 +139,7 @@ async def open_house(
             store.on_turns(intake.heard)
         erasing = Hourly(Retention(roadchain, store, settings.retention_days, clock_us).apply, "texts erased")
         ending = Hourly(Expiry(roadchain, store, clock_us).apply, "promotional credit ended")
-        async with checkpoints, erasing, ending, intake:
+        async with checkpoints, erasing, ending, _metering(house.desk.billing, store), intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
 
 
@@ -219,6 +219,16 @@ async def open_billing(
             yield replace(billing, cashier=cashier)
     finally:
         await stripe.aclose()
+
+
+def _metering(billing: Billing, store: "SqliteStore | PostgresStore") -> contextlib.AbstractAsyncContextManager[object]:
+    """Tells what is paid later, where a plan has a meter."""
+    cashier = billing.cashier
+    if cashier is None or cashier.subscriptions is None or not any(plan.meter for plan in billing.plans.all):
+        return contextlib.nullcontext()
+    from integrations.payments.metering import Metering
+
+    return Hourly(Metering(cashier, cashier.subscriptions, store, clock_us).apply, "readings of usage taken")
 
 
 @asynccontextmanager

@@ -270,8 +270,11 @@ WORKSPACES_IS_USED_UP = "This workspace's limit for {0} is used up."
 WORKSPACES_IS_USED = "This workspace's limit for {0} is used to {1} per cent."
 
 
-def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool) -> str:
-    """What is missing, and what helps."""
+BEYOND = "The {0} that may be used beyond it in a period of the plan, and paid later, are used up too."
+
+
+def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool, later: Money = FREE) -> str:
+    """What is missing, and what helps. ``later`` is what the plan lets be paid later, 0 for nothing."""
     if purse.owed:
         said = say(
             "{0} are owed: a payment was taken back after it was spent. The next top-up pays it.", rc_text(purse.owed)
@@ -279,6 +282,7 @@ def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool)
     else:
         # The balance is not everybody's to know, and this is read by all who see the conversation.
         said = say("An answer would take {0} of credit or more, and less than that is left.", rc_text(short.needed))
+        said += f" {say(BEYOND, rc_text(later))}" if later else ""
     helps = say("`/billing topup 10` adds 1000 RC." if may_pay else "Ask a billing admin here to top up.")
     cheaper = [say("{0} would still fit: `/model` chooses one.", ", ".join(short.cheaper))] if short.cheaper else []
     return " ".join((said, helps, *cheaper))

@@ -21,6 +21,7 @@ from integrations.payments.base import (
     urc,
 )
 from integrations.payments.cashier import Cashier, opened_key
+from integrations.payments.metering import reconcile_meters
 from integrations.payments.reconcile import Difference, reconcile
 from integrations.payments.roadchain_bridge import asked_key, requested_key
 from ledger.actions import CommandRun
@@ -42,6 +43,8 @@ _WHAT = {
     "other_balance": "the balance is another",
     "other_currency": "the balance in this currency is another",
     "not_zero": "the accounts do not sum to 0",
+    "not_metered": "it is not known yet whether the meter took this: the next hour sends it again",
+    "other_usage": "the meter counts another usage than it was told",
 }
 
 
@@ -57,19 +60,27 @@ async def reconcile_payments(settings: Settings, days: int) -> int:
             return EXIT_USAGE
         try:
             scan = await cashier.scan()
-            done = await reconcile(cashier, house.store, clock_us() // 1_000_000 - days * DAY_S)
+            since_s = clock_us() // 1_000_000 - days * DAY_S
+            done = await reconcile(cashier, house.store, since_s)
+            differences = [*done.differences, *await _meters(cashier, house, since_s)]
         except PaymentError as error:
             complain(f"{error}. {error.remedy}")
             return EXIT_WRONG
     for transaction in done.found:
         say(f"recorded now: {transaction}, of which nothing had been told")
-    for difference in done.differences:
+    for difference in differences:
         complain(_told(difference))
     say(
         f"{scan.events:,} events, {done.settlements:,} movements and {done.entries:,} entries of {days} days: "
-        f"{len(done.found)} were missing, {len(done.differences)} differ."
+        f"{len(done.found)} were missing, {len(differences)} differ."
     )
-    return EXIT_WRONG if done.differences or scan.left else EXIT_OK
+    return EXIT_WRONG if differences or scan.left else EXIT_OK
+
+
+async def _meters(cashier: Cashier, house: Opened, since_s: int) -> tuple[Difference, ...]:
+    if cashier.subscriptions is None:
+        return ()
+    return await reconcile_meters(cashier, cashier.subscriptions, house.store, since_s, clock_us() // 1_000_000)
 
 
 async def ask_by_hand(settings: Settings, platform: str, workspace: str, amount: str) -> int:

@@ -31,15 +31,25 @@ from bot.billing import (
 from bot.errors import Trouble, explain
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.costs import usage_of
+from bot.plan import Overage, overage_of
 from bot.run import Run, draft_of, record, rules_in
 from bot.story import Story
 from bot.tokens import tokens_in, tokens_in_text
-from ledger.accounts import AMOUNT_MAX
+from ledger.accounts import AMOUNT_MAX, USAGE
 from ledger.actions import Action, ModelAnswered, ModelCalled, ReplyPrepared
 from ledger.book import Counter
-from ledger.credit_actions import CreditRefused, CreditReserved, CreditReversed, CreditSettled, CreditVoided, LateCost
+from ledger.credit_actions import (
+    CreditGranted,
+    CreditRefused,
+    CreditReserved,
+    CreditReversed,
+    CreditSettled,
+    CreditVoided,
+    LateCost,
+)
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, LimitReached
+from ledger.money import FREE, Money
 
 NO_PRICE = "{0} has no price here, so it cannot be charged for. `/model` shows others."
 
@@ -99,19 +109,20 @@ async def _counted(story: Story, run: Run, called: ModelCalled, request: ChatReq
 async def _with_less(
     story: Story, run: Run, called: ModelCalled, request: ChatRequest, price: Price, catalog: Catalog
 ) -> tuple[Story, ChatRequest]:
-    """All of the answer cannot be paid for: as much of it as can, or a reason."""
-    purse = await _purse(story, run)
+    """All of the answer cannot be paid for with credit: what may be paid later helps; else as much of it as can, or a reason."""
+    purse, later = await _means(story, run)
     if not pays(run.house.desk.billing, purse, own_key=False):
         return await record(story, run, (called, None)), request
     tokens = input_tokens(request)
-    found = hold_for(price, tokens, request.max_output_tokens, purse.spendable)
+    spendable = Money(purse.spendable + (0 if later is None else later.left))
+    found = hold_for(price, tokens, request.max_output_tokens, spendable)
     if isinstance(found, Short):
-        return await _short(story, run, found, purse, request, catalog), request
+        return await _short(story, run, found, request, catalog), request
     shorter = replace(called, output_tokens_max=found.output_tokens)
     try:
-        story = await _held(story, run, shorter, price, found)
+        story = await _held(story, run, shorter, price, found, later)
     except InsufficientBalance:  # others were faster
-        return await _short(story, run, Short(found.amount, purse.spendable), purse, request, catalog), request
+        return await _short(story, run, Short(found.amount, spendable), request, catalog), request
     except LimitReached as error:
         return await _limited(story, run, error), request
     return story, replace(request, max_output_tokens=found.output_tokens)
@@ -174,18 +185,35 @@ def taken_back(scope: Scope, entries: Iterable[Entry]) -> list[Draft]:
     return drafts
 
 
+def made_good(scope: Scope, entries: Iterable[Entry]) -> list[Draft]:
+    """The same where the charge cannot come back, since it stands on an invoice, or the rest of its hold was spent meanwhile: it
+    comes as credit."""
+    drafts: list[Draft] = []
+    for entry in entries:
+        if isinstance(settled := entry.action, CreditSettled):
+            charged = -sum(posting.amount for posting in entry.postings if posting.account == USAGE)
+            if charged:
+                grant = CreditGranted(f"undelivered-{settled.hold}", charged)
+                drafts.append(Draft(grant, scope, f"{scope.turn}/{grant.name}/{settled.hold}"))
+    return drafts
+
+
 def input_tokens(request: ChatRequest) -> int:
     """From above."""
     tools = sum(tokens_in_text(f"{tool.name}{tool.description}{tool.parameters}") for tool in request.tools)
     return tools + sum(tokens_in(message) for message in request.messages)
 
 
-async def _held(story: Story, run: Run, called: ModelCalled, price: Price, held: Held) -> Story:
+async def _held(
+    story: Story, run: Run, called: ModelCalled, price: Price, held: Held, later: Overage | None = None
+) -> Story:
     desk = run.house.desk
     chosen = story.candidate(called.candidate)
     estimate = None if chosen.estimated_cost is None else price.marked_up(chosen.estimated_cost)
     limits = limits_of(story.scope, desk.billing, desk.clock())
     hold = reserved(f"{story.scope.turn}-{called.attempt}", held, price, estimate, chosen, limits)
+    if later is not None:
+        hold = replace(hold, overage_period=later.period, overage_max=later.most)
     return await record(story, run, (hold, None), (called, None))
 
 
@@ -194,15 +222,29 @@ async def _purse(story: Story, run: Run) -> Purse:
     return purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, desk.clock())
 
 
-async def _short(story: Story, run: Run, short: Short, purse: Purse, request: ChatRequest, catalog: Catalog) -> Story:
+async def _means(story: Story, run: Run) -> tuple[Purse, Overage | None]:
+    """What there is, and what may be used beyond it; nothing may where something is owed."""
+    desk, scope = run.house.desk, story.scope
+    rows = await desk.store.balances_of(scope.workspace)
+    purse = purse_of(rows, scope.workspace, scope.actor, desk.clock())
+    if purse.owed:
+        return purse, None
+    return purse, await overage_of(desk.store, desk.billing.plans, scope.workspace, rows, desk.clock())
+
+
+async def _short(story: Story, run: Run, short: Short, request: ChatRequest, catalog: Catalog) -> Story:
     rules = await rules_in(story, run)
+    purse, later = await _means(story, run)
     may_pay = rules.may(rules.role(story.asked.standing, story.scope.actor), "billing")
-    cheaper = _that_fit(story, run.house.desk.billing, catalog, request, purse)
-    sentence = short_sentence(replace(short, cheaper=cheaper), purse, run.house.desk.say, may_pay=may_pay)
+    cheaper = _that_fit(story, run.house.desk.billing, catalog, request, short.available)
+    most = FREE if later is None else later.most
+    sentence = short_sentence(replace(short, cheaper=cheaper), purse, run.house.desk.say, may_pay=may_pay, later=most)
     return await _refused(story, run, Code.INSUFFICIENT_BALANCE, sentence)
 
 
-def _that_fit(story: Story, billing: Billing, catalog: Catalog, request: ChatRequest, purse: Purse) -> tuple[str, ...]:
+def _that_fit(
+    story: Story, billing: Billing, catalog: Catalog, request: ChatRequest, available: Money
+) -> tuple[str, ...]:
     """Of the candidates that could answer this, those that the credit is enough for."""
     tokens = input_tokens(request)
 
@@ -210,7 +252,7 @@ def _that_fit(story: Story, billing: Billing, catalog: Catalog, request: ChatReq
         price = price_of(card, tokens, billing.markup_bps)
         if price is None:
             return False
-        return isinstance(hold_for(price, tokens, request.max_output_tokens, purse.spendable), Held)
+        return isinstance(hold_for(price, tokens, request.max_output_tokens, available), Held)
 
     labels = [f"{item.provider}/{item.model}" for item in (() if story.route is None else story.route.candidates)]
     return tuple(label for label in labels if fits(catalog.find(label)))

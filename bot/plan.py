@@ -1,11 +1,15 @@
 """Which plan of a workspace runs, and what it lets answer. The ledger says so; what a plan comes to, the operator's file."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adapters.messages import ProviderName
 from bot.lucidia.policy import PlanModels
 from integrations.payments.plans import Plans
+from ledger.accounts import RC, metered, overage, overage_held
+from ledger.book import AccountRow
 from ledger.credit_actions import CreditExpired, PlanGranted
+from ledger.money import Money
 from ledger.pseudonyms import WorkspaceId
 from ledger.store import Store
 
@@ -36,6 +40,40 @@ async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> Ru
         return None
     plan = plans.named(granted.plan)
     return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Overage:
+    """What may be used beyond the credit until ``period`` (the plan's end) and is paid later: ``used`` of ``most``, and of that
+    ``held`` for answers that are being made."""
+
+    period: str
+    most: Money
+    used: Money
+    held: Money
+
+    @property
+    def left(self) -> Money:
+        return Money(max(0, self.most - self.used))
+
+
+async def overage_of(
+    store: Store, plans: Plans, workspace: WorkspaceId, rows: Iterable[AccountRow], now_us: int
+) -> Overage | None:
+    """None where the plan that runs has no meter, or where its period is over and the next one is not paid. ``rows`` are the
+    workspace's accounts. Raises ``StoreFailed``."""
+    if not any(plan.meter for plan in plans.all):
+        return None
+    running = await running_plan(store, plans, workspace)
+    plan = None if running is None else plans.named(running.name)
+    if running is None or plan is None or not plan.meter or running.until_s * 1_000_000 <= now_us:
+        return None
+    period, used, held = str(running.until_s), 0, 0
+    for row in rows:
+        if row.currency == RC:
+            used += row.natural if row.account in (overage(workspace, period), metered(workspace, period)) else 0
+            held += row.natural if row.account == overage_held(workspace, period) else 0
+    return Overage(period, plan.overage, Money(used), Money(held))
 
 
 async def models_of_plan(

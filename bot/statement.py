@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from ledger.accounts import USAGE
+from ledger.accounts import USAGE, paid_later
 from ledger.credit_actions import CreditReserved, CreditReversed, CreditSettled
-from ledger.money import Money
+from ledger.money import FREE, Money
 from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
 from ledger.store import Recorded, Store
 
@@ -58,7 +58,8 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """``amount`` in uRC, below 0 where a charge was given back. ``entry`` is its number on RoadChain, ``hash`` of its chain."""
+    """``amount`` in uRC, below 0 where a charge was given back; ``later`` is what of it was beyond the credit, and stands
+    on the plan's next invoice. ``entry`` is its number on RoadChain, ``hash`` of its chain."""
 
     at_us: int
     entry: int
@@ -66,6 +67,7 @@ class Charge:
     turn: TurnId
     model: str
     amount: Money
+    later: Money = FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ class Statement:
     @property
     def total(self) -> Money:
         return Money(sum(charge.amount for charge in self.charges))
+
+    @property
+    def later(self) -> Money:
+        return Money(sum(charge.later for charge in self.charges))
 
 
 async def statement_of(store: Store, workspace: WorkspaceId, actor: ActorId, month: Month, now_us: int) -> Statement:
@@ -114,7 +120,9 @@ def _charge(recorded: Recorded, models: dict[str, str]) -> Charge | None:
             model = models.get(hold, "")
         case _:
             return None
-    return Charge(entry.mono, entry.seq, recorded.hash, entry.turn, model, Money(amount))
+    return Charge(
+        entry.mono, entry.seq, recorded.hash, entry.turn, model, Money(amount), Money(paid_later(entry.postings))
+    )
 
 
 async def _before(store: Store, moment_us: int) -> int:

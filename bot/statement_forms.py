@@ -17,7 +17,7 @@ from ledger.money import URC_PER_RC, Money
 
 PDF_LINES_MAX = 1_000
 """A page takes two milliseconds for each line: what is longer comes as a table alone."""
-COLUMNS = ("time", "model", "rc", "urc", "reference", "entry", "hash")
+COLUMNS = ("time", "model", "rc", "urc", "reference", "entry", "hash", "later_urc")
 
 
 def exact_rc(amount: Money) -> str:
@@ -70,6 +70,7 @@ def as_csv(statement: Statement) -> bytes:
                 charge.turn,
                 charge.entry,
                 charge.hash.hex(),
+                charge.later,
             )
         )
     return text.getvalue().encode()
@@ -114,6 +115,13 @@ def state_sentence(statement: Statement, say: Sentences) -> str:
     return say("The whole month, by UTC.")
 
 
+def later_sentence(statement: Statement, say: Sentences) -> str:
+    """Empty where all of it was paid for with credit."""
+    if not statement.later:
+        return ""
+    return say("{0} RC of it is beyond the credit, on the plan's next invoice.", exact_rc(statement.later))
+
+
 def _title(statement: Statement, say: Sentences) -> str:
     return say("CarPool statement, {0}", statement.month)
 
@@ -123,7 +131,7 @@ def _words(statement: Statement, say: Sentences) -> Mapping[str, str]:
     count = len(statement.charges)
     return {
         "title": _title(statement, say),
-        "state": state_sentence(statement, say),
+        "state": f"{state_sentence(statement, say)} {later_sentence(statement, say)}".strip(),
         "time": say("Time (UTC)"),
         "model": say("Model"),
         "amount": say("RC"),

@@ -19,7 +19,7 @@ from bot.listening import Heard, listen
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
-from bot.paying import call_paid, input_tokens, left_open, letting_go, settling, taken_back, warning
+from bot.paying import call_paid, input_tokens, left_open, letting_go, made_good, settling, taken_back, warning
 from bot.payloads import Said, encode_message, encode_said
 from bot.plan import models_of_plan
 from bot.reply import compose_reply, footer_of, maybe_delivered
@@ -232,8 +232,12 @@ def _finished(story: Story) -> TurnFinished:
 async def give_up(claimed: OpenTurn, house: House, outcome: TurnOutcome) -> None:
     """Close a turn whose reply cannot be brought to anybody. Durable on return."""
     scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
-    returned = taken_back(scope, (recorded.entry for recorded in await house.desk.store.entries_of(claimed.turn)))
-    await house.roadchain.append(*returned, draft_of(scope, TurnFinished(outcome), None))
+    entries = [recorded.entry for recorded in await house.desk.store.entries_of(claimed.turn)]
+    finished = draft_of(scope, TurnFinished(outcome), None)
+    try:
+        await house.roadchain.append(*taken_back(scope, entries), finished)
+    except InsufficientBalance:
+        await house.roadchain.append(*made_good(scope, entries), finished)
 
 
 async def apologise(claimed: OpenTurn, house: House, text: str) -> None:

@@ -5,6 +5,7 @@ debits above 0 and credits below, so that the postings of an entry, and all acco
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NewType
 
@@ -131,6 +132,37 @@ def promo(workspace: WorkspaceId, lot: str) -> Account:
 
 def held(workspace: WorkspaceId) -> Account:
     return Account(f"L:ws:{part(workspace)}:held")
+
+
+def overage(workspace: WorkspaceId, period: str) -> Account:
+    """What was used beyond the credit in a plan's period, and is held for; it is paid later. ``period`` is the plan's end."""
+    return Account(f"A:ws:{part(workspace)}:overage:{part(period)}")
+
+
+def overage_held(workspace: WorkspaceId, period: str) -> Account:
+    """What of ``overage`` is only held for calls that run."""
+    return Account(f"L:ws:{part(workspace)}:overage_held:{part(period)}")
+
+
+def metered(workspace: WorkspaceId, period: str) -> Account:
+    """What of a period's overage a rail's meter was told, until its invoice is paid."""
+    return Account(f"A:ws:{part(workspace)}:metered:{part(period)}")
+
+
+def period_of(account: Account, kind: str) -> str:
+    """The period of an ``overage``, an ``overage_held`` or a ``metered`` account; empty where it is no ``kind``.
+
+    >>> period_of(Account("A:ws:w1:overage:1797000000"), "overage"), period_of(Account("L:ws:w1:paid"), "overage")
+    ('1797000000', '')
+    """
+    parts = account.split(":")
+    return parts[4] if parts[1] == "ws" and len(parts) == 5 and parts[3] == kind else ""
+
+
+def paid_later(postings: Iterable[Posting]) -> int:
+    """What of a settled call, or of its reversal, stands on no credit but on a later invoice."""
+    kinds = ("overage", "overage_held")
+    return sum(posting.amount for posting in postings if any(period_of(posting.account, kind) for kind in kinds))
 
 
 def refund_hold(workspace: WorkspaceId) -> Account:

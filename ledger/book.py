@@ -8,7 +8,19 @@ from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NewType, TypeAlias
 
-from ledger.accounts import Account, Currency, Pocket, Posting, held, is_guarded, is_part, natural, pocket_of, promo
+from ledger.accounts import (
+    Account,
+    Currency,
+    Pocket,
+    Posting,
+    held,
+    is_guarded,
+    is_part,
+    natural,
+    period_of,
+    pocket_of,
+    promo,
+)
 from ledger.actions import Action
 from ledger.credit_actions import (
     CreditAllocated,
@@ -138,6 +150,11 @@ class Book:
         ]
         return [account for _, _, account in sorted(alive)]
 
+    def periods(self, workspace: WorkspaceId, kind: str) -> list[str]:
+        """Of the accounts of one ``kind`` (``overage``, ``metered``) of a workspace: the oldest first."""
+        found = {period_of(account, kind) for account, _ in self._balances if account.split(":")[2:3] == [workspace]}
+        return sorted(found - {""}, key=lambda period: (len(period), period))
+
     def hold(self, hold: str) -> Hold | None:
         return self._holds.get(HoldId(hold))
 
@@ -224,7 +241,7 @@ class Book:
 
     def _open_hold(self, entry: Entry, reserved: CreditReserved) -> None:
         counters = tuple(Counter(entry.workspace, limit.subject, limit.period) for limit in reserved.limits)
-        drawn = tuple(posting for posting in entry.postings if posting.account != held(entry.workspace))
+        drawn = tuple(posting for posting in entry.postings if not _is_held(posting.account, entry.workspace))
         self._keep(Hold(HoldId(reserved.hold), entry.workspace, "open", drawn, reserved.expected, 0, counters))
         self._count(counters, reserved.expected)
 
@@ -248,6 +265,10 @@ class Book:
 
 
 _ABSENT = object()
+
+
+def _is_held(account: Account, workspace: WorkspaceId) -> bool:
+    return account == held(workspace) or period_of(account, "overage_held") != ""
 
 
 def wanted(drafts: Iterable[Draft]) -> Wanted:

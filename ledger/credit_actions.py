@@ -140,6 +140,8 @@ class CreditReserved:
     Drawn from what the asking person may spend: promotional lots (the first to expire first), the plan, what was set aside
     for the person and for ``agent``, and the common paid credit. ``price`` is what the call will be settled for, as rates.
     Of a call that its asker's own key pays for ``amount`` is 0: it only counts against the limits.
+    What all of that lacks is paid later, where a plan lets it: in ``overage_period`` (the plan's end) up to ``overage_max``, with
+    what was used of it before.
     """
 
     name: ClassVar[str] = "credit.reserve"
@@ -151,6 +153,8 @@ class CreditReserved:
     agent: str = ""
     limits: tuple[Limit, ...] = ()
     price: str = ""
+    overage_period: str = ""
+    overage_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,30 @@ class CreditVoided:
     hold: str
     provider: str = ""
     estimate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OverageMetered:
+    """A rail's meter is about to be told of ``amount`` that was used beyond the credit, as of ``at_s`` (seconds since 1970). What
+    of earlier periods was not told goes along. Its key is that of the reading: sent again, it counts once."""
+
+    name: ClassVar[str] = "credit.meter"
+    rail: str
+    meter: str
+    period: str
+    amount: int
+    at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class OveragePaid:
+    """An invoice of what was used beyond the credit was paid, the oldest period first; ``discount`` is what the house gave up.
+    What nobody here used waits in suspense."""
+
+    name: ClassVar[str] = "credit.overage_paid"
+    rail: str
+    amount: int
+    discount: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +363,8 @@ CreditAction: TypeAlias = (
     | CreditReserved
     | CreditSettled
     | CreditVoided
+    | OverageMetered
+    | OveragePaid
     | LateCost
     | ProviderBilled
     | RefundHeld

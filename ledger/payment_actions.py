@@ -81,6 +81,15 @@ class PaymentsScanned:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageMetered:
+    """The rail's meter has taken a reading, of which ``credit.meter`` was recorded before it was sent."""
+
+    name: ClassVar[str] = "payment.metered"
+    rail: str
+    meter: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReferralOffered:
     """A workspace invites others under a code."""
 
@@ -104,6 +113,7 @@ PaymentAction = (
     | PaymentHandled
     | PaymentRefused
     | PaymentsScanned
+    | UsageMetered
     | ReferralOffered
     | ReferralTaken
 )

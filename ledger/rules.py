@@ -5,7 +5,7 @@ Pure. Debits are above 0, credits below. The kinds and their accounts are those 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 from ledger import accounts as chart
 from ledger.accounts import AMOUNT_MAX, RC, Account, Posting
@@ -31,6 +31,8 @@ from ledger.credit_actions import (
     DisputeWon,
     LateCost,
     OperationsPaid,
+    OverageMetered,
+    OveragePaid,
     PaymentFee,
     PaymentUnmatched,
     PlanGranted,
@@ -96,6 +98,10 @@ def _lines(action: CreditAction, at: Moment) -> list[Line]:
             return _settle(action, at)
         case CreditVoided():
             return _void(action, at)
+        case OverageMetered():
+            return _told_the_meter(action, at)
+        case OveragePaid():
+            return _overage_paid(action, at)
         case (
             CreditTopup()
             | PlanGranted()
@@ -139,9 +145,19 @@ def _reserve(action: CreditReserved, at: Moment) -> list[Line]:
         if spent + action.expected > limit.cap:
             raise LimitReached(limit.subject, limit.period, spent, limit.cap)
     drawn, short = _draw(action.amount, _pools(at, action.agent), at.book)
-    if short:
+    if not short:
+        return [*drawn, (chart.held(at.workspace), -action.amount)]
+    period = action.overage_period
+    if not period or _used_beyond(period, at) + short > action.overage_max:
         raise InsufficientBalance(f"{action.hold}: {short} of {action.amount} uRC are missing", short)
-    return [*drawn, (chart.held(at.workspace), -action.amount)]
+    later = [(chart.overage(at.workspace, period), short), (chart.overage_held(at.workspace, period), -short)]
+    return [*drawn, (chart.held(at.workspace), short - action.amount), *later]
+
+
+def _used_beyond(period: str, at: Moment) -> int:
+    """Of a period: what is held for, what was used, and what the meter was told; what was paid counts no more."""
+    accounts = (chart.overage(at.workspace, period), chart.metered(at.workspace, period))
+    return sum(at.book.available(account, RC) for account in accounts)
 
 
 def _settle(action: CreditSettled, at: Moment) -> list[Line]:
@@ -156,7 +172,7 @@ def _settle(action: CreditSettled, at: Moment) -> list[Line]:
     for item in action.absorbed:
         owed[item.provider] = owed.get(item.provider, 0) + item.amount
     return [
-        (chart.held(at.workspace), there),
+        *_let_go(hold, at),
         *extra,
         *_given_back(hold, there - charged),
         (chart.USAGE, -charged),
@@ -169,10 +185,58 @@ def _settle(action: CreditSettled, at: Moment) -> list[Line]:
 def _void(action: CreditVoided, at: Moment) -> list[Line]:
     hold = _holding(action.hold, at, "open", "reversed")
     there = sum(posting.amount for posting in hold.drawn)
-    lines = [(chart.held(at.workspace), there), *_given_back(hold, there)]
+    lines = [*_let_go(hold, at), *_given_back(hold, there)]
     if action.estimate:
         lines += [(chart.ABSORBED, action.estimate), (chart.provider_suspense(action.provider), -action.estimate)]
     return lines
+
+
+def _let_go(hold: Hold, at: Moment) -> Iterator[Line]:
+    """What was held is held no more: credit, and what is paid later."""
+    later = [(chart.period_of(posting.account, "overage"), posting.amount) for posting in hold.drawn]
+    yield chart.held(at.workspace), sum(amount for period, amount in later if not period)
+    for period, amount in later:
+        if period:
+            yield chart.overage_held(at.workspace, period), amount
+
+
+def _told_the_meter(action: OverageMetered, at: Moment) -> list[Line]:
+    told, short = _of_periods(action.amount, "overage", at)
+    if short:
+        raise InsufficientBalance(f"{short} of {action.amount} uRC were not used beyond the credit", short)
+    return [(chart.metered(at.workspace, action.period), action.amount), *told]
+
+
+def _overage_paid(action: OveragePaid, at: Moment) -> list[Line]:
+    due = action.amount + action.discount
+    told, rest = _of_periods(due, "metered", at)
+    not_told, rest = _of_periods(rest, "overage", at)  # the ledger may be an older copy than the rail's meter
+    discount = (chart.PROMOTION, action.discount)
+    return [
+        (chart.clearing(action.rail), action.amount),
+        discount,
+        *told,
+        *not_told,
+        (chart.suspense(action.rail), -rest),
+    ]
+
+
+def _not_told(period: str, at: Moment) -> int:
+    """What was used in a period, no meter was told of, and is more than held for."""
+    used, only_held = chart.overage(at.workspace, period), chart.overage_held(at.workspace, period)
+    return at.book.available(used, RC) - at.book.available(only_held, RC)
+
+
+def _of_periods(amount: int, kind: Literal["overage", "metered"], at: Moment) -> tuple[list[Line], int]:
+    """Take from what is owed, the oldest period first, but nothing that is only held for; gives what is missing, too."""
+    lines: list[Line] = []
+    for period in at.book.periods(at.workspace, kind):
+        account = (chart.overage if kind == "overage" else chart.metered)(at.workspace, period)
+        taken = min(amount, _not_told(period, at) if kind == "overage" else at.book.available(account, RC))
+        if taken > 0:
+            lines.append((account, -taken))
+            amount -= taken
+    return lines, amount
 
 
 def _credit(
@@ -310,11 +374,21 @@ def _reversed(action: CreditReversed, key: str, at: Moment) -> tuple[Posting, ..
             raise NotFound(f"{action.hold} is not a settled hold of this workspace")
         there, charged = sum(posting.amount for posting in hold.drawn), hold.charged
     # Otherwise credit would be held that no hold knows of, or a hold would give back what is held for another.
-    if _moved(postings, chart.held(at.workspace)) != there or _moved(postings, chart.USAGE) != -charged:
+    let_go = sum(posting.amount for posting in postings if _is_held(posting.account, at))
+    if let_go != there or _moved(postings, chart.USAGE) != -charged:
         raise InvalidEntry(
             f"entry {action.entry} moved what was held: only a settle is reversed, and its hold is named"
         )
+    later = chart.paid_later(postings) if action.hold else 0
+    for period in {chart.period_of(posting.account, "overage_held") for posting in postings} - {""}:
+        told = later - _not_told(period, at)
+        if told > 0:
+            raise InsufficientBalance(f"of entry {action.entry} {told} uRC stand on an invoice", told)
     return tuple(Posting(posting.account, posting.currency, -posting.amount) for posting in postings)
+
+
+def _is_held(account: Account, at: Moment) -> bool:
+    return account == chart.held(at.workspace) or chart.period_of(account, "overage_held") != ""
 
 
 def _moved(postings: Iterable[Posting], account: Account) -> int:

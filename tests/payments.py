@@ -17,12 +17,14 @@ from ledger.money import URC_PER_RC, Money
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from tests.fakes.stripe_account import Account
+from tests.fakes.stripe_meters import meter, metered_price
 from tests.fakes.stripe_server import KEY, SECRET, Adversary, StripeServer, running_stripe
 from tests.stores import AnyStore
 
 W = WorkspaceId("w-1")
 NOW_S = 1_795_000_000
 BODY_BYTES_MAX = 1_048_576
+METER = "carpool_overage"
 
 
 def scope(turn: str = "t-1", actor: str = "a-1", workspace: str = W) -> Scope:
@@ -31,7 +33,8 @@ def scope(turn: str = "t-1", actor: str = "a-1", workspace: str = W) -> Scope:
 
 @dataclass
 class Till:
-    """``pro`` and ``top`` are plans of 20 and 60 dollars a month: 1500 RC and 5000 RC of it are credit."""
+    """``pro`` and ``top`` are plans of 20 and 60 dollars a month: 1500 RC and 5000 RC of it are credit. ``beyond`` costs ten
+    dollars: 1000 RC, and up to 500 RC more are paid later."""
 
     store: AnyStore
     stripe: StripeServer
@@ -40,6 +43,7 @@ class Till:
     roadchain: RoadChain
     pro: Plan
     top: Plan
+    beyond: Plan
     webhook: str
     came_back: str
 
@@ -80,6 +84,17 @@ async def open_till(
         stripe = await stack.enter_async_context(running_stripe(account, adversary))
         pro = Plan("pro", account.price(2000)["id"], _rc(1500), _rc(500))
         top = Plan("top", account.price(6000)["id"], _rc(5000), _rc(1000))
+        meter(account, METER)
+        beyond = Plan(
+            "beyond",
+            account.price(1000)["id"],
+            _rc(1000),
+            _rc(0),
+            (),
+            METER,
+            metered_price(account, METER)["id"],
+            _rc(500),
+        )
         method = StripePayments(
             KEY, [SECRET], stripe.base_url, "http://carpool.test/", clock_s=lambda: float(account.now_s)
         )
@@ -89,7 +104,7 @@ async def open_till(
             return account.now_s * 1_000_000
 
         roadchain = await stack.enter_async_context(RoadChain(store, clock=clock_us))
-        bridge = Bridge(roadchain, store, RAIL, Plans((pro, top)), reward)
+        bridge = Bridge(roadchain, store, RAIL, Plans((pro, top, beyond)), reward)
         cashier = Cashier(method, bridge, clock_us, method)
         handling = asyncio.create_task(cashier._handle_waiting())
         stack.callback(handling.cancel)
@@ -99,7 +114,9 @@ async def open_till(
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, port.set_result))
         url = f"http://127.0.0.1:{await port}"
         try:
-            yield Till(store, stripe, method, cashier, roadchain, pro, top, url + WEBHOOK_PATH, url + RETURN_PATH)
+            yield Till(
+                store, stripe, method, cashier, roadchain, pro, top, beyond, url + WEBHOOK_PATH, url + RETURN_PATH
+            )
         finally:
             stop.set()
             await serving

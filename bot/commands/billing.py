@@ -10,11 +10,12 @@ from bot.commands.referral import referral
 from bot.commands.refund import refund
 from bot.commands.statement import statement
 from bot.commands.transfers import allocate, gift, reclaim
-from bot.plan import RunningPlan, running_plan
+from bot.plan import Overage, RunningPlan, overage_of, running_plan
 from bot.platforms.base import Button
 from bot.sentences import Sentences
 from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
 from integrations.payments.cashier import Cashier
+from integrations.payments.plans import Plan
 from ledger.book import Counter
 from ledger.credit_actions import CreditRefused
 from ledger.errors import Code
@@ -67,7 +68,8 @@ async def _overview(asking: Asking, desk: Desk) -> Result:
     billing, scope = desk.billing, asking.scope
     now_us = desk.clock()
     whole = asking.rules.may(asking.role, "billing")
-    purse = purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, now_us)
+    rows = await desk.store.balances_of(scope.workspace)
+    purse = purse_of(rows, scope.workspace, scope.actor, now_us)
     days = days_before(now_us, DAYS_SHOWN)
     subject = str(scope.workspace if whole else scope.actor)
     spent = [await desk.store.spent(Counter(scope.workspace, subject, day)) for day in days]
@@ -75,6 +77,11 @@ async def _overview(asking: Asking, desk: Desk) -> Result:
     lines = [
         *(_balance(purse, desk.say) if whole else _set_aside(purse, desk.say)),
         *_runs(plan, desk.say),
+        *(
+            _later(await overage_of(desk.store, billing.plans, scope.workspace, rows, now_us), desk.say)
+            if whole
+            else []
+        ),
         *_limits(billing, spent[-1], whole, desk.say),
     ]
     picture = ["```", *bars(dict(zip(days, spent, strict=True))), "```"] if any(spent) else [desk.say("Nothing yet.")]
@@ -115,6 +122,15 @@ def _runs(plan: RunningPlan | None, say: Sentences) -> list[str]:
     if plan.models:
         said.append(say("Its models: {0}.", ", ".join(plan.models)))
     return [" ".join(said)]
+
+
+def _later(later: Overage | None, say: Sentences) -> list[str]:
+    """What is used beyond the credit, and what it will cost: whole cents go on an invoice, the rest on the next one."""
+    if later is None:
+        return []
+    cost = Amount(Cents((later.used - later.held) // URC_PER_RC))
+    said = say("{0} of {1} beyond the credit is used in this period.", rc_text(later.used), rc_text(later.most))
+    return [f"{said} {say('It comes to {0}, on the next invoice of the plan.', dollars_text(cost))}"]
 
 
 def _limits(billing: Billing, today: int, whole: bool, say: Sentences) -> list[str]:
@@ -170,6 +186,7 @@ async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) ->
                 rc_text(plan.credit),
                 dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC))),
             )
+            + _beyond(plan, desk.say)
             for plan in plans.all
         )
         return Result("\n".join([desk.say("The plans:"), "", *listed]))
@@ -182,11 +199,20 @@ async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) ->
         raise
     return Result(
         _linked(
-            desk.say("Subscribe to {0}: {1} a month for {2} of credit", plan.name, price, rc_text(plan.credit)),
+            desk.say("Subscribe to {0}: {1} a month for {2} of credit", plan.name, price, rc_text(plan.credit))
+            + _beyond(plan, desk.say),
             link,
             desk.say,
         )
     )
+
+
+def _beyond(plan: Plan, say: Sentences) -> str:
+    """What whoever subscribes agrees to pay later."""
+    if not plan.meter:
+        return ""
+    most = dollars_text(Amount(Cents(plan.overage // URC_PER_RC)))
+    return say("; what is used beyond it is paid with the next invoice, up to {0} a month", most)
 
 
 async def _portal(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:

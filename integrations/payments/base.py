@@ -292,10 +292,13 @@ class TopupAsked:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionAsked:
+    """``metered_price`` is what usage beyond the plan is invoiced by; empty for none."""
+
     buyer: Buyer
     price: str
     customer: str
     expires_s: int
+    metered_price: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +331,7 @@ class PaymentShown:
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """Usage that is paid for later: ``id`` makes it count once."""
+    """Usage that is paid for later: ``id`` makes it count once, for a day at least. ``units`` are whole RC."""
 
     id: str
     meter: str
@@ -396,7 +399,14 @@ class Subscriptions(Protocol):
         """The top-ups among its latest payments."""
         ...
 
-    async def read_meter(self, reading: MeterReading) -> None: ...
+    async def read_meter(self, reading: MeterReading) -> None:
+        """Tell a meter. What the rail has taken counts a little later."""
+        ...
+
+    async def metered(self, meter: str, customer: str, since_s: int, until_s: int) -> int:
+        """The units that count for a customer, from one full minute until before another. Raises ``PaymentUnknown`` where there
+        is no such meter."""
+        ...
 
 
 def urc(cents: int) -> Money:

@@ -275,7 +275,8 @@ class Cashier:
         name = f"{scope.actor}-{plan.name}-{window}{await self._renamed(scope)}"
         buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
         await self._asked(buyer, "subscription", 0, scope, plan.name)
-        asked = SubscriptionAsked(buyer, plan.price, customer, window * WINDOW_S + LINK_S)
+        expires_s = window * WINDOW_S + LINK_S
+        asked = SubscriptionAsked(buyer, plan.price, customer, expires_s, plan.overage_price)
         link = await rail.subscribe(asked)
         await self._opened(buyer, "subscription", link.about)
         return link

@@ -19,7 +19,9 @@ from ledger.errors import LedgerError
 from ledger.store import Recorded
 
 PAGE = 1000
-DifferenceKind: TypeAlias = Literal["not_recorded", "not_at_rail", "other_balance", "other_currency", "not_zero"]
+DifferenceKind: TypeAlias = Literal[
+    "not_recorded", "not_at_rail", "other_balance", "other_currency", "not_zero", "not_metered", "other_usage"
+]
 
 
 class BookReader(Protocol):

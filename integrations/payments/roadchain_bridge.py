@@ -41,6 +41,7 @@ from ledger.credit_actions import (
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
+    OveragePaid,
     PaymentFee,
     PaymentUnmatched,
     PlanGranted,
@@ -193,13 +194,20 @@ class Bridge:
             fact.buyer is None
             or not is_part(fact.buyer.workspace)
             or granted is None
-            or granted.credit + granted.fee + urc(fact.tax) != urc(fact.total)
+            or granted.credit + granted.fee + granted.overage + urc(fact.tax) != urc(fact.total)
         ):
             return await self._unmatched(fact.about, fact.buyer, fact.total, fact.currency)
         scope = _scope(fact.buyer)
         group = await self._period_over(fact.earlier, fact.about, scope) if fact.renews else []
         if fact.tax:
             group.append(self._draft(CreditTopup(self.rail, 0, urc(fact.tax)), fact.about, "tax", scope))
+        if not granted.plan:  # the last invoice of one that has ended
+            used = OveragePaid(self.rail, granted.overage, granted.discount)
+            await self._once(self._draft(used, fact.about, "paid", scope), *group)
+            return "recorded"
+        if granted.overage or granted.discount:
+            used = OveragePaid(self.rail, granted.overage, granted.discount)
+            group.append(self._draft(used, fact.about, "overage", scope))
         until_s = max((line.until_s for line in fact.lines), default=0)
         grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee, until_s)
         await self._once(self._draft(grant, fact.about, "paid", scope), *group)

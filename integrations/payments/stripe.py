@@ -22,6 +22,7 @@ from integrations.payments.base import (
     ObjectRef,
     PaymentRefused,
     PaymentShown,
+    PaymentUnknown,
     Rail,
     RefundAsked,
     Settlement,
@@ -50,7 +51,7 @@ from integrations.payments.webhook_handlers import event_of, verified
 if TYPE_CHECKING:
     from stripe import Charge, Invoice, InvoiceLineItem, PaymentIntent, Refund, StripeClient, Subscription
     from stripe.checkout import Session
-    from stripe.params.checkout import SessionCreateParams
+    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
 
 RAIL = Rail("stripe")
 RETRIES_MAX = 2
@@ -126,12 +127,15 @@ class StripePayments:
 
     async def subscribe(self, asked: SubscriptionAsked) -> Link:
         metadata = metadata_of(asked.buyer)
+        items: list[SessionCreateParamsLineItem] = [{"price": asked.price, "quantity": 1}]
+        if asked.metered_price:
+            items.append({"price": asked.metered_price})  # the meter says how many
         return await self._session(
             {
                 "mode": "subscription",
                 "client_reference_id": asked.buyer.intent,
                 "customer": asked.customer,
-                "line_items": [{"price": asked.price, "quantity": 1}],
+                "line_items": items,
                 "metadata": metadata,
                 "subscription_data": {"metadata": metadata},
                 "automatic_tax": {"enabled": self._taxes},
@@ -200,6 +204,19 @@ class StripePayments:
                 },
                 {"idempotency_key": f"carpool/{reading.id}/meter"},
             )
+
+    async def metered(self, meter: str, customer: str, since_s: int, until_s: int) -> int:
+        meters, found = self.client.v1.billing.meters, ""
+        with mapped():
+            listed = await meters.list_async({"status": "active", "limit": PAGE})
+            async for item in listed.auto_paging_iter():
+                found = item.id if item.event_name == meter else found
+            if not found:
+                raise PaymentUnknown(f"there is no meter {meter}")
+            summaries = await meters.event_summaries.list_async(
+                found, {"customer": customer, "start_time": since_s, "end_time": until_s, "limit": PAGE}
+            )
+            return sum([int(item.aggregated_value) async for item in summaries.auto_paging_iter()])
 
     async def refund(self, asked: RefundAsked) -> ObjectRef:
         with mapped():

@@ -33,7 +33,9 @@ class Account:
     events: list[Thing] = field(default_factory=list)
     transactions: list[Thing] = field(default_factory=list)
     invoice_payments: list[Thing] = field(default_factory=list)
-    meter_events: dict[str, Thing] = field(default_factory=dict)
+    meter_events: list[Thing] = field(default_factory=list)
+    dropped: set[str] = field(default_factory=set)
+    """The identifiers of what a meter took and does not count."""
     live: bool = False
     fee_bps: int = 290
     fee_fixed: int = 30
@@ -222,14 +224,27 @@ class Account:
         running = self.get(subscription, "subscription")
         item = running["items"]["data"][0]
         self.now_s = item["current_period_end"]
-        item |= {"current_period_start": self.now_s, "current_period_end": self.now_s + MONTH_S}
         price = item["price"]
-        invoice = self._invoice(running, "subscription_cycle", [(price["id"], price["unit_amount"])])
+        lines = [(price["id"], price["unit_amount"]), *self._used(running)]
+        for each in running["items"]["data"]:
+            each |= {"current_period_start": self.now_s, "current_period_end": self.now_s + MONTH_S}
+        invoice = self._invoice(running, "subscription_cycle", lines)
         if paid:
             self.pay_invoice(invoice["id"])
         else:
             self.decline(invoice["id"])
         return invoice
+
+    def counted(self, meter: str, customer: str, since_s: int, until_s: int) -> int:
+        """What a meter counts for a customer."""
+        return sum(
+            int(event["payload"]["value"])
+            for event in self.meter_events
+            if event["event_name"] == meter
+            and event["payload"]["stripe_customer_id"] == customer
+            and since_s <= event["timestamp"] < until_s
+            and event["identifier"] not in self.dropped
+        )
 
     def decline(self, invoice: str) -> None:
         due = self.get(invoice, "invoice")
@@ -280,6 +295,21 @@ class Account:
             self.now_s = running["items"]["data"][0]["current_period_end"]
         running |= {"status": "canceled", "canceled_at": self.now_s, "ended_at": self.now_s}
         self.emit("customer.subscription.deleted", running)
+        if used := self._used(running):  # what was used is invoiced all the same
+            self.pay_invoice(self._invoice(running, "subscription_cycle", used)["id"])
+            running["status"] = "canceled"
+
+    def _used(self, running: Thing) -> list[tuple[str, int]]:
+        """What the meters count in the period that ends, at their prices."""
+        lines: list[tuple[str, int]] = []
+        for item in running["items"]["data"]:
+            recurring = item["price"]["recurring"]
+            if recurring["usage_type"] == "metered":
+                meter = self.get(recurring["meter"], "billing.meter")["event_name"]
+                since_s, until_s = item["current_period_start"], item["current_period_end"]
+                units = self.counted(meter, running["customer"], since_s, until_s)
+                lines += [(item["price"]["id"], units * item["price"]["unit_amount"])] if units else []
+        return lines
 
     def fail_refund(self, refund: str) -> None:
         failed = self.get(refund, "refund")
@@ -353,7 +383,12 @@ class Account:
 
     def _unit(self, item: Thing) -> int:
         if "price" in item:
-            return int(self.get(item["price"], "price")["unit_amount"])
+            price = self.get(item["price"], "price")
+            if price["recurring"]["usage_type"] == "licensed":
+                return int(price["unit_amount"])
+            if "quantity" in item:
+                raise Refused(400, "invalid_request_error", "A metered price has no quantity", "", "line_items")
+            return 0
         cents = int(item["price_data"]["unit_amount"])
         if not 50 <= cents <= 99_999_999:
             code = "amount_too_small" if cents < 50 else "amount_too_large"
@@ -394,12 +429,15 @@ class Account:
             ended_at=None, currency="usd", metadata=dict(params.get("subscription_data", {}).get("metadata", {})),
             start_date=self.now_s, billing_cycle_anchor=self.now_s, collection_method="charge_automatically", latest_invoice=None,
         )  # fmt: skip
-        item = {
-            "id": f"si_{running['id']}", "object": "subscription_item", "created": self.now_s, "price": price, "quantity": 1,
-            "current_period_start": self.now_s, "current_period_end": self.now_s + MONTH_S, "metadata": {},
-            "subscription": running["id"],
-        }  # fmt: skip
-        running["items"] = {"object": "list", "data": [item], "has_more": False, "url": "/v1/subscription_items"}
+        items: list[Thing] = []
+        for n, line in enumerate(params["line_items"]):
+            quantity = {"quantity": int(line["quantity"])} if "quantity" in line else {}
+            items.append({
+                "id": f"si_{running['id']}_{n}", "object": "subscription_item", "created": self.now_s, "metadata": {},
+                "price": self.get(line["price"], "price"), "current_period_start": self.now_s,
+                "current_period_end": self.now_s + MONTH_S, "subscription": running["id"], **quantity,
+            })  # fmt: skip
+        running["items"] = {"object": "list", "data": items, "has_more": False, "url": "/v1/subscription_items"}
         invoice = self._invoice(running, "subscription_create", [(price["id"], 0 if trial else price["unit_amount"])])
         session |= {"payment_status": "paid", "subscription": running["id"], "invoice": invoice["id"]}
         self.emit("customer.subscription.created", running)

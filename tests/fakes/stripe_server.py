@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl
 import stripe
 from aiohttp import ClientSession, web
 from stripe import params
-from stripe.params import billing, billing_portal, checkout
+from stripe.params import billing_portal, checkout
 
-from tests.fakes import stripe_shop
+from tests.fakes import stripe_meters, stripe_shop
 from tests.fakes.stripe_account import Account, Refused, Thing
 
 KEY = "sk_test_carpool"
@@ -45,8 +45,8 @@ KNOWN: Mapping[tuple[str, str], type] = {
     ("GET", "/v1/balance_transactions"): params.BalanceTransactionListParams,
     ("GET", "/v1/events"): params.EventListParams,
     ("POST", "/v1/billing_portal/sessions"): billing_portal.SessionCreateParams,
-    ("POST", "/v1/billing/meter_events"): billing.MeterEventCreateParams,
     **stripe_shop.KNOWN,
+    **stripe_meters.KNOWN,
 }
 """What may be asked, as the SDK has it."""
 
@@ -209,8 +209,9 @@ class StripeServer:
                     message = f"Received unknown parameter: {name}"
                     raise Refused(400, "invalid_request_error", message, "parameter_unknown", name)
         account = self.account
-        if (made := stripe_shop.answer(account, method, path.removeprefix("/v1/"), given)) is not None:
-            return 200, made
+        for part in (stripe_shop, stripe_meters):
+            if (made := part.answer(account, method, path.removeprefix("/v1/"), given)) is not None:
+                return 200, made
         match method, path.removeprefix("/v1/").split("/"):
             case "POST", ["customers"]:
                 return 200, account.customer(given.get("metadata", {}))
@@ -232,8 +233,6 @@ class StripeServer:
                     "return_url": given.get("return_url"),
                 }
                 return 200, account.new("bps", "billing_portal.session", **fields)
-            case "POST", ["billing", "meter_events"]:
-                return 200, self._meter(given)
             case "GET", ["balance"]:
                 return 200, account.balance
             case "GET", ["invoices", name, "lines"]:
@@ -254,15 +253,6 @@ class StripeServer:
                 return 200, self._expanded(account.get(name, OBJECTS["/".join(words)]), given)
             case _:
                 raise Refused(404, "invalid_request_error", f"Unrecognized request URL ({method}: {path})")
-
-    def _meter(self, given: Thing) -> Thing:
-        """Each identifier counts once in a day."""
-        if given["identifier"] in self.account.meter_events:
-            raise Refused(400, "invalid_request_error", "An event already exists with this identifier")
-        event = {"object": "billing.meter_event", "created": self.account.now_s, "livemode": False, **given}
-        event["timestamp"] = int(given["timestamp"])
-        self.account.meter_events[given["identifier"]] = event
-        return event
 
     def _transactions(self, given: Thing, path: str) -> Thing:
         found = _since(reversed(self.account.transactions), given)

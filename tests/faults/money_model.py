@@ -29,6 +29,8 @@ class ModelHold:
     state: str = "open"
     charged: int = 0
     total: int = 0
+    later: int = 0
+    period: str = ""
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Model:
     def held(self, workspace: str) -> int:
         """What the holds say is held: a hold whose settle was reversed holds again until it is voided."""
         return sum(
-            hold.total
+            hold.total - hold.later
             for hold in self.holds.values()
             if hold.workspace == workspace and hold.state in ("open", "reversed")
         )
@@ -160,6 +162,27 @@ class Model:
                     raise Refused("RC006")
                 into = paid if target == "paid" else f"A:{rail}:clearing"
                 self._move(f"L:suspense:{rail}", into, amount, currency)
+            case kinds.OverageMetered(period=period, amount=amount):
+                for other in self._periods(w, "overage"):
+                    taken = max(0, min(amount, self._not_told(w, other)))
+                    self._move(f"A:ws:{w}:metered:{period}", f"A:ws:{w}:overage:{other}", taken)
+                    amount -= taken
+                if amount:
+                    raise Refused("RC001")
+            case kinds.OveragePaid(rail=rail, amount=amount, discount=discount):
+                due = [(name, self.worth(name)) for name in self._owed(w, "metered")]
+                due += [
+                    (f"A:ws:{w}:overage:{other}", self._not_told(w, other)) for other in self._periods(w, "overage")
+                ]
+                for name, there in [*due, (f"L:suspense:{rail}", amount + discount)]:
+                    for source in (f"A:{rail}:clearing", "X:promo"):
+                        left = amount if source != "X:promo" else discount
+                        taken = max(0, min(left, there))
+                        self._move(source, name, taken)
+                        there -= taken
+                        amount, discount = (
+                            (amount - taken, discount) if source != "X:promo" else (amount, discount - taken)
+                        )
             case kinds.CreditReserved() | kinds.CreditSettled() | kinds.CreditVoided():
                 self._call(draft, action)
             case kinds.CreditReversed():
@@ -168,6 +191,16 @@ class Model:
                 pass
             case _:
                 raise AssertionError(f"the model does not know {action.name}")
+
+    def _periods(self, w: str, kind: str) -> list[str]:
+        return [account.rpartition(":")[2] for account in self._owed(w, kind)]
+
+    def _owed(self, w: str, kind: str) -> list[str]:
+        names = [account for account, _ in self.balances if account.startswith(f"A:ws:{w}:{kind}:")]
+        return sorted(names, key=lambda name: int(name.rpartition(":")[2]))
+
+    def _not_told(self, w: str, period: str) -> int:
+        return self.worth(f"A:ws:{w}:overage:{period}") - self.worth(f"L:ws:{w}:overage_held:{period}")
 
     def _lot(self, expense: str, w: str, lot: str, amount: int, until: int | None) -> None:
         account = f"L:ws:{w}:promo:{lot}"
@@ -207,11 +240,17 @@ class Model:
                 if self.spent(counter) + action.expected > limit.cap:
                     raise Refused("RC005")
             drawn = self._draw(self._pools(draft, action.agent), action.amount)
-            if sum(amount for _, amount in drawn) < action.amount:
-                raise Refused("RC001")
+            later, period = action.amount - sum(amount for _, amount in drawn), action.overage_period
             for account, amount in drawn:
                 self._move(account, held, amount)
-            self.holds[action.hold] = ModelHold(w, drawn, action.expected, counters, total=action.amount)
+            if later:
+                beyond, told = f"A:ws:{w}:overage:{period}", f"A:ws:{w}:metered:{period}"
+                if not period or self.worth(beyond) + self.worth(told) + later > action.overage_max:
+                    raise Refused("RC001")
+                self._move(beyond, f"L:ws:{w}:overage_held:{period}", later)
+            self.holds[action.hold] = ModelHold(
+                w, drawn, action.expected, counters, total=action.amount, later=later, period=period
+            )
             return
         hold = self.holds.get(action.hold)
         if hold is None:
@@ -230,12 +269,17 @@ class Model:
             hold.charged = min(action.price, hold.total + sum(amount for _, amount in extra))
             for account, amount in extra:
                 self._move(account, "R:usage", amount)
-            self._move(held, "R:usage", min(hold.total, hold.charged))
+            of_credit = min(hold.total - hold.later, hold.charged)
+            self._move(held, "R:usage", of_credit)
+            self._move(f"L:ws:{w}:overage_held:{hold.period}", "R:usage", min(hold.later, hold.charged - of_credit))
             returned, hold.state = hold.total - min(hold.total, hold.charged), "settled"
             hold.charged += action.counted
             self._move(f"X:provider:{action.provider}", f"L:provider:{action.provider}:accrued", action.cost)
             for item in action.absorbed:
                 self._move("X:absorbed", f"L:provider:{item.provider}:accrued", item.amount)
+        not_used = min(hold.later, returned)
+        self._move(f"L:ws:{w}:overage_held:{hold.period}", f"A:ws:{w}:overage:{hold.period}", not_used)
+        returned -= not_used
         for account, amount in reversed(hold.drawn):
             back = min(amount, returned)
             self._move(held, account, back)
@@ -250,10 +294,13 @@ class Model:
         hold = self.holds.get(action.hold)
         if action.hold and (hold is None or hold.workspace != w or hold.state != "settled"):
             raise Refused("RC003")
-        freed = sum(amount for account, _, amount in posted if account.endswith(":held"))
+        freed = sum(amount for account, _, amount in posted if account.endswith(":held") or "_held:" in account)
         used = -sum(amount for account, _, amount in posted if account == "R:usage")
         if (freed, used) != ((hold.total, hold.charged) if hold else (0, 0)):
             raise Refused("RC002")  # of what moves what is held only a settle is reversed, and its hold is named
+        stands = hold.charged - (hold.total - hold.later) if hold and hold.later else 0
+        if hold and max(0, stands) > self._not_told(w, hold.period) and hold.later:
+            raise Refused("RC001")
         if hold:
             hold.state, hold.charged = "reversed", 0
         self._posted += [(account, currency, -amount) for account, currency, amount in posted]

@@ -97,7 +97,9 @@ class Moves:
                 hold = f"h-{self._made}" if self._random.randrange(8) else hold
                 self._holds.append(hold)
                 limits = LIMITS[: self._random.randrange(3)]
-                return kinds.CreditReserved(hold, choose(AMOUNTS), choose((1, 9)), "p", "m", choose(("", "g")), limits)
+                later = choose((("", 0), ("", 0), ("1", 40), ("2", 40)))
+                amounts = (choose(AMOUNTS), choose((1, 9)))
+                return kinds.CreditReserved(hold, *amounts, "p", "m", choose(("", "g")), limits, "", *later)
             case 3 if not self._random.randrange(3):  # a key of the asker's own paid for it
                 return kinds.CreditSettled(hold, choose((0, 0, 2)), "p", 0, (), choose((3, 40)))
             case 3 | 4:
@@ -110,6 +112,8 @@ class Moves:
         choose = self._random.choice
         amount = choose(AMOUNTS)
         simple: Sequence[kinds.CreditAction] = (
+            kinds.OverageMetered(RAIL, "overage", choose(("1", "2")), choose((amount, 3)), 0),
+            kinds.OveragePaid(RAIL, choose((amount, 3)), choose((0, 2))),
             kinds.RefundHeld(amount),
             kinds.RefundSent(RAIL, amount),
             kinds.RefundFailed(RAIL, amount),

@@ -1,7 +1,7 @@
 """Each movement of money there is, once in a workspace: a payment's whole life, in an order in which all are allowed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.credit_actions import (
     BankPayout,
@@ -23,6 +23,8 @@ from ledger.credit_actions import (
     DisputeWon,
     LateCost,
     OperationsPaid,
+    OverageMetered,
+    OveragePaid,
     PaymentFee,
     PaymentUnmatched,
     PlanGranted,
@@ -37,6 +39,7 @@ from ledger.credit_actions import (
     TreasuryMoved,
 )
 from ledger.entry import Draft, Scope, StripeObject
+from ledger.pseudonyms import WorkspaceId
 from ledger.store import Receipt
 from tests.verifiers.turn_drafts import scope_of
 
@@ -62,7 +65,7 @@ def tour(workspace: int, number: int) -> Tour:
         Draft(action, scope, f"money/{name}/{step}", None, StripeObject("payment_intent", f"pi_{name}_{step}"))
         for step, action in enumerate([*kinds, *_to_be_reversed(name)])
     )
-    return Tour(scope, name, drafts)
+    return Tour(scope, name, (*_paid_later(scope, name), *drafts))
 
 
 def reversals(made: Tour, receipts: Sequence[Receipt]) -> list[Draft]:
@@ -93,6 +96,19 @@ def _paid_in(scope: Scope, workspace: int, name: str) -> Iterator[CreditAction]:
     yield CreditAllocated(f"user:{scope.actor}", "agent:helper", odd)
     yield CreditExpired(f"promo:welcome-{name}")
     yield CreditRefused("refund", "RC010")
+
+
+def _paid_later(scope: Scope, name: str) -> list[Draft]:
+    """Of a workspace that has no credit, or it would be spent first."""
+    hold, period = f"later/{name}", "1792000000"
+    kinds: tuple[CreditAction, ...] = (
+        CreditReserved(hold, 9_000_001, 9, "openai", "m-1", overage_period=period, overage_max=BIG),
+        CreditSettled(hold, 7_000_001, "openai", 5),
+        OverageMetered(RAIL, "overage", period, 7_000_000, 1_790_000_000),
+        OveragePaid(RAIL, 6_000_000, 1_000_000),
+    )
+    own = replace(scope, workspace=WorkspaceId(f"{scope.workspace}-{name}"))
+    return [Draft(action, own, f"{hold}/{action.name}") for action in kinds]
 
 
 def _given_back(workspace: int) -> Iterator[CreditAction]:

@@ -39,6 +39,7 @@ from ledger.payment_actions import (
     PaymentsScanned,
     ReferralOffered,
     ReferralTaken,
+    UsageMetered,
 )
 from ledger.pseudonyms import ConversationId, Pseudonyms, WorkspaceId
 
@@ -86,6 +87,7 @@ def _command(scope: Scope, number: int) -> list[Draft]:
         PaymentHandled("stripe", "recorded"),
         PaymentRefused("stripe", "signature"),
         PaymentsScanned("stripe", 1_790_000_000, 1_790_003_600, 3),
+        UsageMetered("stripe", "overage"),
         ReferralOffered("r-0123456789abcdef"),
         ReferralTaken("r-0123456789abcdef"),
     )

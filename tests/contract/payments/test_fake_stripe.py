@@ -26,12 +26,16 @@ from integrations.payments.base import (
 )
 from integrations.payments.stripe import StripePayments
 from ledger.pseudonyms import ActorId, WorkspaceId
-from tests.fakes.stripe_account import Account, Thing
+from tests.fakes.stripe_account import Account, Refused, Thing
+from tests.fakes.stripe_meters import answer, meter, metered_price, told
 from tests.fakes.stripe_server import KEY, SECRET, StripeServer, running_stripe
 from tests.payments import NOW_S
 
 KINDS: dict[str, type[stripe.StripeObject]] = {
     "balance_transaction": stripe.BalanceTransaction,
+    "billing.meter": stripe.billing.Meter,
+    "billing.meter_event": stripe.billing.MeterEvent,
+    "billing.meter_event_summary": stripe.billing.MeterEventSummary,
     "charge": stripe.Charge,
     "checkout.session": Session,
     "customer": stripe.Customer,
@@ -95,13 +99,21 @@ async def test_each_field_is_one_of_the_sdks_own_types(server: StripeServer, met
     customer = (await method.create_customer(buyer(), "")).id
     price = account.price(2000)["id"]
     one = account.pay((await method.create_topup(topup())).about.id, discount=100, tax=200)["payment_intent"]
-    asked = SubscriptionAsked(buyer("i-2"), price, customer, NOW_S + 3600)
+    meter(account, "tokens")
+    metered = metered_price(account, "tokens")["id"]
+    asked = SubscriptionAsked(buyer("i-2"), price, customer, NOW_S + 3600, metered)
     subscription = account.pay((await method.subscribe(asked)).about.id)["subscription"]
+    await method.read_meter(MeterReading("m-1", "tokens", customer, 7, NOW_S))
     account.renew(subscription, paid=False)
     account.fail_refund(account.refund(one, 100, {})["id"])
     account.close_dispute(account.dispute(one)["id"], won=True)
     account.fail_payout(account.payout(100)["id"])
-    things = [*account.things.values(), *account.events, *account.invoice_payments]
+    whole = {"customer": customer, "start_time": str(NOW_S - NOW_S % 60), "end_time": str(NOW_S - NOW_S % 60 + 60)}
+    path = f"billing/meters/{account.of('billing.meter')[0]['id']}/event_summaries"
+    summaries = answer(account, "GET", path, whole)
+    assert summaries is not None
+    listed = [*account.events, *account.invoice_payments, *account.meter_events, *summaries["data"]]
+    things = [*account.things.values(), *listed]
     assert {thing["object"] for thing in things} >= KINDS.keys() - {"line_item", "subscription_item"}
     strange = {field for thing in things for field in unknown_fields(thing, KINDS[thing["object"]], thing["object"])}
     assert strange == set()
@@ -172,11 +184,54 @@ async def test_an_amount_below_stripes_least_is_refused(method: StripePayments) 
 
 
 async def test_a_reading_of_a_meter_counts_once(server: StripeServer, method: StripePayments) -> None:
+    meter(server.account, "tokens")
     customer = (await method.create_customer(buyer(), "")).id
     reading = MeterReading("m-1", "tokens", customer, 7, NOW_S)
     await method.read_meter(reading)
     await method.read_meter(reading)
-    assert [event["payload"]["value"] for event in server.account.meter_events.values()] == ["7"]
+    assert [event["payload"]["value"] for event in server.account.meter_events] == ["7"]
+    minute = NOW_S - NOW_S % 60
+    assert await method.metered("tokens", customer, minute, minute + 60) == 7
+    assert await method.metered("tokens", customer, minute - 60, minute) == 0
+    with pytest.raises(PaymentUnknown):
+        await method.metered("another", customer, minute, minute + 60)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"event_name": "another"}, "No active meter"),
+        ({"payload": {"stripe_customer_id": "cus_none", "value": "1"}}, "No such customer"),
+        ({"payload": {"stripe_customer_id": "cus_000002", "value": "1.5"}}, "whole number"),
+        ({"payload": {"stripe_customer_id": "cus_000002"}}, "whole number"),
+        ({"timestamp": NOW_S - 35 * 86_400 - 1}, "35 days"),
+        ({"timestamp": NOW_S + 301}, "in the future"),
+        ({"identifier": "known"}, "already exists"),
+    ],
+)
+def test_a_meter_refuses_what_stripe_refuses(change: Thing, said: str) -> None:
+    account = Account(NOW_S)
+    meter(account, "tokens")
+    good: Thing = {
+        "event_name": "tokens",
+        "identifier": "new",
+        "payload": {"stripe_customer_id": account.customer({})["id"], "value": "1"},
+        "timestamp": NOW_S,
+    }
+    told(account, {**good, "identifier": "known"})
+    with pytest.raises(Refused, match=said):
+        told(account, {**good, **change})
+    told(account, good)
+    account.now_s += 86_401
+    told(account, good)
+    assert len(account.meter_events) == 3
+
+
+async def test_a_metered_price_has_no_quantity(server: StripeServer) -> None:
+    meter(server.account, "tokens")
+    price = metered_price(server.account, "tokens")["id"]
+    with pytest.raises(Refused):
+        server.account.session({"mode": "subscription", "line_items": [{"price": price, "quantity": "1"}]})
 
 
 async def test_the_portal_is_that_of_the_customer(server: StripeServer, method: StripePayments) -> None:

@@ -9,6 +9,7 @@ from ledger.money import URC_PER_RC, Money
 PRO = Plan("pro", "price_1", Money(1500 * URC_PER_RC), Money(500 * URC_PER_RC), ("openai/*",))
 TOP = Plan("top", "price_2", Money(5000 * URC_PER_RC), Money(1000 * URC_PER_RC))
 PLANS = Plans((PRO, TOP))
+BEYOND = Plan("beyond", "price_3", Money(10 * URC_PER_RC), Money(0), (), "used", "price_4", Money(1000 * URC_PER_RC))
 
 
 def line(price: str, gross: int, net: int | None = None) -> InvoiceLine:
@@ -38,6 +39,20 @@ def test_an_invoice_is_credit_and_fee_in_its_plans_proportion(
     assert PLANS.granted(lines) == expected
 
 
+def test_what_was_used_beyond_a_plan_is_neither_credit_nor_fee() -> None:
+    plans = Plans((PRO, BEYOND))
+    whole = Granted("beyond", 10 * URC_PER_RC, 0, 7 * URC_PER_RC, 0)
+    assert plans.granted([line("price_4", 7), line("price_3", 10)]) == whole
+    assert plans.granted([line("price_4", 7, 5)]) == Granted("", 0, 0, 5 * URC_PER_RC, 2 * URC_PER_RC)
+    assert plans.granted([line("price_4", -7)]) is None
+
+
+def test_a_plan_with_a_meter_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "plans.toml"
+    file.write_text('[beyond]\nprice = "price_3"\ncredit_rc = 10\nmeter = "used"\noverage_price = "price_4"\n')
+    assert read_plans(file) == Plans((BEYOND,))
+
+
 def test_plans_are_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "plans.toml"
     file.write_text(
@@ -61,6 +76,10 @@ def test_plans_are_read_from_a_file(tmp_path: Path) -> None:
         ('[pro]\nprice = "p"\ncredit_rc = 1\ncredits = 2', "a plan has no credits"),
         ('[pro]\nprice = "p"\ncredit_rc = 1\nmodels = [1]', "a list of names"),
         ('[a]\nprice = "p"\ncredit_rc = 1\n[b]\nprice = "p"\ncredit_rc = 2', "the same price"),
+        ('[pro]\nprice = "p"\ncredit_rc = 1\nmeter = "m"', "overage_price the id of its price"),
+        ('[pro]\nprice = "p"\ncredit_rc = 1\noverage_rc_max = 5', "meter is the event name"),
+        ('[pro]\nprice = "p"\ncredit_rc = 1\nmeter = "m"\noverage_price = "o"\noverage_rc_max = 0', "above 0"),
+        ('[pro]\nprice = "p"\ncredit_rc = 1\nmeter = "m"\noverage_price = "p"', "has the price of overage"),
         ("[pro", "cannot be read as TOML"),
     ],
 )

@@ -1,0 +1,241 @@
+"""What was used beyond a plan's credit is told to the rail's meter, which puts it on the next invoice: once, and not in silence.
+
+A reading is recorded before it is sent (``credit.meter``: what is owed moves from what was used to what the meter was told) and
+after it was taken (``payment.metered``). In between nobody knows, so it is sent again under the same identifier. The rail forgets
+identifiers after a day: what is older is looked at first. Of a workspace one reading is under way at a time, and an hour has one.
+A unit is one RC; what is less than that waits for the next reading.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from integrations.payments.base import MeterReading, PaymentError, PaymentRefused, PaymentUnknown, Subscriptions
+from integrations.payments.cashier import Cashier
+from integrations.payments.reconcile import PAGE, BookReader, Difference
+from integrations.payments.roadchain_bridge import THE_HOUSE
+from ledger.accounts import RC, period_of, pocket_of
+from ledger.book import AccountRow
+from ledger.credit_actions import CreditReversed, OverageMetered, PlanGranted
+from ledger.entry import Draft, Entry, Scope, StripeObject
+from ledger.errors import KeyReused
+from ledger.money import URC_PER_RC
+from ledger.payment_actions import UsageMetered
+from ledger.pseudonyms import WorkspaceId
+from ledger.store import Recorded
+
+HOUR_S = 3600
+MINUTE_S = 60
+LOOK_AFTER_S = 20 * HOUR_S
+"""Identifiers are kept for 24 hours: a reading that is older than this is looked for before it is sent again."""
+
+TOO_OLD_S = 34 * 24 * HOUR_S
+"""A meter takes what was used 35 days ago at the most: then it is told as of now, under another identifier."""
+
+LONGEST_AWAY_S = 366 * 24 * HOUR_S
+"""So far back a start looks for a reading that is under way."""
+
+GRACE_S = 45 * MINUTE_S
+"""The invoice of a period stays open for about an hour: so long its last usage is told as of its end, later as of now."""
+
+log = logging.getLogger("carpool.metering")
+
+
+class Reader(BookReader, Protocol):
+    """What is read of a store."""
+
+    async def find(self, idem: str) -> Recorded | None: ...
+
+    async def planned(self, workspace: WorkspaceId) -> tuple[Recorded, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Metering:
+    """Any number of processes may do it."""
+
+    cashier: Cashier
+    rail: Subscriptions
+    store: Reader
+    clock_us: Callable[[], int]
+    _known: dict[str, int] = field(default_factory=dict)
+    """Of a workspace, the hour before which no reading is under way: what was looked at once is not looked at again."""
+
+    async def apply(self) -> int:
+        """Tell the meter what it was not told yet. Returns how many readings it took. What could not be told is left to the next
+        time, and stands in the log. Raises ``LedgerError``, ``StoreFailed``."""
+        taken = 0
+        for workspace, rows in _by_workspace(await self.store.balances()).items():
+            try:
+                taken += await self._tell(workspace, rows)
+            except PaymentError as error:
+                log.warning("usage is not told yet", extra={"workspace": workspace, "cause": type(error).__name__})
+        return taken
+
+    async def _tell(self, workspace: WorkspaceId, rows: list[AccountRow]) -> int:
+        told = any(period_of(row.account, "metered") and row.natural for row in rows)
+        under_way, taken = await self._under_way(workspace) if told else None, 0
+        if under_way is not None:
+            taken = await self._send(under_way)
+            if not taken:
+                return 0
+        reading = await self._next(workspace, rows)
+        return taken if reading is None else taken + await self._send(reading)
+
+    async def _under_way(self, workspace: WorkspaceId) -> Entry | None:
+        """The latest reading, where nobody knows yet what became of it."""
+        now = self._hour()
+        for hour in range(now, max(self._known.get(workspace, 0), now - LONGEST_AWAY_S // HOUR_S), -1):
+            found = await self.store.find(self._key(workspace, hour))
+            if found is not None and not await self._ended(found.entry):
+                return found.entry
+            if found is not None:
+                break
+        self._known[workspace] = now - 1
+        return None
+
+    async def _ended(self, entry: Entry) -> bool:
+        """Whether it was taken, or taken back."""
+        keys = (_taken_key(entry), f"reversal/{entry.seq}")
+        return any([await self.store.find(key) is not None for key in keys])
+
+    async def _next(self, workspace: WorkspaceId, rows: list[AccountRow]) -> Entry | None:
+        """Put on record what is to be told now, if anything is. None also where another process is at it."""
+        owed: Counter[str] = Counter()
+        for row in rows:
+            owed[period_of(row.account, "overage")] += row.natural
+            owed[period_of(row.account, "overage_held")] -= row.natural
+        del owed[""]
+        units = sum(owed.values()) // URC_PER_RC
+        if units <= 0:
+            return None
+        period = max((name for name, amount in owed.items() if amount > 0), key=int)
+        meter, customer = await self._meter(workspace, period), await self.cashier.customer_of(workspace)
+        if not meter or not customer:
+            log.warning("usage has no meter to be told to", extra={"workspace": workspace, "period": period})
+            return None
+        action = OverageMetered(self.cashier.rail, meter, period, units * URC_PER_RC, self._at_s(int(period)))
+        key, about = self._key(workspace, self._hour()), StripeObject("customer", customer)
+        try:
+            (receipt,) = await self.cashier.bridge.roadchain.append(Draft(action, _in(workspace), key, stripe=about))
+        except KeyReused:  # of this hour there is one
+            return None
+        found = await self.store.find(key) if receipt.fresh else None
+        return None if found is None else found.entry
+
+    async def _send(self, entry: Entry) -> int:
+        """Gives 1 where the meter has taken it. What it refuses is tried again: whoever runs the house reads why in the log."""
+        action, customer = entry.action, entry.stripe
+        if not isinstance(action, OverageMetered) or customer is None:
+            raise AssertionError("a reading names its meter and its customer")
+        units, age_s = action.amount // URC_PER_RC, self._now_s() - entry.mono // 1_000_000
+        if age_s > LOOK_AFTER_S:
+            there = await self._there(action, customer.id)
+            if there not in (0, units):
+                log.error("a meter differs: see carpool billing reconcile", extra={"entry": entry.seq})
+                return 0
+            if there == 0 and age_s > TOO_OLD_S:
+                back = Draft(CreditReversed(entry.seq), _in(entry.workspace), f"reversal/{entry.seq}")
+                await self.cashier.bridge.roadchain.append(back)
+                return 0
+            if there == units:
+                return await self._took(entry, action)
+        try:
+            await self.rail.read_meter(MeterReading(_identifier(entry), action.meter, customer.id, units, action.at_s))
+        except PaymentRefused:
+            # It may be refused because it is there already.
+            if await self._there(action, customer.id) != units:
+                raise
+        return await self._took(entry, action)
+
+    async def _took(self, entry: Entry, action: OverageMetered) -> int:
+        taken = Draft(
+            UsageMetered(action.rail, action.meter), _in(entry.workspace), _taken_key(entry), stripe=entry.stripe
+        )
+        (receipt,) = await self.cashier.bridge.roadchain.append(taken)
+        return int(receipt.fresh)
+
+    async def _there(self, action: OverageMetered, customer: str) -> int:
+        """What counts in the minute of this reading: no other one has that minute."""
+        minute = action.at_s - action.at_s % MINUTE_S
+        return await self.rail.metered(action.meter, customer, minute, minute + MINUTE_S)
+
+    async def _meter(self, workspace: WorkspaceId, period: str) -> str:
+        """That of the plan whose period it is; empty where the plan has none any more."""
+        for recorded in reversed(await self.store.planned(workspace)):
+            if isinstance(granted := recorded.entry.action, PlanGranted) and str(granted.until_s) == period:
+                plan = self.cashier.bridge.plans.named(granted.plan)
+                return "" if plan is None else plan.meter
+        return ""
+
+    def _at_s(self, ends_s: int) -> int:
+        """As of when it counts: within its period as long as that has an open invoice. Two readings have never one minute."""
+        now_s = self._now_s()
+        if ends_s <= now_s < ends_s + GRACE_S:
+            return ends_s - MINUTE_S * (1 + self._hour() % 2)
+        return now_s
+
+    def _key(self, workspace: str, hour: int) -> str:
+        return f"credit.meter/{self.cashier.rail}/{workspace}/{hour}"
+
+    def _hour(self) -> int:
+        return self._now_s() // HOUR_S
+
+    def _now_s(self) -> int:
+        return self.clock_us() // 1_000_000
+
+
+async def reconcile_meters(
+    cashier: Cashier, rail: Subscriptions, store: Reader, since_s: int, now_s: int
+) -> tuple[Difference, ...]:
+    """Does each meter count what the ledger says it took? A meter takes a reading before it looks at it, so that what it took may
+    not count. Raises ``PaymentError``, ``StoreFailed``."""
+    since_s -= since_s % MINUTE_S
+    until_s = now_s - now_s % MINUTE_S + MINUTE_S
+    told: Counter[tuple[str, str]] = Counter()
+    differences: list[Difference] = []
+    after = -1
+    while page := await store.moved(after, PAGE):
+        after = page[-1].entry.seq
+        for entry in (recorded.entry for recorded in page):
+            action = entry.action
+            if not isinstance(action, OverageMetered) or action.rail != cashier.rail or entry.stripe is None:
+                continue
+            if action.at_s < since_s or await store.find(f"reversal/{entry.seq}") is not None:
+                continue
+            told[action.meter, entry.stripe.id] += action.amount
+            if await store.find(_taken_key(entry)) is None:
+                differences.append(Difference("not_metered", entry.idem, None, action.amount))
+    for (meter, customer), amount in told.items():
+        try:
+            there = await rail.metered(meter, customer, since_s, until_s) * URC_PER_RC
+        except PaymentUnknown:
+            there = 0
+        if there != amount:
+            differences.append(Difference("other_usage", f"meter {meter} of {customer}", there, amount))
+    return tuple(differences)
+
+
+def _by_workspace(rows: Iterable[AccountRow]) -> dict[WorkspaceId, list[AccountRow]]:
+    """The accounts of overage of those workspaces that have any."""
+    found: dict[WorkspaceId, list[AccountRow]] = {}
+    for row in rows:
+        pocket = pocket_of(row.account)
+        kinds = ("overage", "overage_held", "metered")
+        if pocket is not None and row.currency == RC and any(period_of(row.account, kind) for kind in kinds):
+            found.setdefault(pocket.workspace, []).append(row)
+    return {workspace: own for workspace, own in found.items() if any(row.natural for row in own)}
+
+
+def _in(workspace: WorkspaceId) -> Scope:
+    return Scope(workspace, THE_HOUSE.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
+
+
+def _taken_key(entry: Entry) -> str:
+    return f"payment.metered/{entry.idem}"
+
+
+def _identifier(entry: Entry) -> str:
+    """Of the reading, at the rail."""
+    return entry.idem
