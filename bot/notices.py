@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from bot.commands.amounts import dollars_text
 from bot.commands.billing import BILLING
-from bot.payloads import Said, decode_asked, encode_asked, encode_said
-from bot.platforms.base import Incoming
+from bot.payloads import decode_asked
 from bot.sentences import ENGLISH, Sentences
+from bot.telling import notice
 from integrations.payments.base import Amount, News, urc
 from integrations.payments.roadchain_bridge import asked_key
-from ledger.actions import MessageReceived, ReplyPrepared
-from ledger.entry import Draft, Scope
+from ledger.actions import MessageReceived
+from ledger.entry import Scope
 from ledger.errors import LedgerError
 from ledger.money import rc_text
 from ledger.pseudonyms import Pseudonyms
@@ -50,21 +50,15 @@ class Notices:
             return
         address, conversation = decode_asked(first[0].body).address, first[0].entry.action.conversation
         event = f"payment/{news.about.id}/{news.outcome}"
-        turn = self.pseudonyms.turn(address.platform, address.workspace, event)
-        scope = Scope(asked.entry.workspace, asked.entry.actor, conversation, turn)
-        received = MessageReceived(address.platform, conversation, "command", "")
+        person = Scope(asked.entry.workspace, asked.entry.actor, conversation, asked.entry.turn)
         # In the name of the command, whose replies are private.
-        message = encode_asked(Incoming(address, event, ""), BILLING.name, False)
-        reply = ReplyPrepared(1, "command", "command")
+        drafts = notice(self.pseudonyms, address, person, event, BILLING.name, sentence(news, self.say))
         try:
-            receipts = await self.roadchain.append(
-                Draft(received, scope, turn, message),
-                Draft(reply, scope, f"{turn}/{reply.name}/1", encode_said(Said(sentence(news, self.say)))),
-            )
+            receipts = await self.roadchain.append(*drafts)
         except LedgerError:  # it was said before, in other words
             return
         if receipts[0].fresh and address.platform not in self.platforms:
-            await self.store.release(turn, 0)
+            await self.store.release(drafts[0].scope.turn, 0)
 
 
 def sentence(news: News, say: Sentences) -> str:

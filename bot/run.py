@@ -1,7 +1,7 @@
 """One run of a turn: what it works with, and how its steps are recorded."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.messages import Message
@@ -135,11 +135,11 @@ async def rules_in(story: Story, run: Run) -> Rules:
     return rules_of(await run.house.desk.store.settings(story.scope.workspace))
 
 
-async def record(story: Story, run: Run, *actions: tuple[Action, bytes | None]) -> Story:
-    """Append these together. Durable on return; gives the story that they make."""
+async def record(story: Story, run: Run, *actions: tuple[Action, bytes | None], beside: Sequence[Draft] = ()) -> Story:
+    """Append these together, with what belongs to other turns ``beside``. Durable on return; gives the story that they make."""
     drafts = [draft_of(story.scope, action, body) for action, body in actions]
-    receipts = await run.house.roadchain.append(*drafts)
-    for (action, body), receipt in zip(actions, receipts, strict=True):
+    receipts = await run.house.roadchain.append(*drafts, *beside)
+    for (action, body), receipt in zip(actions, receipts[: len(actions)], strict=True):
         if not receipt.fresh:
             raise TakenOver(f"{story.scope.turn}: entry {receipt.seq} stood already")
         story = after(story, Fact(action, receipt.seq, body, False))

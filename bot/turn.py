@@ -104,7 +104,7 @@ async def _run_command(story: Story, run: Run) -> Story:
     for decision in result.decided:
         await _decide(story, run, decision)
     try:
-        return await record(story, run, *changes, (reply, said))
+        return await record(story, run, *changes, (reply, said), beside=result.told)
     except InsufficientBalance as error:  # it was spent since the command looked
         refused = CreditRefused(f"{name}.change", error.code.value)
         said = encode_said(Said(run.house.desk.say("It was spent in this moment. Nothing was moved.")))

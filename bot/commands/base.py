@@ -18,7 +18,7 @@ from bot.rules import Role, Rules
 from bot.sentences import ENGLISH, Sentences
 from bot.services import Services
 from ledger.actions import Action, ApprovalGiven, ApprovalRefused, StopAsked
-from ledger.entry import Scope
+from ledger.entry import Draft, Scope
 from ledger.pseudonyms import ConversationId, Pseudonyms, TurnId
 from ledger.roadchain import clock_us
 from ledger.store import Recorded, Store
@@ -70,13 +70,15 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``text`` is Markdown. ``changes`` are recorded with the reply, what is ``decided`` before it."""
+    """``text`` is Markdown. ``changes`` are recorded with the reply, what is ``decided`` before it. ``told`` are the turns of
+    others who are told of it, recorded with the reply too."""
 
     text: str
     changes: tuple[Action, ...] = ()
     files: tuple[File, ...] = ()
     buttons: tuple[Button, ...] = ()
     decided: tuple[Decided, ...] = ()
+    told: tuple[Draft, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

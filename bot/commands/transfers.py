@@ -8,8 +8,12 @@ import re
 from bot.billing import purse_of
 from bot.commands.amounts import RC_MAX, code_of, read_rc
 from bot.commands.base import Asking, Desk, Result
+from bot.payloads import decode_asked
 from bot.sentences import Sentences
+from bot.telling import notice
+from ledger.actions import MessageReceived
 from ledger.credit_actions import CreditAllocated, CreditRefused
+from ledger.entry import Draft, Scope
 from ledger.errors import Code
 from ledger.money import Money, rc_text
 from ledger.pseudonyms import ActorId, ConversationId
@@ -66,7 +70,22 @@ async def _moved(asking: Asking, desk: Desk, what: str, rest: str) -> Result:
     there = await _there(asking, desk, source, actor)
     if there < amount:
         return _refused(desk.say, what, _less(what, name, amount, desk.say), Code.INSUFFICIENT_BALANCE)
-    return Result(_said(what, name, amount, desk.say), (CreditAllocated(source, target, amount),))
+    told = await _told(asking, desk, actor, amount) if what == "gift" else ()
+    return Result(_said(what, name, amount, desk.say), (CreditAllocated(source, target, amount),), told=told)
+
+
+async def _told(asking: Asking, desk: Desk, actor: ActorId, amount: Money) -> tuple[Draft, ...]:
+    """Whoever is given something is told, where they asked last, and alone; nobody where that is not known any more."""
+    turn = await desk.store.last_turn(NOBODY_ELSE, actor, NEWEST)
+    first = () if turn is None else await desk.store.entries_of(turn)
+    received = first[0].entry.action if first else None
+    if not isinstance(received, MessageReceived) or first[0].body is None:
+        return ()
+    giver = asking.address.person
+    text = desk.say("`{0}` gave you {1} of credit, for you alone. `/billing` shows it.", giver, rc_text(amount))
+    person = Scope(asking.scope.workspace, actor, received.conversation, asking.scope.turn)
+    address = decode_asked(first[0].body).address
+    return notice(desk.pseudonyms, address, person, f"gift/{asking.scope.turn}", "billing", text)
 
 
 def _pockets(what: str, asker: ActorId, person: ActorId) -> tuple[str, str]:

@@ -36,8 +36,8 @@ def actor(address: Address) -> ActorId:
 async def says(place: Place, text: str, address: Address = ME, standing: Standing = "owner") -> str:
     """What the person reads."""
     number = f"{(await place.till.store.head()).size}"
-    await place.open.ask(replace(asks(text, number, address), standing=standing))
-    return place.platform.texts[-1]
+    turn, _ = await place.open.ask(replace(asks(text, number, address), standing=standing))
+    return next(reply.text for of, _, reply in place.platform.sent if of == turn)
 
 
 async def set_aside(place: Place, address: Address) -> float:
@@ -59,13 +59,33 @@ async def test_credit_is_set_aside_given_on_and_taken_back(tmp_path: Path) -> No
         assert await says(place, "/billing gift <@UANNA|anna> 2.5", ME, "member") == (
             "2.5 RC of what was set aside for you are now `UANNA`'s."
         )
-        assert place.platform.sent[-1][2].private
         assert (await set_aside(place, ME), await set_aside(place, ANNA)) == (97.5, 2.5)
         assert "- 2.5 RC set aside for you" in await says(place, "/billing", ANNA, "member")
         assert (await says(place, "/billing reclaim @UANNA 2.5")).startswith("2.5 RC that were set aside for `UANNA`")
         assert (await set_aside(place, ANNA), await place.rc(f"L:ws:{OURS}:paid")) == (0, 902.5)
         moved = [item.entry for item in await place.open.all() if isinstance(item.entry.action, CreditAllocated)]
         assert len({entry.turn for entry in moved}) == 3
+
+
+async def test_whoever_is_given_something_is_told_alone_and_once(tmp_path: Path) -> None:
+    async with at_a_till(tmp_path) as place:
+        await bought(place.till)
+        await says(place, "hello", ANNA, "member")
+        await says(place, "hello")
+        await says(place, "/billing allocate <@person> 100")
+        before = len(place.platform.sent)
+        await says(place, "/billing gift <@UANNA> 2.5", ME, "member")
+        while await place.till.store.open_turns(OURS):
+            await asyncio.sleep(0.01)  # the intake tells nobody
+        sent = place.platform.sent[before:]
+        assert all(reply.private for _, _, reply in sent)
+        assert sorted(reply.text for _, _, reply in sent) == [
+            "2.5 RC of what was set aside for you are now `UANNA`'s.",
+            "`person` gave you 2.5 RC of credit, for you alone. `/billing` shows it.",
+        ]
+        (told,) = [turn for turn, _, reply in sent if "gave you" in reply.text]
+        assert await place.open.journal(told) == ["message.received", "reply.prepared", "reply.sent", "turn.finished"]
+        assert {item.entry.actor for item in await place.open.store.entries_of(told)} == {actor(ANNA)}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +142,9 @@ async def test_of_gifts_at_once_as_many_go_through_as_there_is_credit(tmp_path: 
         await asyncio.gather(*(place.open.ask(gift) for gift in many))
         assert (await set_aside(place, ME), await set_aside(place, ANNA)) == (2, 8)
         assert len(await refusals(place)) == 6
-        assert len(place.platform.texts) == 3 + 8
+        while await place.till.store.open_turns(OURS):
+            await asyncio.sleep(0.01)  # the intake tells nobody
+        assert len(place.platform.texts) == 3 + 8 + 2  # each of the two gifts is told
 
 
 async def test_what_was_set_aside_for_one_is_spent_by_nobody_else(tmp_path: Path) -> None:
