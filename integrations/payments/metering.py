@@ -192,7 +192,7 @@ async def reconcile_meters(
     """Does each meter count what the ledger says it took? A meter takes a reading before it looks at it, so that what it took may
     not count. Raises ``PaymentError``, ``StoreFailed``."""
     since_s -= since_s % MINUTE_S
-    until_s = now_s - now_s % MINUTE_S + MINUTE_S
+    latest_s = now_s  # a clock that was set back may have readings before it
     told: Counter[tuple[str, str]] = Counter()
     differences: list[Difference] = []
     after = -1
@@ -204,9 +204,11 @@ async def reconcile_meters(
                 continue
             if action.at_s < since_s or await store.find(f"reversal/{entry.seq}") is not None:
                 continue
+            latest_s = max(latest_s, action.at_s)
             told[action.meter, entry.stripe.id] += action.amount
             if await store.find(_taken_key(entry)) is None:
                 differences.append(Difference("not_metered", entry.idem, None, action.amount))
+    until_s = latest_s - latest_s % MINUTE_S + MINUTE_S
     for (meter, customer), amount in told.items():
         try:
             there = await rail.metered(meter, customer, since_s, until_s) * URC_PER_RC

@@ -273,6 +273,19 @@ async def test_what_was_used_at_the_end_of_a_period_is_told_as_of_its_end(use: U
     assert use.told[1]["timestamp"] == use.till.account.now_s
 
 
+async def test_a_clock_set_back_over_a_periods_end_tells_nothing_twice(use: Use) -> None:
+    await use.begin()
+    await use.call(17)
+    use.till.account.now_s = int(use.period) + 60
+    assert await use.metering.apply() == 1
+    use.till.account.now_s = int(use.period) - 2 * HOUR_S
+    assert await use.metering.apply() == 0
+    await use.call(2)
+    assert await use.metering.apply() == 1
+    assert await use.process().apply() == 0
+    assert ([event["payload"]["value"] for event in use.told], await use.differences()) == (["7", "2"], [])
+
+
 async def test_the_last_invoice_of_a_plan_that_ended_pays_what_was_used(use: Use) -> None:
     subscription = await use.begin()
     await use.call(110)
