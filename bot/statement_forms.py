@@ -108,18 +108,20 @@ def as_email(statement: Statement, sender: str, to: str) -> EmailMessage:
 
 
 def state_sentence(statement: Statement, say: Sentences) -> str:
+    """How much of the month it has, and what of it stands on no credit."""
+    until = _until(statement, say)
+    if not statement.later:
+        return until
+    later = say("{0} RC of it is beyond the credit, on the plan's next invoice.", exact_rc(statement.later))
+    return f"{until} {later}"
+
+
+def _until(statement: Statement, say: Sentences) -> str:
     if not statement.whole:
         return say("The first {0:,} answers of the month: there are more.", len(statement.charges))
     if statement.made_us < statement.month.next.first_us:
         return say("Until {0:%Y-%m-%d %H:%M} (UTC): the month is not over.", _utc(statement.made_us))
     return say("The whole month, by UTC.")
-
-
-def later_sentence(statement: Statement, say: Sentences) -> str:
-    """Empty where all of it was paid for with credit."""
-    if not statement.later:
-        return ""
-    return say("{0} RC of it is beyond the credit, on the plan's next invoice.", exact_rc(statement.later))
 
 
 def _title(statement: Statement, say: Sentences) -> str:
@@ -131,7 +133,7 @@ def _words(statement: Statement, say: Sentences) -> Mapping[str, str]:
     count = len(statement.charges)
     return {
         "title": _title(statement, say),
-        "state": f"{state_sentence(statement, say)} {later_sentence(statement, say)}".strip(),
+        "state": state_sentence(statement, say),
         "time": say("Time (UTC)"),
         "model": say("Model"),
         "amount": say("RC"),

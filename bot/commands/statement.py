@@ -6,7 +6,7 @@ from adapters.messages import File
 from bot.commands.base import Asking, Desk, Result
 from bot.sentences import Sentences
 from bot.statement import Month, Statement, statement_of
-from bot.statement_forms import PDF_LINES_MAX, as_csv, as_pdf, as_text, exact_rc, later_sentence, state_sentence
+from bot.statement_forms import PDF_LINES_MAX, as_csv, as_pdf, as_text, exact_rc, state_sentence
 
 LINES_SHOWN = 20
 """More than these stand in the files alone."""
@@ -41,8 +41,6 @@ def _shown(made: Statement, say: Sentences, *, with_page: bool) -> str:
     if len(made.charges) <= LINES_SHOWN:
         return f"```\n{as_text(made, say).strip()}\n```"
     whole = say("**{0} RC** for {1:,} charges in {2}.", exact_rc(made.total), len(made.charges), made.month)
-    if made.later:
-        whole += " " + later_sentence(made, say)
     where = say("The lines stand in both files.")
     if not with_page:
         where = say("The lines stand in the table; a page holds {0:,} at the most.", PDF_LINES_MAX)
