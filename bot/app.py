@@ -46,6 +46,7 @@ from bot.vault import Vault
 from integrations.documents.reading import DocumentReader
 from integrations.oauth import OAuthApp
 from integrations.storage.sqlite import SqliteStore
+from integrations.tools.base import PlaceToken
 from ledger.money import Money
 from ledger.note import parse_vkey
 from ledger.pseudonyms import Pseudonyms
@@ -89,9 +90,12 @@ async def open_house(
     settings: Settings,
     models: Models,
     platforms: Sequence[Platform],
-    prepare: Callable[[Vault, RoadChain, Pseudonyms], None] = lambda vault, roadchain, pseudonyms: None,
+    prepare: Callable[
+        [Vault, RoadChain, Pseudonyms], Mapping[str, PlaceToken]
+    ] = lambda vault, roadchain, pseudonyms: {},
 ) -> AsyncIterator[OpenHouse]:
-    """Everything of a process that answers people. ``prepare`` is given what keeps installations, before the first turn.
+    """Everything of a process that answers people. ``prepare`` is given what keeps installations, before the first turn, and
+    gives the tokens that tools take of them.
 
     Raises ``StoreUnusable``, ``StoreFailed``.
     """
@@ -107,7 +111,7 @@ async def open_house(
         witness = await stack.enter_async_context(_witness(settings))
         checkpoints = Checkpoints(notary, roadchain, store, settings.home / SIGNING_LOCK, witness)
         vault = await open_vault(settings, store)
-        prepare(vault, roadchain, pseudonyms)
+        places = prepare(vault, roadchain, pseudonyms)
         connections = Connections(Connected(models.adapters, models.catalog), vault, models.build)
         services = services_of(settings)
         credentials = Credentials(vault, roadchain, services)
@@ -132,7 +136,7 @@ async def open_house(
             say=say,
         )
         documents = DocumentReader(settings.limits.documents_at_once_max)
-        toolbox = await toolbox_of(settings, clock_us, credentials)
+        toolbox = await toolbox_of(settings, clock_us, credentials, places)
         house = House(roadchain, desk, by_name, toolbox, settings.limits, clock_us, documents, settings.image_hosts)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Literal
 from adapters.messages import ProviderName
 from bot.app import callback_url, open_shelf
 from bot.connections import Verdict, try_adapter
+from bot.installs import installed
 from bot.local import try_local_model
 from bot.lucidia import cards
-from bot.opening import ledger_doubts, ledger_exists, open_ledger
+from bot.opening import ledger_doubts, ledger_exists, open_ledger, open_vault
+from bot.platforms.base import PlatformName
 from bot.platforms.slack_needs import BOTH_WAYS, INSTALL_PATH
 from bot.providers import hosted
 from bot.readers import without_password
@@ -190,8 +193,37 @@ async def _slack(settings: Settings) -> tuple[Finding, ...]:
     if not bot:
         if not many:
             return (_slack_is("wrong", "SLACK_BOT_TOKEN is missing: it is under OAuth & Permissions of your app."),)
-        return (_slack_is("on", f"{ready} It is installed at {settings.public_url}{INSTALL_PATH}."),)
+        return await _slack_installed(settings, f"{ready} It is installed at {settings.public_url}{INSTALL_PATH}.")
     return await _slack_app(settings, ready)
+
+
+async def _slack_installed(settings: Settings, ready: str) -> tuple[Finding, ...]:
+    """The app that many workspaces installed: what was granted to each stands with its token."""
+    from bot.platforms.slack_needs import scopes_missing
+    from bot.platforms.slack_tokens import scopes_granted
+
+    kept: tuple[Secret, ...] = ()
+    try:
+        if await ledger_exists(settings):
+            async with open_ledger(settings) as (store, _):
+                # A vault without anything in it may have no key yet, and the doctor makes none.
+                if await store.all_secrets():
+                    kept = await installed(await open_vault(settings, store), PlatformName("slack"))
+    except StoreError:
+        return (_slack_is("on", ready),)  # RoadChain's own finding says what is wrong with it
+    granted = [scopes for sealed in kept if (scopes := scopes_granted(sealed)) is not None]
+    lacking = Counter(scope for scopes in granted for scope in scopes_missing(scopes, tools=settings.slack_tools))
+    if not lacking:
+        return (_slack_is("on", ready),)
+    return tuple(
+        _slack_is(
+            "wrong",
+            f"In {count:,} of {len(granted):,} workspaces the scope {scope.name} is not granted, so {scope.without}: paste "
+            f"`carpool slack manifest --http` into the app's settings, and install it again there, at "
+            f"{settings.public_url}{INSTALL_PATH}.",
+        )
+        for scope, count in lacking.items()
+    )
 
 
 async def _slack_app(settings: Settings, ready: str) -> tuple[Finding, ...]:
@@ -199,7 +231,11 @@ async def _slack_app(settings: Settings, ready: str) -> tuple[Finding, ...]:
     from bot.platforms.slack_check import check_app
 
     found = await check_app(
-        settings.slack_bot_token, settings.slack_app_token, settings.slack_config_token, settings.slack_api_url
+        settings.slack_bot_token,
+        settings.slack_app_token,
+        settings.slack_config_token,
+        settings.slack_api_url,
+        tools=settings.slack_tools,
     )
     if found.unreachable:
         return (_slack_is("on", f"{ready} Slack could not be asked now whether the app has all that it needs."),)

@@ -3,12 +3,13 @@
 Each that comes and each that goes stands on the ledger. A token itself never stands there, nor in a log.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 from adapters.messages import ProviderName
 from bot.platforms.base import PlatformName
 from bot.secret import Secret
-from bot.vault import Vault
+from bot.vault import NotOpened, Vault
 from ledger.actions import CommandRun, KeyAdded, KeyRemoved
 from ledger.entry import HOUSE, Draft, Scope
 from ledger.pseudonyms import ActorId, Pseudonyms, WorkspaceId
@@ -25,6 +26,15 @@ class InstalledIn:
     @property
     def text(self) -> str:
         return f"installed/{self.platform}/{self.workspace}"
+
+
+async def installed(vault: Vault, platform: PlatformName) -> tuple[Secret, ...]:
+    """What was kept of each place that let CarPool in; what does not open is left out. Raises ``StoreFailed``."""
+    found: list[Secret] = []
+    for sealed in await vault.of_kind(f"installed/{platform}/"):
+        with contextlib.suppress(NotOpened):
+            found.append(vault.opened(sealed))
+    return tuple(found)
 
 
 class Installs:

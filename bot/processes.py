@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,6 +43,7 @@ from bot.platforms.terminal_screen import TerminalScreen, say_aside
 from bot.sentences import Sentences, sentences_of
 from bot.settings import Settings
 from bot.vault import Vault
+from integrations.tools.base import PlaceToken
 from ledger.errors import StoreFailed
 from ledger.pseudonyms import Pseudonyms
 from ledger.roadchain import RoadChain
@@ -292,13 +293,13 @@ class _Many:
         self._platform = platform
         self.installer: Installer | None = None
 
-    def prepare(self, vault: Vault, roadchain: RoadChain, pseudonyms: Pseudonyms) -> None:
+    def prepare(self, vault: Vault, roadchain: RoadChain, pseudonyms: Pseudonyms) -> Mapping[str, PlaceToken]:
         from bot.platforms.slack_install import Installer
-        from bot.platforms.slack_tokens import InstalledTokens, SlackOAuth
+        from bot.platforms.slack_tokens import InstalledTokens, SlackOAuth, for_tools
 
         settings = self._settings
         if settings.slack_bot_token:
-            return
+            return {}
         oauth = SlackOAuth(
             settings.slack_client_id,
             settings.slack_client_secret,
@@ -307,7 +308,8 @@ class _Many:
         installs = Installs(vault, roadchain, pseudonyms, self._platform.name)
         tokens = InstalledTokens(installs, oauth)
         self._platform.tokens = tokens
-        self.installer = Installer(oauth, installs, tokens, settings.public_url)
+        self.installer = Installer(oauth, installs, tokens, settings.public_url, tools=settings.slack_tools)
+        return {self._platform.name: for_tools(tokens)}
 
 
 def _missing_for_slack(settings: Settings, socket: bool) -> str:

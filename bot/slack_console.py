@@ -17,5 +17,6 @@ async def print_manifest(settings: Settings, *, http: bool, rotation: bool) -> i
     if http and not settings.public_url:
         complain(NO_ADDRESS)
         return EXIT_USAGE
-    say(json.dumps(manifest(settings.public_url, socket=not http, rotation=rotation), indent=2))
+    made = manifest(settings.public_url, socket=not http, rotation=rotation, tools=settings.slack_tools)
+    say(json.dumps(made, indent=2))
     return EXIT_OK

@@ -5,12 +5,13 @@ To add one: a few lines in ``toolbox_of``, and its settings. Nothing is imported
 
 import logging
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from bot.mcp_servers import ServerTable
 from bot.settings import Settings
 from integrations.oauth import OAuthApp
 from integrations.services import Service, who_at
-from integrations.tools.base import EMPTY_TOOLBOX, Tokens, Tool, Toolbox, ToolError
+from integrations.tools.base import EMPTY_TOOLBOX, PlaceToken, Tokens, Tool, Toolbox, ToolError
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +89,14 @@ def _google(settings: Settings) -> Service | None:
     return Service("gmail", "Gmail", who_at("Gmail", url, "/gmail/v1/users/me/profile", "emailAddress"), oauth=app)
 
 
-async def toolbox_of(settings: Settings, clock: Callable[[], int], tokens: Tokens | None = None) -> Toolbox:
-    """All that is set up, and with ``tokens`` what people can connect. An MCP server that cannot be reached is left out, and
-    the log says so."""
+async def toolbox_of(
+    settings: Settings,
+    clock: Callable[[], int],
+    tokens: Tokens | None = None,
+    places: Mapping[str, PlaceToken] = MappingProxyType({}),
+) -> Toolbox:
+    """All that is set up, with ``tokens`` what people can connect, and with ``places`` what acts with the token of a workspace
+    that let CarPool in. An MCP server that cannot be reached is left out, and the log says so."""
     if not settings.tools_enabled:
         return EMPTY_TOOLBOX
     from integrations.tools.calculator import calculator_tool
@@ -128,7 +134,7 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int], tokens: Token
         tools |= pages
         secrets.append(settings.notion_token.reveal())
         unconnected |= set() if settings.notion_token else set(pages)
-    if settings.slack_tools and settings.slack_bot_token:
+    if settings.slack_tools and (settings.slack_bot_token or "slack" in places):
         from integrations.tools.slack_tools import slack_tools
 
         speaking, searching = settings.slack_bot_token.reveal(), settings.slack_search_token.reveal()
@@ -144,7 +150,7 @@ async def toolbox_of(settings: Settings, clock: Callable[[], int], tokens: Token
             # A server must not take the place of a tool that people know.
             tools.setdefault(name, tool)
         secrets += [server.token.reveal(), *(value.reveal() for value in server.environment.values())]
-    return Toolbox(tools, tuple(filter(None, secrets)), own, tokens, frozenset(unconnected))
+    return Toolbox(tools, tuple(filter(None, secrets)), own, tokens, frozenset(unconnected), places)
 
 
 async def _of_server(server: ServerTable) -> Mapping[str, Tool]:

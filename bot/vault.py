@@ -99,6 +99,10 @@ class Vault:
         texts = [owner.text for owner in owners]
         return tuple(sorted(await self._store.secrets(texts), key=lambda sealed: texts.index(sealed.owner)))
 
+    async def of_kind(self, kind: str) -> tuple[SealedSecret, ...]:
+        """What those have whose text begins so, as it is kept. Raises ``StoreFailed``."""
+        return tuple(sealed for sealed in await self._store.all_secrets() if sealed.owner.startswith(kind))
+
     def opened(self, sealed: SealedSecret) -> Secret:
         """Raises ``NotOpened``."""
         return Secret(self._open(sealed).decode())

@@ -29,8 +29,11 @@ class Checked:
     settings_known: bool = False
 
 
-async def check_app(bot_token: Secret, app_token: Secret, config_token: Secret, api_url: str) -> Checked:
-    """``app_token`` and ``config_token`` may be empty: then Socket Mode, or events and settings, are not looked at."""
+async def check_app(
+    bot_token: Secret, app_token: Secret, config_token: Secret, api_url: str, *, tools: bool
+) -> Checked:
+    """``app_token`` and ``config_token`` may be empty: then Socket Mode, or events and settings, are not looked at. ``tools``:
+    whether Slack is a tool here too, which asks for more scopes."""
     from slack_sdk.web.async_client import AsyncWebClient
 
     client = AsyncWebClient(
@@ -61,7 +64,7 @@ async def check_app(bot_token: Secret, app_token: Secret, config_token: Secret, 
     if config_token:
         lacking, known = await _compared(client, str(answer.get("bot_id") or ""), config_token)
         wrong += lacking
-    return Checked(False, str(answer.get("team") or ""), scopes_missing(granted), tuple(wrong), known)
+    return Checked(False, str(answer.get("team") or ""), scopes_missing(granted, tools=tools), tuple(wrong), known)
 
 
 async def _compared(client: "AsyncWebClient", bot_id: str, config_token: Secret) -> tuple[tuple[str, ...], bool]:

@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 
 from bot.installs import Installs
 from bot.platforms.slack_errors import SlackError
-from bot.platforms.slack_needs import REDIRECT_PATH, SCOPES
+from bot.platforms.slack_needs import REDIRECT_PATH, scopes_needed
 from bot.platforms.slack_tokens import InstalledTokens, SlackOAuth
 from integrations.sentence import Sentence
 
@@ -61,12 +61,15 @@ class Installer:
         tokens: InstalledTokens,
         public_url: str,
         clock_s: Callable[[], float] = time.time,
+        *,
+        tools: bool = False,
     ) -> None:
         self._oauth = oauth
         self._installs = installs
         self._tokens = tokens
         self._redirect_url = f"{public_url}{REDIRECT_PATH}"
         self._clock_s = clock_s
+        self._scopes = [scope.name for scope in scopes_needed(tools=tools)]
         # Each process has it, and nobody outside.
         self._key = hmac.digest(oauth.client_secret.reveal().encode(), b"carpool slack install state", hashlib.sha256)
 
@@ -77,7 +80,7 @@ class Installer:
         generator = AuthorizeUrlGenerator(
             client_id=self._oauth.client_id,
             redirect_uri=self._redirect_url,
-            scopes=[scope.name for scope in SCOPES],
+            scopes=self._scopes,
             authorization_url=urljoin(self._oauth.api_url, "../oauth/v2/authorize"),
         )
         begun = f"{int(self._clock_s())}.{secrets.token_urlsafe(NONCE_BYTES)}"

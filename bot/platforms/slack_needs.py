@@ -67,6 +67,16 @@ SCOPES = (
     Scope("users:read", "nobody is known as an owner, an admin or a guest, so people are refused"),
 )
 
+TOOL_SCOPES = (
+    Scope("channels:read", "a model neither reads nor writes in public channels for those who ask"),
+    Scope("groups:read", "a model neither reads nor writes in private channels for those who ask"),
+    Scope("im:read", "a model neither reads nor writes in direct messages for those who ask"),
+    Scope("mpim:read", "a model neither reads nor writes in group messages for those who ask"),
+    Scope("reactions:read", "a reaction that a crash cut off is not looked for"),
+    Scope("reactions:write", "a model does not react to messages"),
+)
+"""What is asked for beside that where Slack is a tool (``CARPOOL_SLACK_TOOLS``)."""
+
 EVENTS = (
     Event("agent_session_stopped", "assistant:write", "Slack shows no Stop button"),
     Event("app_home_opened", "", "CarPool's Home stays empty, and a new conversation gets no suggestions"),
@@ -110,6 +120,21 @@ METHODS: Mapping[str, str] = {
 }
 """Each method of the Web API that is called, and the scope that Slack asks for."""
 
+TOOL_METHODS: Mapping[str, str] = {
+    "auth.test": "",
+    "chat.postMessage": "chat:write",
+    "chat.scheduleMessage": "chat:write",
+    "chat.scheduledMessages.list": "",
+    "conversations.history": "channels:history",
+    "conversations.info": "channels:read",
+    "conversations.members": "channels:read",
+    "conversations.replies": "channels:history",
+    "reactions.add": "reactions:write",
+    "reactions.get": "reactions:read",
+    "search.messages": "",  # by a person's token, with search:read
+}
+"""The same of what tools call."""
+
 SHORTCUTS = (
     Shortcut("Ask CarPool about this", ASK, "CarPool answers in the thread of this message"),
     Shortcut("Summarise this thread", SUMMARISE, "CarPool says in short what was said in this thread"),
@@ -124,9 +149,15 @@ PROMPTS = (
 """What one may ask at first, at most four: title, and what is said when it is pressed."""
 
 
-def manifest(public_url: str, *, socket: bool, rotation: bool) -> dict[str, Any]:
+def scopes_needed(*, tools: bool) -> tuple[Scope, ...]:
+    """``tools``: whether a model may use Slack as a tool."""
+    return (*SCOPES, *TOOL_SCOPES) if tools else SCOPES
+
+
+def manifest(public_url: str, *, socket: bool, rotation: bool, tools: bool = False) -> dict[str, Any]:
     """Slack's app manifest. ``public_url`` is where the internet reaches `carpool web`, without a slash at its end; empty
-    where it does not, and then ``socket`` has to be true. ``rotation``: tokens that last twelve hours and are renewed."""
+    where it does not, and then ``socket`` has to be true. ``rotation``: tokens that last twelve hours and are renewed.
+    ``tools`` as in ``scopes_needed``."""
     events: dict[str, Any] = {"bot_events": [event.name for event in EVENTS]}
     interactivity: dict[str, Any] = {"is_enabled": True}
     command: dict[str, Any] = {
@@ -137,7 +168,7 @@ def manifest(public_url: str, *, socket: bool, rotation: bool) -> dict[str, Any]
     if not socket:
         address = f"{public_url}{EVENTS_PATH}"
         events["request_url"] = interactivity["request_url"] = command["url"] = address
-    oauth: dict[str, Any] = {"scopes": {"bot": [scope.name for scope in SCOPES]}}
+    oauth: dict[str, Any] = {"scopes": {"bot": [scope.name for scope in scopes_needed(tools=tools)]}}
     if public_url:
         oauth["redirect_urls"] = [f"{public_url}{REDIRECT_PATH}"]
     return {
@@ -176,9 +207,9 @@ def manifest(public_url: str, *, socket: bool, rotation: bool) -> dict[str, Any]
     }
 
 
-def scopes_missing(granted: Iterable[str]) -> tuple[Scope, ...]:
+def scopes_missing(granted: Iterable[str], *, tools: bool = False) -> tuple[Scope, ...]:
     had = set(granted)
-    return tuple(scope for scope in SCOPES if scope.name not in had)
+    return tuple(scope for scope in scopes_needed(tools=tools) if scope.name not in had)
 
 
 def settings_missing(exported: Mapping[str, Any]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from bot.platforms.base import PlatformError
 from bot.platforms.slack_errors import SlackError, answer_of
 from bot.secret import Secret
 from bot.vault import NotOpened
+from integrations.tools.base import NotConnected, PlaceToken, Unavailable, Where
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
@@ -240,6 +241,30 @@ class InstalledTokens:
 
     def _ends_soon(self, installation: Installation) -> bool:
         return bool(installation.ends_s) and installation.ends_s - self._clock_s() < RENEW_BEFORE_S
+
+
+def for_tools(tokens: Tokens) -> PlaceToken:
+    """What tools act with in a workspace: the token of CarPool's installation there, and no other's."""
+
+    async def token(where: Where) -> str:
+        if where.platform != "slack":
+            return ""
+        try:
+            return (await tokens.of(where.workspace)).token.reveal()
+        except PlatformError as error:
+            if error.retry_after_s is None:
+                raise NotConnected(
+                    str(error), "CarPool is not installed in this workspace of Slack any more."
+                ) from error
+            raise Unavailable(str(error), "Slack cannot be reached at the moment.") from error
+
+    return token
+
+
+def scopes_granted(sealed: Secret) -> tuple[str, ...] | None:
+    """Of what an installation was kept as; None where an organisation's token serves in its place."""
+    found = _unsealed(sealed)
+    return None if found.organisation else found.scopes
 
 
 def _sealed(installation: Installation) -> Secret:

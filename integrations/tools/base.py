@@ -18,7 +18,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
 
 from adapters.messages import JsonObject, ToolCall, ToolResult, ToolSpec
 from integrations.sentence import Sentence
@@ -177,6 +177,10 @@ class Tokens(Protocol):
         ...
 
 
+PlaceToken: TypeAlias = Callable[[Where], Awaitable[str]]
+"""The token of the place where something was asked for, whoever asked; empty where it has none. Raises ``ToolError``."""
+
+
 class Tool(Protocol):
     """``service`` names whose credentials it takes; empty where it takes none of anybody's."""
 
@@ -254,13 +258,15 @@ def parameters(properties: Mapping[str, JsonObject], required: tuple[str, ...] =
 class Toolbox:
     """``secrets`` are the credentials that the tools hold: none of them stands in what the box gives out. ``own`` names the tools
     whose results have nobody else's words in them: of a clock, say. ``unconnected`` names those that hold no credentials of their
-    own: they are there for whoever connected their service, by ``tokens``."""
+    own: they are there for whoever connected their service, by ``tokens``. ``places`` are the services whose token is that of the
+    place where something is asked for: of a workspace that let CarPool in."""
 
     tools: Mapping[str, Tool]
     secrets: tuple[str, ...] = field(default=(), repr=False)
     own: frozenset[str] = frozenset()
     tokens: Tokens | None = None
     unconnected: frozenset[str] = frozenset()
+    places: Mapping[str, PlaceToken] = field(default_factory=dict)
     _validators: "dict[str, Draft202012Validator]" = field(default_factory=dict, init=False, repr=False, compare=False)
     """Of the tools that were used: checking a schema itself takes a hundred times as long as checking arguments by it."""
 
@@ -327,6 +333,8 @@ class Toolbox:
 
     async def _with_token(self, tool: Tool, use: Use) -> Use:
         """Raises ``ToolError``. Renewing a token takes from the tool's time."""
+        if (of_place := self.places.get(tool.service)) is not None:
+            return use if use.where is None else replace(use, token=await _in_time(tool, of_place(use.where)))
         if not tool.service or self.tokens is None:
             return use
         token = await _in_time(tool, self.tokens.token(tool.service, use.workspace, use.actor))

@@ -4,6 +4,7 @@ Sources: docs.slack.dev, "conversations.members", "search.messages", and the lis
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -21,7 +22,8 @@ Thing: TypeAlias = Mapping[str, Any]
 
 SERVICE = "Slack"
 API = "https://slack.com/api/"
-PLATFORM = "slack"
+PLATFORM = CONNECTION = "slack"
+"""Where one asks, and whose token it is: the box knows both by this name."""
 REQUEST_TIMEOUT_S = 15
 LISTED_MAX = 200
 PAGE_MAX = 200
@@ -120,7 +122,8 @@ class Slack:
 
 @dataclass(frozen=True, slots=True)
 class SlackClient:
-    """``token`` is CarPool's in the workspace. ``search_token`` is a person's, since Slack lets nobody else search."""
+    """``token`` is CarPool's in the one workspace of the settings: where CarPool was installed in many, a use brings that of
+    the workspace where it was asked for. ``search_token`` is a person's, since Slack lets nobody else search."""
 
     token: str = field(repr=False)
     url: str = API
@@ -133,7 +136,7 @@ class SlackClient:
 
         try:
             searching = _web(self.search_token, self.url) if self.search_token else None
-            return await work(Slack(_web(self.token, self.url), searching), use)
+            return await work(Slack(_web(use.token or self.token, self.url), searching), use)
         except SlackApiError as error:
             raise _ours(error) from error
         except TimeoutError as error:
@@ -165,6 +168,12 @@ def _code(error: "SlackApiError") -> str:
     return str(data.get("error", "")) if isinstance(data, dict) else ""
 
 
+def _scope_missing(error: "SlackApiError") -> str:
+    """Which scopes Slack wanted; empty where it does not say, or says what no scope is called."""
+    needed = str(thing(error.response).get("needed") or "")
+    return needed if re.fullmatch("[a-z:._,]{1,100}", needed) else ""
+
+
 def _ours(error: "SlackApiError") -> ToolError:
     from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -177,5 +186,12 @@ def _ours(error: "SlackApiError") -> ToolError:
         wait_s = float(headers["retry-after"])
     except (KeyError, ValueError):
         wait_s = None
+    if code == "missing_scope" and (scope := _scope_missing(error)):
+        return NotAllowed(
+            f"{SERVICE}: {scope} was not granted",
+            "{0} did not grant CarPool {1} here: whoever runs CarPool has to install it anew with that.",
+            SERVICE,
+            scope,
+        )
     status = _STATUS.get(code, 422) if response.status_code == 200 else response.status_code
     return error_of(SERVICE, status, code, wait_s)

@@ -4,7 +4,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from adapters.messages import JsonObject, ToolSpec
 from integrations.tools.base import NotConnected, ReadTool, Tool, ToolLimits, Use, parameters
-from integrations.tools.slack_client import API, LISTED_MAX, PAGE_MAX, SERVICE, Slack, SlackClient, Thing, thing
+from integrations.tools.slack_client import (
+    API,
+    CONNECTION,
+    LISTED_MAX,
+    PAGE_MAX,
+    SERVICE,
+    Slack,
+    SlackClient,
+    Thing,
+    thing,
+)
 from integrations.tools.slack_writes import CHANNEL, TS, writing_tools
 
 READ_LIMITS = ToolLimits(timeout_s=60.0)
@@ -14,7 +24,8 @@ SEARCHED_CHANNELS_MAX = 20
 
 
 def slack_tools(token: str, clock: Callable[[], int], url: str = API, search_token: str = "") -> Mapping[str, Tool]:
-    """By name. ``clock`` gives microseconds since 1970. Without a ``search_token`` nothing is searched."""
+    """By name. ``clock`` gives microseconds since 1970. Without a ``search_token`` nothing is searched. ``token`` is empty where
+    each use brings that of its workspace."""
     client = SlackClient(token, url, search_token)
     tools = [*_reading_tools(client), *writing_tools(client, clock)]
     return {tool.spec.name: tool for tool in tools}
@@ -57,7 +68,7 @@ def _tool(
     async def read(use: Use) -> str:
         return await client.run(use, work)
 
-    return ReadTool(ToolSpec(name, about, parameters(takes, required), "read"), read, READ_LIMITS)
+    return ReadTool(ToolSpec(name, about, parameters(takes, required), "read"), read, READ_LIMITS, CONNECTION)
 
 
 async def _channel(slack: Slack, use: Use) -> str:
@@ -81,6 +92,9 @@ async def _search(slack: Slack, use: Use) -> str:
     await slack.seen(use)
     if slack.searching is None or use.where is None:
         raise NotConnected("no token to search with", "{0} cannot be searched from here.", SERVICE)
+    if thing(await slack.searching.auth_test())["team_id"] != use.where.workspace:
+        # It sees one workspace, and whoever asks in another is nobody there.
+        raise NotConnected("a token of another workspace", "{0} cannot be searched from this workspace.", SERVICE)
     found: list[Thing] = []
     more = True
     for number in range(1, SEARCHED_PAGES_MAX + 1):

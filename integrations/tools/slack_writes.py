@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from adapters.messages import JsonObject, ToolSpec
 from integrations.tools.base import Invalid, Preview, Tool, ToolLimits, Unknown, Use, WriteTool, parameters
 from integrations.tools.marker import marker
-from integrations.tools.slack_client import PAGE_MAX, SERVICE, Slack, SlackClient, Thing, thing
+from integrations.tools.slack_client import CONNECTION, PAGE_MAX, SERVICE, Slack, SlackClient, Thing, thing
 
 WRITE_LIMITS = ToolLimits(timeout_s=45.0)
 SOUGHT_MAX = 400
@@ -54,7 +54,7 @@ def _tool(client: SlackClient, write: _Write) -> Tool:
         return await client.run(use, write.seek)
 
     spec = ToolSpec(write.name, write.about, parameters(write.takes, write.required), "write")
-    return WriteTool(spec, call, show, seek, WRITE_LIMITS)
+    return WriteTool(spec, call, show, seek, WRITE_LIMITS, CONNECTION)
 
 
 def _text(use: Use) -> str:
@@ -189,11 +189,14 @@ def _scheduling(clock: Callable[[], int]) -> _Write:
         Raises ``Unknown`` then, and where its time has come.
         """
         channel = await slack.seen(use)
+        team = None if use.where is None else use.where.workspace  # asked for where the token is a whole organisation's
         at_s = round(datetime.fromisoformat(use.text("post_at")).timestamp())
         if at_s * 1_000_000 <= clock():
             raise Unknown(f"{SERVICE}: its time has come", "It is not known whether this was scheduled.")
         async for page in slack.pages(
-            lambda cursor: slack.web.chat_scheduledMessages_list(channel=channel, cursor=cursor, limit=100)
+            lambda cursor: slack.web.chat_scheduledMessages_list(
+                channel=channel, cursor=cursor, limit=100, team_id=team
+            )
         ):
             if any(int(each["post_at"]) == at_s and each["text"] == _text(use) for each in page["scheduled_messages"]):
                 raise Unknown(

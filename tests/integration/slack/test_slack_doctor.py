@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import open_ledger, open_vault
 from bot.config import load
 from bot.doctor import Finding, examine
-from bot.platforms.slack_needs import SCOPES, manifest
+from bot.installs import Installs
+from bot.platforms.base import PlatformName
+from bot.platforms.slack_needs import SCOPES, TOOL_SCOPES, manifest
+from bot.platforms.slack_tokens import Granted, Installation, InstalledTokens, SlackOAuth
+from bot.secret import Secret
 from bot.settings import Settings
+from ledger.pseudonyms import Pseudonyms
+from ledger.roadchain import RoadChain
 from tests.fakes.slack_oauth import CONFIG_TOKEN
 from tests.fakes.slack_server import APP_TOKEN, SlackServer, running_slack_server
 from tests.slack_workspace import BOT_TOKEN
@@ -65,6 +72,44 @@ async def test_each_missing_scope_is_named_with_how_to_add_it(tmp_path: Path, sl
     assert "The scope files:read is not granted" in found[0].sentence
     assert "The scope users:read is not granted" in found[1].sentence
     assert all("Bot Token Scopes, and install the app again" in finding.sentence for finding in found)
+
+
+async def test_where_slack_is_a_tool_each_scope_of_tools_that_is_missing_is_named(
+    tmp_path: Path, slack: SlackServer
+) -> None:
+    found = await slack_findings(settings(tmp_path, slack, CARPOOL_SLACK_TOOLS="true"))
+    assert {finding.state for finding in found} == {"wrong"}
+    assert len(found) == len(TOOL_SCOPES)
+    for scope, finding in zip(TOOL_SCOPES, found, strict=True):
+        assert f"The scope {scope.name} is not granted" in finding.sentence
+    slack.apps.scopes = ",".join(scope.name for scope in (*SCOPES, *TOOL_SCOPES))
+    (found_on,) = await slack_findings(settings(tmp_path, slack, CARPOOL_SLACK_TOOLS="true"))
+    assert found_on.state == "on"
+
+
+async def test_of_an_app_in_many_workspaces_it_is_said_in_how_many_a_scope_is_missing(
+    tmp_path: Path, slack: SlackServer
+) -> None:
+    given = settings(tmp_path, slack, **MANY, **ADDRESS, CARPOOL_SLACK_TOOLS="true")
+    (before,) = await slack_findings(given)
+    assert before.state == "on", "nobody installed it yet"
+    tools = ",".join(scope.name for scope in TOOL_SCOPES)
+    async with open_ledger(given) as (store, keys), RoadChain(store) as roadchain:
+        vault = await open_vault(given, store)
+        installs = Installs(vault, roadchain, Pseudonyms(keys.pseudonyms), PlatformName("slack"))
+        tokens = InstalledTokens(installs, SlackOAuth("1.2", Secret("s"), slack.api_url))
+        for number, scopes in enumerate((ALL, f"{ALL},{tools}", f"{ALL},{tools}".replace("reactions:read,", ""))):
+            installation = Installation(Secret(f"xoxb-{number}"), scopes=tuple(scopes.split(",")))
+            await tokens.keep(Granted(installation, f"T{number}", "Team", ""), f"use{number}")
+        await tokens.learn("T3", "E0ORG")  # has no token of its own, so that nothing is missing in it
+    found = await slack_findings(given)
+    assert {finding.state for finding in found} == {"wrong"}
+    said = [finding.sentence for finding in found]
+    assert len(said) == len(TOOL_SCOPES)
+    assert any("In 2 of 3 workspaces the scope reactions:read is not granted" in one for one in said)
+    assert any("In 1 of 3 workspaces the scope reactions:write is not granted" in one for one in said)
+    (without_tools,) = await slack_findings(settings(tmp_path, slack, **MANY, **ADDRESS))
+    assert without_tools.state == "on"
 
 
 @pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "account_inactive"])

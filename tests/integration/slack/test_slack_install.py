@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from bot.logs import JsonLines
 from bot.platforms.base import PlatformError
 from bot.platforms.slack_handlers import SlackSocket
 from bot.platforms.slack_needs import SCOPES
+from bot.platforms.slack_tokens import for_tools
+from integrations.tools.base import Toolbox, Where
+from integrations.tools.slack_tools import slack_tools
 from tests.bracketed import BRACKETED, unsaid_of_page
 from tests.fakes.slack_oauth import CLIENT_ID
 from tests.fakes.slack_server import APP_TOKEN, CHANNEL, IM, PERSON, SlackServer, running_slack_server
+from tests.github_emulator import use_of
 from tests.house import DATABASE
 from tests.slack_installed import PUBLIC_URL, Clock, InstalledApp, running_installed
 from tests.slack_workspace import Signed, envelope
@@ -93,6 +98,33 @@ async def test_each_workspace_is_answered_with_the_token_of_its_own_installation
     await answered(app, slack, direct(ONE, "2.2"))
     assert set(tokens_used(slack, "chat.startStream", "chat.postMessage")) == {first, second}
     assert await app.recorded("key.added") == ["key.added", "key.added"]
+
+
+async def test_tools_act_in_each_workspace_with_the_token_of_its_own_installation(
+    app: InstalledApp, slack: SlackServer
+) -> None:
+    for team in (ONE, TWO):
+        await app.install(slack.apps.consent(team, ALL))
+    tokens = dict(zip((ONE, TWO), slack.apps.grants, strict=True))
+    box = Toolbox(slack_tools("", lambda: 0, slack.api_url), places={"slack": for_tools(app.tokens)})
+    slack.messages[CHANNEL].append(
+        {"type": "message", "user": PERSON, "ts": "1700000000.000200", "text": f"look: {tokens[TWO]}"}
+    )
+    for team in (TWO, ONE, TWO):
+        slack.apps.used.clear()
+        where = Where("slack", team, CHANNEL, "", PERSON)
+        result = await box.use(replace(use_of("slack_channel", {}), where=where))
+        assert not result.failed, result.content
+        assert {token for _, token in slack.apps.used} == {tokens[team]}
+        assert (tokens[TWO] in result.content) is (team == ONE), "its own token is never told"
+    slack.apps.used.clear()
+    for where_not in (None, Where("slack", "T0THREE", CHANNEL, "", PERSON), Where("discord", ONE, CHANNEL, "", PERSON)):
+        assert (await box.use(replace(use_of("slack_channel", {}), where=where_not))).failed
+    assert slack.apps.used == []
+    slack.apps.revoke(tokens[ONE])
+    await app.deliver(told(ONE, "app_uninstalled"))
+    gone = await box.use(replace(use_of("slack_channel", {}), where=Where("slack", ONE, CHANNEL, "", PERSON)))
+    assert gone.content == "CarPool is not installed in this workspace of Slack any more."
 
 
 async def test_slack_is_asked_for_what_the_code_needs_and_sends_people_back_here(

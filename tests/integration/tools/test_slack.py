@@ -157,6 +157,21 @@ async def test_what_is_searched_is_what_the_asker_sees_and_not_what_the_token_se
     assert "slack_search" not in slack_tools(BOT_TOKEN, lambda: 0, slack.api_url)
 
 
+async def test_nothing_is_searched_for_who_asks_in_another_workspace_than_the_searching_tokens(
+    slack: SlackServer,
+) -> None:
+    say(slack, CHANNEL, "salaries are told on Monday")
+    result = await box_of(slack).use(asked("slack_search", {"query": "salaries"}, where=replace(HERE, workspace="T2")))
+    assert (result.failed, result.content) == (True, "Slack cannot be searched from this workspace.")
+    assert "search.messages" not in slack.calls
+
+
+async def test_a_scope_that_was_not_granted_is_named(slack: SlackServer) -> None:
+    slack.without_scope.add("reactions.add")
+    use = asked("slack_react", {"ts": say(slack, CHANNEL, "hello"), "emoji": "eyes"})
+    assert "did not grant CarPool some:scope here" in (await box_of(slack).use(use)).content
+
+
 async def test_a_message_is_posted_as_it_was_shown_and_mentions_nobody(slack: SlackServer) -> None:
     first = say(slack, CHANNEL, "hello")
     text = "<!channel> <@U0ANNA> see <https://evil.example|here> & *this*"

@@ -50,6 +50,8 @@ async def test_each_service_is_there_where_it_is_set_up(tmp_path: Path) -> None:
     slack = await box(tmp_path, SLACK_BOT_TOKEN="xoxb-x", CARPOOL_SLACK_TOOLS="true", SLACK_SEARCH_TOKEN="xoxp-x")
     assert {"slack_channel", "slack_search", "slack_post"} < set(slack.tools)
     assert slack.secrets == ("xoxb-x", "xoxp-x")
+    many = {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "y", "CARPOOL_SLACK_TOOLS": "true"}
+    assert not any(name.startswith("slack") for name in (await box(tmp_path, **many)).tools), "no workspace's token"
     # What CarPool is paid by is no tool's.
     paid = {
         "STRIPE_API_KEY": "sk_test_x",

@@ -11,8 +11,19 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bot.platforms import slack_needs
-from bot.platforms.slack_needs import COMMAND, EVENTS, METHODS, SCOPES, manifest, scopes_missing, settings_missing
+from bot.platforms.slack_needs import (
+    COMMAND,
+    EVENTS,
+    METHODS,
+    SCOPES,
+    TOOL_METHODS,
+    TOOL_SCOPES,
+    manifest,
+    scopes_missing,
+    settings_missing,
+)
 from bot.platforms.slack_wire import HELP
+from integrations.tools import slack_tools
 
 PLATFORMS = Path(slack_needs.__file__).parent
 URL = "https://carpool.example.org"
@@ -144,7 +155,7 @@ def test_each_scope_is_needed_by_something() -> None:
 def test_each_method_that_the_code_calls_is_in_the_table() -> None:
     known = {method.replace(".", "_").casefold() for method in METHODS}
     called: set[str] = set()
-    for path in PLATFORMS.glob("slack*.py"):
+    for path in set(PLATFORMS.glob("slack*.py")) - {Path(slack_needs.__file__)}:  # which names what is called
         source = path.read_text(encoding="utf-8")
         called |= set(re.findall(r"client(?:_of\([^)]*\)\))?\.([a-z]+_[A-Za-z_0-9]+)\(", source))
         called |= {name.replace(".", "_") for name in re.findall(r"\"((?:[a-z]+\.){1,2}[A-Za-z]+)\"", source)}
@@ -152,6 +163,28 @@ def test_each_method_that_the_code_calls_is_in_the_table() -> None:
     unknown = {name for name in called if name.partition("_")[0] in families and name.casefold() not in known}
     assert unknown - {"files_upload_v2"} == set()
     assert {"auth_test", "chat_postmessage"} <= {name.casefold() for name in called}
+
+
+def test_each_method_that_tools_call_is_in_the_table_with_a_scope_that_is_asked_for_where_they_are_on() -> None:
+    called: set[str] = set()
+    for path in Path(slack_tools.__file__).parent.glob("slack*.py"):
+        called |= set(re.findall(r"(?:web|searching)\.([a-z]+_[A-Za-z_]+)\(", path.read_text(encoding="utf-8")))
+    assert called == {method.replace(".", "_") for method in TOOL_METHODS}
+    needed = set(TOOL_METHODS.values()) - {""}
+    assert needed <= {scope.name for scope in (*SCOPES, *TOOL_SCOPES)}
+    # Conversations are looked up with the scope of their kind.
+    kinds = {"groups:read", "im:read", "mpim:read"}
+    assert {scope.name for scope in TOOL_SCOPES} <= needed | kinds
+    assert not {scope.name for scope in TOOL_SCOPES} & {scope.name for scope in SCOPES}
+
+
+@pytest.mark.parametrize("tools", [True, False])
+def test_the_scopes_of_tools_are_asked_for_only_where_slack_is_one(tools: bool) -> None:
+    asked = manifest(URL, socket=False, rotation=False, tools=tools)["oauth_config"]["scopes"]["bot"]
+    assert ({scope.name for scope in TOOL_SCOPES} <= set(asked)) is tools
+    assert len(asked) == len(set(asked))
+    assert scopes_missing(asked, tools=tools) == ()
+    assert bool(scopes_missing((scope.name for scope in SCOPES), tools=tools)) is tools
 
 
 def test_an_app_made_from_the_manifest_lacks_nothing() -> None:
