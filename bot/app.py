@@ -129,6 +129,7 @@ async def open_house(
             _policy(settings),
             pseudonyms,
             allowance_s=settings.limits.allowance_s,
+            undo_s=settings.limits.undo_s,
             services=Services(services, credentials, consent, _Way(settings, loopback)),
             billing=await stack.enter_async_context(
                 open_billing(settings, store, roadchain, Notices(roadchain, store, pseudonyms, frozenset(by_name), say))

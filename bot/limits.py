@@ -31,6 +31,7 @@ class Limits:
     overheard_messages_max: int = 50
     approval_s: int = 900
     allowance_s: int = 604_800
+    undo_s: int = 86_400
     tool_calls_max: int = 32
 
 
@@ -60,6 +61,7 @@ ABOUT: Mapping[str, str] = {
     "overheard_messages_max": "how much of a thread is read when CarPool is asked in it for the first time",
     "approval_s": "how long a person's approval of a tool is waited for",
     "allowance_s": "how long a tool stays allowed without asking",
+    "undo_s": "how long what a tool did can be taken back with /undo",
     "tool_calls_max": "how many tools a model may use for one answer",
 }
 """What each is, for whoever sets it."""

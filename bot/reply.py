@@ -1,5 +1,7 @@
 """What the person gets: the reply, made of the story alone, so that a resumed turn says the same; and its footer."""
 
+from adapters.messages import ToolCallId
+from bot.approvals import reference
 from bot.commands.table import is_private
 from bot.errors import Trouble, TroubleCode, explain
 from bot.limits import Limits
@@ -9,9 +11,13 @@ from bot.payloads import ERASED
 from bot.platforms.base import Button, Footer, Reply
 from bot.sentences import Sentences
 from bot.story import Attempt, Story
+from integrations.tools.base import Toolbox
 from ledger.actions import ReplyKind, ReplyPrepared, TurnOutcome
 from ledger.money import FREE, Money, rc_text
 from ledger.pseudonyms import TurnId
+
+UNDOS_MAX = 5
+"""So many buttons stand under an answer; the rest is taken back with `/undo REFERENCE`."""
 
 
 def compose_reply(story: Story, limits: Limits, say: Sentences) -> tuple[ReplyKind, TurnOutcome, str]:
@@ -29,8 +35,9 @@ def compose_reply(story: Story, limits: Limits, say: Sentences) -> tuple[ReplyKi
     return "answer", outcome, f"{text}\n\n_{sentence}_"
 
 
-def footer_of(story: Story, catalog: Catalog, say: Sentences) -> Reply:
-    """The prepared reply as it is posted. An answer says which model made it, why, and at what cost."""
+def footer_of(story: Story, catalog: Catalog, toolbox: Toolbox, say: Sentences) -> Reply:
+    """The prepared reply as it is posted. An answer says which model made it, why, and at what cost; with it comes what takes
+    back what was done for it."""
     reply = story.reply
     if reply is None:
         raise AssertionError("a reply is prepared before it is shown")
@@ -40,7 +47,9 @@ def footer_of(story: Story, catalog: Catalog, say: Sentences) -> Reply:
         said = reply.said
         return Reply(reply.action.kind, said.text, files=said.files, buttons=said.buttons, private=private)
     footer = Footer(_label(last), _reason(story, say), _price(_cost(story, catalog), say), story.scope.turn)
-    return Reply("answer", reply.said.text, footer, buttons=_buttons(story.scope.turn, say))
+    return Reply(
+        "answer", reply.said.text, footer, buttons=(*_buttons(story.scope.turn, say), *_undos(story, toolbox, say))
+    )
 
 
 def _buttons(turn: TurnId, say: Sentences) -> tuple[Button, ...]:
@@ -50,6 +59,23 @@ def _buttons(turn: TurnId, say: Sentences) -> tuple[Button, ...]:
         Button(say("Good"), f"good {turn}"),
         Button(say("Bad"), f"bad {turn}"),
         Button(say("Receipt"), f"receipt {turn}"),
+    )
+
+
+def _undos(story: Story, toolbox: Toolbox, say: Sentences) -> tuple[Button, ...]:
+    """For each thing done that can be taken back; where there are several, by the tools that did them."""
+    calls = {(attempt.called.attempt, call.id): call for attempt in story.attempts for call in attempt.tool_calls}
+    results = {(use.called.round, use.called.call): use.result for use in story.tools}
+    done: list[tuple[str, int]] = []
+    for approval in story.approvals:
+        call = calls.get((approval.asked.round, ToolCallId(approval.asked.call)))
+        result = results.get((approval.asked.round, approval.asked.call))
+        if call is not None and result is not None and toolbox.undo_of(call, result) is not None:
+            done.append((call.name, approval.asked.number))
+    labels = [say("Undo")] if len(done) == 1 else [say("Undo {0}", name) for name, _ in done]
+    return tuple(
+        Button(label, f"undo {reference(story.scope.turn, number)}")
+        for label, (_, number) in zip(labels[:UNDOS_MAX], done, strict=False)
     )
 
 

@@ -27,6 +27,7 @@ from bot.run import House, Past, Run, Signs, draft_of, record, rules_in
 from bot.story import Fact, Story, after, next_step, tell
 from bot.tokens import tokens_in
 from bot.tool_use import use_tools
+from bot.undoing import take_back
 from ledger.actions import (
     Candidate,
     CommandRun,
@@ -98,6 +99,10 @@ async def _run_command(story: Story, run: Run) -> Story:
     role = rules.role(story.asked.standing, story.scope.actor)
     asking = Asking(story.scope, story.seq, arguments, story.asked.address, role, rules)
     result = await run_command(name, asking, run.house.desk)
+    if result.undo is not None:
+        story, taken = await take_back(result.undo, story, run)
+        reply = ReplyPrepared(1, "command", "command")
+        return await record(story, run, *taken.entries, (reply, encode_said(Said(taken.text))))
     changes = ((change, None) for change in result.changes)
     reply = ReplyPrepared(1, "command", "command")
     said = encode_said(Said(result.text, result.files, result.buttons))
@@ -204,7 +209,7 @@ async def _deliver(story: Story, run: Run) -> Story:
         return await record(story, run, maybe_delivered(story, run.house.limits, desk.say))
     if presence != "there":
         catalog = (await desk.connections.of(story.scope)).catalog
-        await run.platform.send(address, turn, part, footer_of(story, catalog, desk.say))
+        await run.platform.send(address, turn, part, footer_of(story, catalog, run.house.toolbox, desk.say))
     sent = (ReplySent(part, found=presence == "there"), None)
     # The last two entries are one durable step: after the reply nothing is left to do.
     return await record(story, run, sent, (_finished(story), None))

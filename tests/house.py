@@ -195,6 +195,13 @@ class RecordingTool:
         self.marks.append(use.mark)
         return ToolResult(use.call.id, f"seen {self.calls}")
 
+    @property
+    def undoes(self) -> bool:
+        return False
+
+    def undo(self, call: ToolCall, result: ToolResult) -> ToolCall | None:
+        return None
+
     async def preview(self, use: Use) -> Preview:
         return Preview("Look at it", tuple((name, str(value)) for name, value in use.call.arguments.items()))
 

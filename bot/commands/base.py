@@ -7,7 +7,7 @@ reply. So a command that is run again after a crash does no harm.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from adapters.messages import File
+from adapters.messages import File, ToolCall, ToolResult
 from bot.billing import FREE_FOR_ALL, Billing
 from bot.connections import Connections
 from bot.limits import Limits
@@ -43,6 +43,7 @@ class Desk:
     clock: Callable[[], int] = clock_us
     billing: Billing = FREE_FOR_ALL
     allowance_s: int = Limits().allowance_s
+    undo_s: int = Limits().undo_s
     services: Services | None = None
     say: Sentences = ENGLISH
 
@@ -69,9 +70,30 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """What a tool did is to be taken back: the approval ``number`` of a turn, the call with its result, and for whom and from
+    where it was done."""
+
+    number: int
+    call: ToolCall
+    result: ToolResult
+    scope: Scope
+    address: Address
+
+    @property
+    def reference(self) -> str:
+        return f"{self.scope.turn}.{self.number}"
+
+
+def undo_key(turn: TurnId, number: int) -> str:
+    """The key of the entry that begins it: whoever begins it first does it, and nobody a second time."""
+    return f"{turn}/undo/{number}"
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """``text`` is Markdown. ``changes`` are recorded with the reply, what is ``decided`` before it. ``told`` are the turns of
-    others who are told of it, recorded with the reply too."""
+    others who are told of it, recorded with the reply too. ``undo`` is done before it, and what comes of it is the text."""
 
     text: str
     changes: tuple[Action, ...] = ()
@@ -79,6 +101,7 @@ class Result:
     buttons: tuple[Button, ...] = ()
     decided: tuple[Decided, ...] = ()
     told: tuple[Draft, ...] = ()
+    undo: Undo | None = None
 
 
 @dataclass(frozen=True, slots=True)

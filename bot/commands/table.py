@@ -12,6 +12,7 @@ from bot.commands.keys import KEYS
 from bot.commands.past import HISTORY
 from bot.commands.settings import SETTINGS
 from bot.commands.steering import AUTOMATIC, MODEL, STOP
+from bot.commands.undoing import UNDO
 from bot.lucidia.catalog import Catalog
 from bot.plan import models_of_plan
 from bot.platforms.base import Address
@@ -49,7 +50,7 @@ COMMANDS = {
     command.name: command
     for command in (
         *(HELP, MODEL, WHY, RECEIPT, AGAIN, GOOD, BAD, HISTORY, KEYS, CONNECT, DISCONNECT, BILLING, SETTINGS),
-        *(APPROVE, REFUSE, ALLOW, STOP),
+        *(APPROVE, REFUSE, ALLOW, UNDO, STOP),
     )
 }
 

@@ -72,7 +72,7 @@ TOOL_SCOPES = (
     Scope("groups:read", "a model neither reads nor writes in private channels for those who ask"),
     Scope("im:read", "a model neither reads nor writes in direct messages for those who ask"),
     Scope("mpim:read", "a model neither reads nor writes in group messages for those who ask"),
-    Scope("reactions:read", "a reaction that a crash cut off is not looked for"),
+    Scope("reactions:read", "a reaction that a crash cut off is not looked for, and none is taken back"),
     Scope("reactions:write", "a model does not react to messages"),
 )
 """What is asked for beside that where Slack is a tool (``CARPOOL_SLACK_TOOLS``)."""
@@ -122,6 +122,8 @@ METHODS: Mapping[str, str] = {
 
 TOOL_METHODS: Mapping[str, str] = {
     "auth.test": "",
+    "chat.delete": "chat:write",
+    "chat.deleteScheduledMessage": "chat:write",
     "chat.postMessage": "chat:write",
     "chat.scheduleMessage": "chat:write",
     "chat.scheduledMessages.list": "",
@@ -131,6 +133,7 @@ TOOL_METHODS: Mapping[str, str] = {
     "conversations.replies": "channels:history",
     "reactions.add": "reactions:write",
     "reactions.get": "reactions:read",
+    "reactions.remove": "reactions:write",
     "search.messages": "",  # by a person's token, with search:read
 }
 """The same of what tools call."""

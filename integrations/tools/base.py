@@ -16,20 +16,23 @@ ToolError
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
 
-from adapters.messages import JsonObject, ToolCall, ToolResult, ToolSpec
+from adapters.messages import Json, JsonObject, ToolCall, ToolResult, ToolSpec
 from integrations.sentence import Sentence
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, WorkspaceId
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 FAULT_CHARS_MAX = 300
 HIDDEN = "[hidden]"
+NOT_KNOWN = "It is not known whether it took place. Do not repeat it; tell the person."
+NOT_TAKEN_BACK = "CarPool has no way to take it back."
 _TAGS = re.compile("[\U000e0000-\U000e007f]")
 """Characters without a shape, in which a whole text can be hidden from a person and told to a model."""
 
@@ -181,8 +184,13 @@ PlaceToken: TypeAlias = Callable[[Where], Awaitable[str]]
 """The token of the place where something was asked for, whoever asked; empty where it has none. Raises ``ToolError``."""
 
 
+Inverse: TypeAlias = Callable[[ToolCall, str], tuple[str, JsonObject] | None]
+"""Of a write and what it said: the tool that takes it back, with its arguments; None where nothing does. Pure."""
+
+
 class Tool(Protocol):
-    """``service`` names whose credentials it takes; empty where it takes none of anybody's."""
+    """``service`` names whose credentials it takes; empty where it takes none of anybody's. ``undoes``: what it did can be taken
+    back, by what ``undo`` gives."""
 
     @property
     def spec(self) -> ToolSpec: ...
@@ -192,6 +200,13 @@ class Tool(Protocol):
 
     @property
     def limits(self) -> ToolLimits: ...
+
+    @property
+    def undoes(self) -> bool: ...
+
+    def undo(self, call: ToolCall, result: ToolResult) -> ToolCall | None:
+        """What takes back what this call did, as its result tells; None where nothing does. Pure."""
+        ...
 
     async def call(self, use: Use) -> ToolResult:
         """Raises ``ToolError``."""
@@ -216,6 +231,13 @@ class ReadTool:
     limits: ToolLimits = ToolLimits()
     service: str = ""
 
+    @property
+    def undoes(self) -> bool:
+        return False
+
+    def undo(self, call: ToolCall, result: ToolResult) -> ToolCall | None:
+        return None
+
     async def call(self, use: Use) -> ToolResult:
         return ToolResult(use.call.id, await self.read(use))
 
@@ -229,7 +251,8 @@ class ReadTool:
 
 @dataclass(frozen=True, slots=True)
 class WriteTool:
-    """A tool that changes something: ``write`` does it, ``show`` says what it would do, ``seek`` finds what it did."""
+    """A tool that changes something: ``write`` does it, ``show`` says what it would do, ``seek`` finds what it did, ``back``
+    names what takes it back; None where nothing can."""
 
     spec: ToolSpec
     write: Callable[[Use], Awaitable[str]]
@@ -237,6 +260,17 @@ class WriteTool:
     seek: Callable[[Use], Awaitable[str | None]]
     limits: ToolLimits = ToolLimits()
     service: str = ""
+    back: Inverse | None = None
+
+    @property
+    def undoes(self) -> bool:
+        return self.back is not None
+
+    def undo(self, call: ToolCall, result: ToolResult) -> ToolCall | None:
+        if self.back is None or (found := self.back(call, result.content)) is None:
+            return None
+        name, arguments = found
+        return ToolCall(call.id, name, arguments)
 
     async def call(self, use: Use) -> ToolResult:
         return ToolResult(use.call.id, await self.write(use))
@@ -314,7 +348,14 @@ class Toolbox:
         shown = await _in_time(tool, tool.preview(use))
         title, diff = self._without_secrets(shown.title, use), self._without_secrets(shown.diff, use)
         fields = tuple((name, self._without_secrets(value, use)) for name, value in shown.fields)
-        return replace(shown, title=title, fields=fields, diff=diff)
+        final = shown.irreversible or ("" if tool.undoes else NOT_TAKEN_BACK)
+        return replace(shown, title=title, fields=fields, diff=diff, irreversible=final)
+
+    def undo_of(self, call: ToolCall, result: ToolResult) -> ToolCall | None:
+        """What takes back what this write did; None where it did nothing, or nothing does."""
+        tool = self.tools.get(call.name)
+        undo = None if tool is None or result.failed else tool.undo(call, result)
+        return undo if undo is not None and undo.name in self.tools else None
 
     async def look(self, use: Use) -> ToolResult | None:
         """Raises ``Unknown``."""
@@ -375,8 +416,7 @@ class Toolbox:
             found = None
         if found is not None:
             return found
-        unknown = "It is not known whether it took place. Do not repeat it; tell the person."
-        return ToolResult(use.call.id, f"{error.sentence} {unknown}", True)
+        return ToolResult(use.call.id, f"{error.sentence} {NOT_KNOWN}", True)
 
     def _clean(self, tool: Tool, use: Use, result: ToolResult) -> ToolResult:
         # A secret written with characters between that nobody sees is one all the same; and a cut would leave half of it.
@@ -401,11 +441,24 @@ async def _in_time(tool: Tool, work: Awaitable[T]) -> T:
 def _validator(spec: ToolSpec) -> "Draft202012Validator":
     """Raises ``SchemaError``."""
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
     from referencing import Registry
 
     Draft202012Validator.check_schema(spec.parameters)
     # An empty registry: a schema of somebody else's server must not make us fetch what it refers to.
-    return Draft202012Validator(spec.parameters, registry=Registry())
+    validator: Draft202012Validator = extend(Draft202012Validator, {"pattern": _pattern})(
+        spec.parameters, registry=Registry()
+    )
+    return validator
+
+
+def _pattern(validator: object, pattern: str, instance: Json, schema: object) -> "Iterator[ValidationError]":
+    """As JSON Schema has it (ECMA-262), where `$` is the very end of a text: Python's lets a line break behind it through."""
+    from jsonschema.exceptions import ValidationError
+
+    whole = rf"{pattern[:-1]}\Z" if pattern.endswith("$") else pattern
+    if isinstance(instance, str) and re.search(whole, instance) is None:
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
 def _shortened(result: ToolResult, most: int) -> ToolResult:

@@ -5,13 +5,24 @@ GitHub refuses both where that has moved.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from adapters.messages import JsonObject, ToolSpec
-from integrations.tools.base import Conflict, Preview, Tool, ToolLimits, Unknown, Use, WriteTool, parameters
+from adapters.messages import Json, JsonObject, ToolCall, ToolSpec
+from integrations.tools.base import (
+    Conflict,
+    Inverse,
+    Preview,
+    Tool,
+    ToolLimits,
+    Unknown,
+    Use,
+    WriteTool,
+    parameters,
+)
 from integrations.tools.github_client import CONNECTION, SERVICE, GitHubClient, some
 from integrations.tools.marker import hidden, marker
 
@@ -45,6 +56,7 @@ class Write:
     work: Work
     show: Show
     seek: Seek
+    back: Inverse | None = None
 
 
 def writing_tools(client: GitHubClient) -> list[Tool]:
@@ -63,7 +75,9 @@ def tool_of(client: GitHubClient, write: Write) -> Tool:
     async def seek(use: Use) -> str | None:
         return await client.run(use, lambda github: write.seek(_repository(github, use), use))
 
-    return WriteTool(ToolSpec(write.name, write.about, takes, "write"), call, show, seek, WRITE_LIMITS, CONNECTION)
+    return WriteTool(
+        ToolSpec(write.name, write.about, takes, "write"), call, show, seek, WRITE_LIMITS, CONNECTION, write.back
+    )
 
 
 def _repository(github: "Github", use: Use) -> "Repository":
@@ -162,7 +176,8 @@ def _show_commit(repository: "Repository", use: Use) -> Preview:
         raise Conflict(f"{path} has moved", "{0} is not what it was when it was read; read it again.", path)
     before = _lines(found)
     diff = "".join(difflib.unified_diff(before, _kept(use.text("content")), f"a/{path}", f"b/{path}"))
-    return preview_of("Commit", use, ("branch", "path", "message"), diff)
+    final = "A commit stays in the history; another one can change back what it changed."
+    return preview_of("Commit", use, ("branch", "path", "message"), diff, final)
 
 
 def _lines(file: "ContentFile | None") -> list[str]:
@@ -246,6 +261,27 @@ def _shows(title: str, names: tuple[str, ...], irreversible: str = "") -> Show:
     return lambda repository, use: preview_of(title, use, names, irreversible=irreversible)
 
 
+def _of(call: ToolCall, **more: Json) -> JsonObject:
+    return {"repository": call.arguments["repository"], **more}
+
+
+def _back_issue(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    """Of an issue as of a pull request: to GitHub both are issues."""
+    found = re.search(r"/(?:issues|pull)/([0-9]+)\Z", said)
+    return None if found is None else ("github_close", _of(call, number=int(found[1])))
+
+
+def _back_comment(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    found = re.search(r"#issuecomment-([0-9]+)\Z", said)
+    if found is None:
+        return None
+    return "github_delete_comment", _of(call, number=call.arguments["number"], comment=int(found[1]))
+
+
+def _back_branch(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    return "github_delete_branch", _of(call, branch=call.arguments["branch"], sha=call.arguments["from_sha"])
+
+
 _MAILS = "Who watches the repository is told by mail at once."
 
 WRITES = (
@@ -257,6 +293,7 @@ WRITES = (
         _create_issue,
         _shows("Create an issue", ("title", "body"), _MAILS),
         _seek_issue,
+        _back_issue,
     ),
     Write(
         "github_comment",
@@ -266,6 +303,7 @@ WRITES = (
         _comment,
         _show_comment,
         _seek_comment,
+        _back_comment,
     ),
     Write(
         "github_create_branch",
@@ -275,6 +313,7 @@ WRITES = (
         _create_branch,
         _shows("Create a branch", ("branch", "from_sha")),
         _seek_branch,
+        _back_branch,
     ),
     Write(
         "github_commit",
@@ -293,6 +332,7 @@ WRITES = (
         _open_pull,
         _shows("Open a pull request", ("title", "body", "head", "base"), _MAILS),
         _seek_pull,
+        _back_issue,
     ),
     Write(
         "github_review",
@@ -300,7 +340,7 @@ WRITES = (
         {"number": NUMBER, "head_sha": SHA, "event": {"enum": ["APPROVE", "REQUEST_CHANGES", "COMMENT"]}, "body": BODY},
         ("number", "head_sha", "event", "body"),
         _review,
-        _shows("Review a pull request", ("number", "head_sha", "event", "body"), _MAILS),
+        _shows("Review a pull request", ("number", "head_sha", "event", "body"), f"{_MAILS} A review stays."),
         _seek_review,
     ),
     Write(

@@ -5,13 +5,16 @@ Gmail may give a mail that is sent another Message-ID than the one that it came 
 Gmail keeps the one of before, and by a header of ours.
 """
 
+import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adapters.messages import Json, JsonObject, ToolSpec
+from adapters.messages import Json, JsonObject, ToolCall, ToolSpec
 from integrations.tools.base import (
+    BadAnswer,
     Invalid,
     NotAllowed,
     NotFound,
@@ -23,8 +26,8 @@ from integrations.tools.base import (
     WriteTool,
     parameters,
 )
-from integrations.tools.gmail_mail import SERVICE, Mail, carries, message_id, write_mail
-from integrations.tools.marker import marker
+from integrations.tools.gmail_mail import SERVICE, USE_HEADER, Mail, carries, message_id, read_mail, write_mail
+from integrations.tools.marker import MARK, marker
 
 if TYPE_CHECKING:
     from integrations.tools.gmail import Mailbox
@@ -85,7 +88,7 @@ def writing_tools(mailbox: "Mailbox") -> list[Tool]:
         },
         ("to", "subject", "text"),
     )
-    return [_send(mailbox, mail), _draft(mailbox, mail), _label(mailbox)]
+    return [_send(mailbox, mail), _draft(mailbox, mail), _label(mailbox), _delete_draft(mailbox)]
 
 
 def _send(mailbox: "Mailbox", takes: JsonObject) -> Tool:
@@ -111,25 +114,83 @@ def _draft(mailbox: "Mailbox", takes: JsonObject) -> Tool:
         writing = await _writing(mailbox, use)
         body: JsonObject = {"message": writing.body(use)}
         answer = await mailbox.rest.send("POST", "/gmail/v1/users/me/drafts", use.token, body)
-        return f"Kept as a draft: {_name(answer)}"
+        return f"Kept as the draft {_name(answer)}"
 
     async def show(use: Use) -> Preview:
         return (await _writing(mailbox, use)).preview("Keep a draft of a mail", await _account(mailbox, use), "")
 
     async def seek(use: Use) -> str | None:
         found = await _sought(mailbox, use, "in:drafts")
-        return None if found is None else f"Kept as a draft: mail {found}"
+        return None if found is None else f"Kept as the draft {await _draft_of(mailbox, use, found)}"
 
     about = "Keeps a draft of a mail in the person's mailbox. Nothing is sent."
-    return WriteTool(ToolSpec("gmail_draft", about, takes, "write"), draft, show, seek, WRITE_LIMITS, "gmail")
+    return WriteTool(
+        ToolSpec("gmail_draft", about, takes, "write"), draft, show, seek, WRITE_LIMITS, "gmail", _back_draft
+    )
+
+
+def _back_draft(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    found = re.fullmatch("Kept as the draft ([A-Za-z0-9_-]{1,64})", said)
+    return None if found is None else ("gmail_delete_draft", {"draft": found[1]})
+
+
+async def _draft_of(mailbox: "Mailbox", use: Use, mail: str) -> str:
+    """The id of the draft that this mail is; of the mail, where it is none of the newest."""
+    answer = await mailbox.rest.get("/gmail/v1/users/me/drafts", use.token, {"maxResults": SOUGHT_MAX})
+    drafts = answer.get("drafts")
+    for draft in drafts if isinstance(drafts, list) else ():
+        message = draft.get("message") if isinstance(draft, dict) else None
+        if isinstance(draft, dict) and isinstance(message, dict) and message.get("id") == mail:
+            return _name(draft)
+    return f"of the mail {mail}"
+
+
+def _delete_draft(mailbox: "Mailbox") -> Tool:
+    async def found(use: Use) -> Mail:
+        """Raises ``NotAllowed`` where it was not written here, or somebody has rewritten it since."""
+        answer = await mailbox.rest.get(f"/gmail/v1/users/me/drafts/{use.text('draft')}?format=full", use.token)
+        message = answer.get("message")
+        if not isinstance(message, dict):
+            raise BadAnswer(f"{SERVICE}: a draft without a mail", "{0} gave an answer that was not expected.", SERVICE)
+        mail = read_mail(message)
+        if not re.fullmatch(MARK, mail.header(USE_HEADER)):
+            raise NotAllowed("no mark", "That draft is not as it was written here, and only what is is taken back.")
+        return mail
+
+    async def delete(use: Use) -> str:
+        await found(use)
+        await mailbox.rest.send("DELETE", f"/gmail/v1/users/me/drafts/{use.text('draft')}", use.token)
+        return f"Deleted the draft {use.text('draft')}."
+
+    async def show(use: Use) -> Preview:
+        mail = await found(use)
+        fields = (("To", mail.header("To")), ("Subject", mail.header("Subject")))
+        return Preview("Delete a draft of a mail", fields, irreversible="A deleted draft is gone.")
+
+    async def seek(use: Use) -> str | None:
+        """Where it is gone, nothing is left to do, whoever deleted it."""
+        try:
+            await mailbox.rest.get(f"/gmail/v1/users/me/drafts/{use.text('draft')}?format=minimal", use.token)
+        except NotFound:
+            return f"The draft {use.text('draft')} is gone."
+        return None
+
+    takes = parameters({"draft": ID}, ("draft",))
+    about = "Takes back a draft of a mail that was written here with gmail_draft: deletes it."
+    return WriteTool(ToolSpec("gmail_delete_draft", about, takes, "write"), delete, show, seek, WRITE_LIMITS, "gmail")
 
 
 def _label(mailbox: "Mailbox") -> Tool:
     async def label(use: Use) -> str:
         add, remove = await _label_ids(mailbox, use)
         body: JsonObject = {"addLabelIds": add, "removeLabelIds": remove}
-        await mailbox.rest.send("POST", f"/gmail/v1/users/me/messages/{use.text('id')}/modify", use.token, body)
-        return "The labels are changed."
+        async with mailbox.together() as opened:
+            before = set((await opened.mail(use.token, use.text("id"), headers_only=True)).labels)
+            await opened.rest.send("POST", f"/gmail/v1/users/me/messages/{use.text('id')}/modify", use.token, body)
+        # What changed, and not what was asked for: to take it back must not touch what was so before.
+        added = [name for name, label in zip(_texts(use, "add"), add, strict=True) if label not in before]
+        removed = [name for name, label in zip(_texts(use, "remove"), remove, strict=True) if label in before]
+        return f"The labels are changed: {json.dumps({'added': added, 'removed': removed}, ensure_ascii=False)}"
 
     async def show(use: Use) -> Preview:
         await _label_ids(mailbox, use)
@@ -150,7 +211,19 @@ def _label(mailbox: "Mailbox") -> Tool:
     about = (
         "Adds labels to a mail and removes some, by their names; without INBOX it is archived, with TRASH thrown away."
     )
-    return WriteTool(ToolSpec("gmail_label", about, takes, "write"), label, show, seek, WRITE_LIMITS, "gmail")
+    return WriteTool(
+        ToolSpec("gmail_label", about, takes, "write"), label, show, seek, WRITE_LIMITS, "gmail", _back_label
+    )
+
+
+def _back_label(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    try:
+        changed = json.loads(said.removeprefix("The labels are changed: "))
+        added, removed = changed["added"], changed["removed"]
+    except (ValueError, TypeError, KeyError):  # it was found later, when nobody knew any more what had changed
+        return None
+    back = {name: labels for name, labels in (("add", removed), ("remove", added)) if labels}
+    return ("gmail_label", {"id": call.arguments["id"], **back}) if back else None
 
 
 async def _writing(mailbox: "Mailbox", use: Use) -> _Writing:

@@ -5,6 +5,9 @@ import re
 
 from integrations.tools.base import Use
 
+MARK = "carpool-use-[0-9a-f]{32}"
+"""What any of them looks like, as a pattern."""
+
 
 def marker(use: Use) -> str:
     """Letters and digits alone: a mark holds an id that a model chose, which must not end a comment that it stands in."""
@@ -18,4 +21,4 @@ def hidden(use: Use) -> str:
 
 def is_marked(text: str) -> bool:
     """Whether a text carries the mark of some use, as ``hidden`` leaves it."""
-    return re.search("<!-- carpool-use-[0-9a-f]{32} -->", text) is not None
+    return re.search(f"<!-- {MARK} -->", text) is not None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from adapters.messages import Json, JsonObject, ToolResult, ToolSpec
+from adapters.messages import Json, JsonObject, ToolCall, ToolResult, ToolSpec
 from integrations.tools.base import BadAnswer, Invalid, Preview, Tool, ToolError, ToolLimits, Unavailable, Unknown, Use
 from integrations.tools.status import error_of
 
@@ -121,6 +121,13 @@ class McpTool:
         async with _connected(self.server) as client:
             result = await client.call_tool(self.tool, dict(use.call.arguments))
         return ToolResult(use.call.id, _said(result), result.is_error)
+
+    @property
+    def undoes(self) -> bool:
+        return False
+
+    def undo(self, call: ToolCall, result: ToolResult) -> ToolCall | None:
+        return None
 
     async def preview(self, use: Use) -> Preview:
         """The names are the server's own words, so that they stand where a person sees that they are quoted."""

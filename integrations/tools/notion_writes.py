@@ -5,16 +5,16 @@ where that has moved: to the minute, which is as exact as Notion is.
 """
 
 import difflib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import re
 from typing import Any
 
-from adapters.messages import JsonObject, ToolSpec
-from integrations.tools.base import Conflict, Invalid, Preview, Tool, ToolLimits, Unknown, Use, WriteTool, parameters
-from integrations.tools.marker import marker
+from adapters.messages import JsonObject, ToolCall
+from integrations.tools.base import Conflict, Invalid, NotAllowed, Preview, Tool, ToolLimits, Unknown, Use, parameters
+from integrations.tools.marker import MARK, marker
 from integrations.tools.notion_client import CONNECTION, SERVICE, Notion, NotionClient, Thing
 from integrations.tools.notion_text import blocks_of, identity, note, plain, rich_text
 from integrations.tools.notion_values import PROPERTIES, shown, title_name, title_of, written
+from integrations.tools.writes import Write, tool_of
 
 WRITE_LIMITS = ToolLimits(timeout_s=60.0)
 SOUGHT_BLOCKS_MAX = 3_000
@@ -26,33 +26,8 @@ TITLE: JsonObject = {"type": "string", "minLength": 1, "maxLength": 500}
 CONTENT: JsonObject = {"type": "string", "maxLength": 60_000}
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
-    name: str
-    about: str
-    takes: JsonObject
-    work: Callable[[Notion, Use], Awaitable[str]]
-    show: Callable[[Notion, Use], Awaitable[Preview]]
-    seek: Callable[[Notion, Use], Awaitable[str | None]]
-
-
 def writing_tools(client: NotionClient) -> list[Tool]:
-    return [_tool(client, write) for write in WRITES]
-
-
-def _tool(client: NotionClient, write: _Write) -> Tool:
-    async def call(use: Use) -> str:
-        return await client.run(use, write.work)
-
-    async def show(use: Use) -> Preview:
-        return await client.run(use, write.show)
-
-    async def seek(use: Use) -> str | None:
-        return await client.run(use, write.seek)
-
-    return WriteTool(
-        ToolSpec(write.name, write.about, write.takes, "write"), call, show, seek, WRITE_LIMITS, CONNECTION
-    )
+    return [tool_of(client, write, WRITE_LIMITS, CONNECTION) for write in WRITES]
 
 
 async def source_of(notion: Notion, given: str) -> Thing:
@@ -170,7 +145,7 @@ async def _show_append(notion: Notion, use: Use) -> Preview:
     _body(use)
     page = await _page(notion, use)
     return Preview(
-        "Append to a page in Notion", (("Page", title_of(page)), ("Content", use.text("content"))), irreversible=_SEEN
+        "Append to a page in Notion", (("Page", title_of(page)), ("Content", use.text("content"))), irreversible=_STAYS
     )
 
 
@@ -202,7 +177,8 @@ async def _show_update(notion: Notion, use: Use) -> Preview:
     page, body = await _change(notion, use)
     before, after = _states(page, body)
     diff = "".join(difflib.unified_diff(before, after, "before", "after", n=0))
-    return Preview("Update a page in Notion", (("Page", title_of(page)), ("Address", str(page["url"]))), diff)
+    final = "" if set(body) == {"in_trash"} else "The values of before are not put back by CarPool; they stand above."
+    return Preview("Update a page in Notion", (("Page", title_of(page)), ("Address", str(page["url"]))), diff, final)
 
 
 def _states(page: Thing, body: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -240,10 +216,75 @@ async def _seek_update(notion: Notion, use: Use) -> str | None:
     raise Unknown(f"{SERVICE}: the page has moved", "The page was edited since; it is not known by whom.")
 
 
+async def _made_here(notion: Notion, use: Use) -> Thing:
+    """The page, with a mark of ours on it. Raises ``Conflict``, ``NotAllowed``."""
+    page = await _page(notion, use)
+    found, _ = await notion.children(page["id"], SOUGHT_BLOCKS_MAX)
+    marked = any(
+        each["type"] == "paragraph" and re.search(MARK, plain(each["paragraph"]["rich_text"])) for each in found
+    )
+    if not marked:
+        raise NotAllowed(f"{SERVICE}: no mark", "That page has no mark of CarPool, and only what has is taken back.")
+    return page
+
+
+async def _trash(notion: Notion, use: Use) -> str:
+    page = await _made_here(notion, use)
+    await notion.patch(f"pages/{page['id']}", {"in_trash": True})
+    return f"Put into the trash: {page['url']}"
+
+
+async def _show_trash(notion: Notion, use: Use) -> Preview:
+    page = await _made_here(notion, use)
+    fields = (("Page", title_of(page)), ("Address", str(page["url"])), ("Last edited", str(page["last_edited_time"])))
+    return Preview("Put a page into the trash in Notion", fields)
+
+
+async def _seek_trash(notion: Notion, use: Use) -> str | None:
+    page = await notion.get(f"pages/{identity(use.text('page'))}")
+    return f"Put into the trash: {page['url']}" if page["in_trash"] else None
+
+
+async def _thrown_away(notion: Notion, use: Use) -> Thing:
+    page = await notion.get(f"pages/{identity(use.text('page'))}")
+    if not page["in_trash"]:
+        raise Conflict(f"{SERVICE}: not in the trash", "The page does not lie in the trash.")
+    return page
+
+
+async def _restore(notion: Notion, use: Use) -> str:
+    page = await _thrown_away(notion, use)
+    await notion.patch(f"pages/{page['id']}", {"in_trash": False})
+    return f"Restored: {page['url']}"
+
+
+async def _show_restore(notion: Notion, use: Use) -> Preview:
+    page = await _thrown_away(notion, use)
+    fields = (("Page", title_of(page)), ("Address", str(page["url"])))
+    return Preview("Take a page out of the trash in Notion", fields)
+
+
+async def _seek_restore(notion: Notion, use: Use) -> str | None:
+    page = await notion.get(f"pages/{identity(use.text('page'))}")
+    return None if page["in_trash"] else f"Restored: {page['url']}"
+
+
+def _back_create(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    found = re.match("Created the page ([0-9a-f-]{32,36}): ", said)
+    return None if found is None else ("notion_trash", {"page": found[1]})
+
+
+def _back_update(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    """Values of before are not known any more; that a page was thrown away is."""
+    thrown = call.arguments.get("in_trash") is True and "properties" not in call.arguments
+    return ("notion_restore", {"page": call.arguments["page"]}) if thrown else None
+
+
+_STAYS = "Who follows the page may be told at once, and what was appended stays until somebody deletes it at Notion."
 _SEEN = "Who follows the page may be told at once. It can be put in the trash."
 
 WRITES = (
-    _Write(
+    Write(
         "notion_create",
         "Creates a page in Notion, in a page or in a data source. content is Markdown, of at most 99 blocks.",
         parameters(
@@ -252,8 +293,9 @@ WRITES = (
         _create,
         _show_create,
         _seek_create,
+        _back_create,
     ),
-    _Write(
+    Write(
         "notion_append",
         "Appends Markdown, of at most 99 blocks, to the end of a page in Notion.",
         parameters({"page": ID, "content": {**CONTENT, "minLength": 1}}, ("page", "content")),
@@ -261,7 +303,7 @@ WRITES = (
         _show_append,
         _seek_append,
     ),
-    _Write(
+    Write(
         "notion_update",
         "Sets properties of a page in Notion, or puts it in the trash or back. last_edited is that of the page as it was read.",
         parameters(
@@ -276,5 +318,24 @@ WRITES = (
         _update,
         _show_update,
         _seek_update,
+        _back_update,
+    ),
+    Write(
+        "notion_trash",
+        "Takes back a page that was made here: puts it into the trash.",
+        parameters({"page": ID}, ("page",)),
+        _trash,
+        _show_trash,
+        _seek_trash,
+        lambda call, said: ("notion_restore", call.arguments),
+    ),
+    Write(
+        "notion_restore",
+        "Takes a page out of the trash.",
+        parameters({"page": ID}, ("page",)),
+        _restore,
+        _show_restore,
+        _seek_restore,
+        lambda call, said: ("notion_trash", call.arguments),
     ),
 )

@@ -49,8 +49,10 @@ _STATUS = {
     **dict.fromkeys(
         ("missing_scope", "no_permission", "not_allowed_token_type", "restricted_action", "is_archived"), 403
     ),
+    "cant_delete_message": 403,
     **dict.fromkeys(("not_in_channel", "ekm_access_denied", "access_denied"), 403),
     **dict.fromkeys(("channel_not_found", "message_not_found", "thread_not_found", "user_not_found"), 404),
+    **dict.fromkeys(("no_reaction", "invalid_scheduled_message_id"), 404),
     **dict.fromkeys(("already_reacted", "edit_window_closed"), 409),
 }
 """Slack's own codes, as the statuses that they stand for. Any other one says that the request is not taken as it is."""

@@ -15,6 +15,7 @@ from integrations.tools.slack_client import (
     Thing,
     thing,
 )
+from integrations.tools.slack_undo import undoing_tools
 from integrations.tools.slack_writes import CHANNEL, TS, writing_tools
 
 READ_LIMITS = ToolLimits(timeout_s=60.0)
@@ -27,7 +28,7 @@ def slack_tools(token: str, clock: Callable[[], int], url: str = API, search_tok
     """By name. ``clock`` gives microseconds since 1970. Without a ``search_token`` nothing is searched. ``token`` is empty where
     each use brings that of its workspace."""
     client = SlackClient(token, url, search_token)
-    tools = [*_reading_tools(client), *writing_tools(client, clock)]
+    tools = [*_reading_tools(client), *writing_tools(client, clock), *undoing_tools(client)]
     return {tool.spec.name: tool for tool in tools}
 
 

@@ -5,14 +5,15 @@ What is posted is shown as text: it mentions nobody, and no address in it is ope
 each time: what was always allowed for one place must not count in another.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
-from adapters.messages import JsonObject, ToolSpec
-from integrations.tools.base import Invalid, Preview, Tool, ToolLimits, Unknown, Use, WriteTool, parameters
+from adapters.messages import JsonObject, ToolCall
+from integrations.tools.base import Invalid, Preview, Tool, ToolLimits, Unknown, Use, parameters
 from integrations.tools.marker import marker
 from integrations.tools.slack_client import CONNECTION, PAGE_MAX, SERVICE, Slack, SlackClient, Thing, thing
+from integrations.tools.writes import Write, tool_of
 
 WRITE_LIMITS = ToolLimits(timeout_s=45.0)
 SOUGHT_MAX = 400
@@ -25,36 +26,9 @@ TS: JsonObject = {"type": "string", "pattern": "^[0-9]{10}\\.[0-9]{6}$"}
 TEXT: JsonObject = {"type": "string", "minLength": 1, "maxLength": 4_000}
 EMOJI: JsonObject = {"type": "string", "pattern": "^[a-z0-9_+'-]{1,100}(::skin-tone-[2-6])?$"}
 
-Ask = Callable[[Slack, Use], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    name: str
-    about: str
-    takes: Mapping[str, JsonObject]
-    required: tuple[str, ...]
-    work: Ask
-    show: Callable[[Slack, Use], Awaitable[Preview]]
-    seek: Callable[[Slack, Use], Awaitable[str | None]]
-
 
 def writing_tools(client: SlackClient, clock: Callable[[], int]) -> list[Tool]:
-    return [_tool(client, write) for write in _writes(clock)]
-
-
-def _tool(client: SlackClient, write: _Write) -> Tool:
-    async def call(use: Use) -> str:
-        return await client.run(use, write.work)
-
-    async def show(use: Use) -> Preview:
-        return await client.run(use, write.show)
-
-    async def seek(use: Use) -> str | None:
-        return await client.run(use, write.seek)
-
-    spec = ToolSpec(write.name, write.about, parameters(write.takes, write.required), "write")
-    return WriteTool(spec, call, show, seek, WRITE_LIMITS, CONNECTION)
+    return [tool_of(client, write, WRITE_LIMITS, CONNECTION) for write in _writes(clock)]
 
 
 def _text(use: Use) -> str:
@@ -66,7 +40,7 @@ def _metadata(use: Use) -> dict[str, object]:
     return {"event_type": EVENT_TYPE, "event_payload": {"use": marker(use)}}
 
 
-async def _preview(slack: Slack, use: Use, title: str, *names: str, irreversible: str = "") -> Preview:
+async def preview_of(slack: Slack, use: Use, title: str, *names: str, irreversible: str = "") -> Preview:
     channel = await slack.seen(use)
     about = thing(await slack.web.conversations_info(channel=channel))["channel"]
     called = f"#{about['name']} ({channel})" if about.get("name") else f"a direct conversation ({channel})"
@@ -94,7 +68,7 @@ async def _post(slack: Slack, use: Use) -> str:
 
 
 async def _show_post(slack: Slack, use: Use) -> Preview:
-    return await _preview(slack, use, "Post a message", "thread_ts", "text", irreversible=_TOLD)
+    return await preview_of(slack, use, "Post a message", "thread_ts", "text", irreversible=_TOLD)
 
 
 async def _seek_post(slack: Slack, use: Use) -> str | None:
@@ -133,7 +107,7 @@ async def _react(slack: Slack, use: Use) -> str:
 
 
 async def _show_react(slack: Slack, use: Use) -> Preview:
-    return await _preview(slack, use, "React to a message", "ts", "emoji")
+    return await preview_of(slack, use, "React to a message", "ts", "emoji")
 
 
 async def _seek_react(slack: Slack, use: Use) -> str | None:
@@ -159,7 +133,7 @@ def _time(use: Use, now_us: int) -> int:
     return at_s
 
 
-def _scheduling(clock: Callable[[], int]) -> _Write:
+def _scheduling(clock: Callable[[], int]) -> Write[Slack]:
     async def schedule(slack: Slack, use: Use) -> str:
         channel, at_s = await slack.seen(use), _time(use, clock())
         done = thing(
@@ -176,11 +150,11 @@ def _scheduling(clock: Callable[[], int]) -> _Write:
 
     async def show(slack: Slack, use: Use) -> Preview:
         at_s = _time(use, clock())
-        shown = await _preview(slack, use, "Schedule a message", "thread_ts", "text")
+        shown = await preview_of(slack, use, "Schedule a message", "thread_ts", "text")
         return Preview(
             shown.title,
             (*shown.fields, ("At", _said(at_s))),
-            irreversible="It is posted then, unless somebody deletes it.",
+            irreversible="It is posted then, unless it is taken back before.",
         )
 
     async def seek(slack: Slack, use: Use) -> str | None:
@@ -189,59 +163,82 @@ def _scheduling(clock: Callable[[], int]) -> _Write:
         Raises ``Unknown`` then, and where its time has come.
         """
         channel = await slack.seen(use)
-        team = None if use.where is None else use.where.workspace  # asked for where the token is a whole organisation's
         at_s = round(datetime.fromisoformat(use.text("post_at")).timestamp())
         if at_s * 1_000_000 <= clock():
             raise Unknown(f"{SERVICE}: its time has come", "It is not known whether this was scheduled.")
-        async for page in slack.pages(
-            lambda cursor: slack.web.chat_scheduledMessages_list(
-                channel=channel, cursor=cursor, limit=100, team_id=team
-            )
-        ):
-            if any(int(each["post_at"]) == at_s and each["text"] == _text(use) for each in page["scheduled_messages"]):
+        async for each in scheduled_in(slack, use, channel):
+            if int(each["post_at"]) == at_s and each["text"] == _text(use):
                 raise Unknown(
                     f"{SERVICE}: one like it waits",
                     "A message like this is scheduled; it is not known by which request.",
                 )
         return None
 
-    return _Write(
+    return Write(
         "slack_schedule",
         "Schedules a message in a channel. post_at is a time with its offset: 2026-11-30T09:00:00+01:00.",
-        {"channel": CHANNEL, "thread_ts": TS, "text": TEXT, "post_at": {"type": "string", "maxLength": 40}},
-        ("channel", "text", "post_at"),
+        parameters(
+            {"channel": CHANNEL, "thread_ts": TS, "text": TEXT, "post_at": {"type": "string", "maxLength": 40}},
+            ("channel", "text", "post_at"),
+        ),
         schedule,
         show,
         seek,
+        _back_schedule,
     )
+
+
+async def scheduled_in(slack: Slack, use: Use, channel: str) -> AsyncIterator[Thing]:
+    """What CarPool has scheduled there."""
+    team = None if use.where is None else use.where.workspace  # asked for where the token is a whole organisation's
+    async for page in slack.pages(
+        lambda cursor: slack.web.chat_scheduledMessages_list(channel=channel, cursor=cursor, limit=100, team_id=team)
+    ):
+        for each in page["scheduled_messages"]:
+            yield each
 
 
 def _said(at_s: int) -> str:
     return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _back_post(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    found = re.fullmatch("Posted in ([A-Z0-9]+): ([0-9.]+)", said)
+    thread = {"thread_ts": call.arguments["thread_ts"]} if "thread_ts" in call.arguments else {}
+    return None if found is None else ("slack_delete", {"channel": found[1], "ts": found[2], **thread})
+
+
+def _back_react(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    return "slack_unreact", call.arguments
+
+
+def _back_schedule(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    found = re.fullmatch("Scheduled for ([A-Z0-9]+) at .+: ([A-Z0-9]+)", said)
+    return None if found is None else ("slack_unschedule", {"channel": found[1], "scheduled": found[2]})
+
+
 _TOLD = "Who is in the channel is told at once."
 
 
-def _writes(clock: Callable[[], int]) -> tuple[_Write, ...]:
+def _writes(clock: Callable[[], int]) -> tuple[Write[Slack], ...]:
     return (
-        _Write(
+        Write(
             "slack_post",
             "Posts a message in a channel, or in a thread there. slack_channel says which channel this is.",
-            {"channel": CHANNEL, "thread_ts": TS, "text": TEXT},
-            ("channel", "text"),
+            parameters({"channel": CHANNEL, "thread_ts": TS, "text": TEXT}, ("channel", "text")),
             _post,
             _show_post,
             _seek_post,
+            _back_post,
         ),
-        _Write(
+        Write(
             "slack_react",
             "Puts an emoji, by its name without colons, on a message in a channel.",
-            {"channel": CHANNEL, "ts": TS, "emoji": EMOJI},
-            ("channel", "ts", "emoji"),
+            parameters({"channel": CHANNEL, "ts": TS, "emoji": EMOJI}, ("channel", "ts", "emoji")),
             _react,
             _show_react,
             _seek_react,
+            _back_react,
         ),
         _scheduling(clock),
     )

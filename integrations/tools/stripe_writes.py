@@ -4,14 +4,16 @@ Each request carries an idempotency key made of the use's mark, which Stripe rem
 itself, by which it is found after that too.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from adapters.messages import JsonObject, ToolSpec
-from integrations.tools.base import Conflict, Invalid, Preview, Tool, ToolLimits, Unknown, Use, WriteTool, parameters
+from adapters.messages import JsonObject, ToolCall
+from integrations.tools.base import Conflict, Invalid, NotAllowed, Preview, Tool, ToolLimits, Unknown, Use, parameters
+from integrations.tools.marker import MARK as OURS
 from integrations.tools.marker import marker
 from integrations.tools.stripe_client import PAGE, SERVICE, StripeToolsClient, Thing, amount, some
+from integrations.tools.writes import Write, tool_of
 
 if TYPE_CHECKING:
     from stripe import StripeClient
@@ -23,6 +25,8 @@ ITEMS_MAX = 20
 
 CUSTOMER: JsonObject = {"type": "string", "pattern": "^cus_[A-Za-z0-9_]{1,100}$"}
 PAYMENT: JsonObject = {"type": "string", "pattern": "^pi_[A-Za-z0-9_]{1,100}$"}
+INVOICE: JsonObject = {"type": "string", "pattern": "^in_[A-Za-z0-9_]{1,100}$"}
+COUPON: JsonObject = {"type": "string", "pattern": f"^{OURS}$"}
 CENTS: JsonObject = {"type": "integer", "minimum": 1, "maximum": 99_999_999}
 CURRENCY: JsonObject = {"type": "string", "pattern": "^[a-z]{3}$"}
 TEXT: JsonObject = {"type": "string", "minLength": 1, "maxLength": 500}
@@ -34,31 +38,8 @@ ITEMS: JsonObject = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
-    name: str
-    about: str
-    takes: JsonObject
-    work: "Callable[[StripeClient, Use], Awaitable[str]]"
-    show: "Callable[[StripeClient, Use], Awaitable[Preview]]"
-    seek: "Callable[[StripeClient, Use], Awaitable[str | None]]"
-
-
 def writing_tools(client: StripeToolsClient) -> list[Tool]:
-    return [_tool(client, write) for write in WRITES]
-
-
-def _tool(client: StripeToolsClient, write: _Write) -> Tool:
-    async def call(use: Use) -> str:
-        return await client.run(use, write.work)
-
-    async def show(use: Use) -> Preview:
-        return await client.run(use, write.show)
-
-    async def seek(use: Use) -> str | None:
-        return await client.run(use, write.seek)
-
-    return WriteTool(ToolSpec(write.name, write.about, write.takes, "write"), call, show, seek, WRITE_LIMITS)
+    return [tool_of(client, write, WRITE_LIMITS) for write in (*WRITES, *UNDOS)]
 
 
 def _preview(title: str, fields: Sequence[tuple[str, str]], irreversible: str = "") -> Preview:
@@ -257,8 +238,103 @@ async def _seek_coupon(stripe: "StripeClient", use: Use) -> str | None:
         raise
 
 
+async def _our_draft(stripe: "StripeClient", use: Use) -> Thing:
+    """Raises ``Conflict`` where it is no draft any more, ``NotAllowed`` where somebody else made it."""
+    invoice = (await stripe.v1.invoices.retrieve_async(use.text("invoice"))).to_dict()
+    if not re.fullmatch(OURS, str((invoice.get("metadata") or {}).get(MARK, ""))):
+        raise NotAllowed(f"{SERVICE}: no mark", "That invoice was not made here, and only what was is taken back.")
+    if invoice["status"] != "draft":
+        raise Conflict(f"{SERVICE}: {invoice['status']}", "That invoice is no draft any more: it is voided at Stripe.")
+    return invoice
+
+
+async def _delete_draft(stripe: "StripeClient", use: Use) -> str:
+    invoice = await _our_draft(stripe, use)
+    # First its lines: left behind, they could come into the customer's next invoice.
+    lines, _ = await some(await stripe.v1.invoice_items.list_async({"invoice": invoice["id"], "limit": PAGE}))
+    for line in lines:
+        await stripe.v1.invoice_items.delete_async(line["id"])
+    await stripe.v1.invoices.delete_async(invoice["id"])
+    return f"Deleted the draft {invoice['id']}."
+
+
+async def _show_delete_draft(stripe: "StripeClient", use: Use) -> Preview:
+    invoice = await _our_draft(stripe, use)
+    fields = (("Draft", str(invoice["id"])), ("Total", amount(invoice["total"], invoice["currency"])))
+    return _preview("Delete a draft of an invoice", fields, "A deleted draft is gone.")
+
+
+async def _seek_delete_draft(stripe: "StripeClient", use: Use) -> str | None:
+    """Where it is gone, nothing is left to do, whoever deleted it."""
+    from stripe import InvalidRequestError
+
+    try:
+        await stripe.v1.invoices.retrieve_async(use.text("invoice"))
+    except InvalidRequestError as error:
+        if error.http_status == 404:
+            return f"The draft {use.text('invoice')} is gone."
+        raise
+    return None
+
+
+async def _delete_coupon(stripe: "StripeClient", use: Use) -> str:
+    await stripe.v1.coupons.delete_async(use.text("coupon"))
+    return f"Deleted the coupon {use.text('coupon')}."
+
+
+async def _show_delete_coupon(stripe: "StripeClient", use: Use) -> Preview:
+    coupon = (await stripe.v1.coupons.retrieve_async(use.text("coupon"))).to_dict()
+    fields = (
+        ("Coupon", str(coupon["id"])),
+        ("Name", str(coupon.get("name") or "")),
+        ("Redeemed", f"{coupon['times_redeemed']} times"),
+    )
+    return _preview("Delete a coupon", fields, "Nobody can redeem it any more; what was bought with it stays cheaper.")
+
+
+async def _seek_delete_coupon(stripe: "StripeClient", use: Use) -> str | None:
+    from stripe import InvalidRequestError
+
+    try:
+        await stripe.v1.coupons.retrieve_async(use.text("coupon"))
+    except InvalidRequestError as error:
+        if error.http_status == 404:
+            return f"The coupon {use.text('coupon')} is gone."
+        raise
+    return None
+
+
+def _back_draft(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    found = re.match("Drafted the invoice ([A-Za-z0-9_]+)\\.", said)
+    return None if found is None else ("stripe_delete_draft", {"invoice": found[1]})
+
+
+def _back_coupon(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
+    found = re.fullmatch(f"Made the coupon ({OURS})\\.", said)
+    return None if found is None else ("stripe_delete_coupon", {"coupon": found[1]})
+
+
+UNDOS = (
+    Write(
+        "stripe_delete_draft",
+        "Takes back a draft of an invoice that was made here: deletes it.",
+        parameters({"invoice": INVOICE}, ("invoice",)),
+        _delete_draft,
+        _show_delete_draft,
+        _seek_delete_draft,
+    ),
+    Write(
+        "stripe_delete_coupon",
+        "Takes back a coupon that was made here: deletes it.",
+        parameters({"coupon": COUPON}, ("coupon",)),
+        _delete_coupon,
+        _show_delete_coupon,
+        _seek_delete_coupon,
+    ),
+)
+
 WRITES = (
-    _Write(
+    Write(
         "stripe_draft_invoice",
         "Drafts an invoice at Stripe, which is sent to nobody. Amounts are in the currency's smallest unit.",
         parameters(
@@ -273,8 +349,9 @@ WRITES = (
         _draft,
         _show_draft,
         _seek_draft,
+        _back_draft,
     ),
-    _Write(
+    Write(
         "stripe_refund",
         "Refunds a payment at Stripe, wholly or in part. amount is in the currency's smallest unit.",
         parameters(
@@ -289,7 +366,7 @@ WRITES = (
         _show_refund,
         _seek_refund,
     ),
-    _Write(
+    Write(
         "stripe_create_coupon",
         "Makes a coupon at Stripe: percent_off, or amount_off in the smallest unit of a currency.",
         parameters(
@@ -307,5 +384,6 @@ WRITES = (
         _coupon,
         _show_coupon,
         _seek_coupon,
+        _back_coupon,
     ),
 )

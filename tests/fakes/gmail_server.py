@@ -64,10 +64,33 @@ class Mailbox:
                 return await self._take(await request.json(), "SENT")
             case "POST", "/drafts":
                 return await self._take((await request.json())["message"], "DRAFT")
+            case "GET", "/drafts":
+                drafts = [mail for mail in self.mails if "DRAFT" in mail["labelIds"]]
+                listed = [{"id": f"r-{mail['id']}", "message": {"id": mail["id"]}} for mail in drafts]
+                return web.json_response({"drafts": listed} if listed else {})
+            case "GET" | "DELETE" as method, _ if path.startswith("/drafts/r-"):
+                name = path.removeprefix("/drafts/r-")
+                draft = next((mail for mail in self.mails if (mail["id"], mail["labelIds"]) == (name, ["DRAFT"])), None)
+                if draft is None:
+                    return _error(404, "NOT_FOUND", "notFound")
+                if method == "GET":
+                    return web.json_response({"id": f"r-{name}", "message": draft})
+                self.mails.remove(draft)
+                return web.Response(status=204)
+            case "POST", _ if path.endswith("/modify"):
+                return self._modify(path.split("/")[2], await request.json())
             case "GET", _ if path.startswith("/messages/"):
                 found = next((mail for mail in self.mails if mail["id"] == path.removeprefix("/messages/")), None)
                 return web.json_response(found) if found else _error(404, "NOT_FOUND", "notFound")
         return _error(404, "NOT_FOUND", "notFound")
+
+    def _modify(self, name: str, body: dict[str, Any]) -> web.Response:
+        mail = next((mail for mail in self.mails if mail["id"] == name), None)
+        if mail is None:
+            return _error(404, "NOT_FOUND", "notFound")
+        kept = [label for label in mail["labelIds"] if label not in body["removeLabelIds"]]
+        mail["labelIds"] = [*kept, *(label for label in body["addLabelIds"] if label not in kept)]
+        return web.json_response({"id": name, "threadId": mail["threadId"], "labelIds": mail["labelIds"]})
 
     def _list(self, request: web.Request) -> web.Response:
         query, most = request.query.get("q", ""), min(int(request.query["maxResults"]), self.page)
@@ -98,7 +121,8 @@ class Mailbox:
             self.mails[0]["threadId"] = body["threadId"]
         if self.before_answering is not None:
             await self.before_answering()
-        return web.json_response({"id": name, "threadId": self.mails[0]["threadId"], "labelIds": [label]})
+        made = {"id": name, "threadId": self.mails[0]["threadId"], "labelIds": [label]}
+        return web.json_response(made if label == "SENT" else {"id": f"r-{name}", "message": made})
 
 
 def part(text: str, kind: str = "text/plain", **headers: str) -> dict[str, Any]:

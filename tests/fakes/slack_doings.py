@@ -4,6 +4,7 @@ As strict as Slack is documented to be (docs.slack.dev, "conversations.members",
 "reactions.add", "reactions.get", "chat.scheduleMessage", "chat.scheduledMessages.list"). Written by hand after those pages.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,7 @@ class Doings:
     scheduled: list[Thing] = field(default_factory=list)
     now_s: int = 1_800_000_000
     page: int = 200
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def answer(self, method: str, fields: Mapping[str, Any], user: str) -> Thing | None:
         """None for what is another's to answer."""
@@ -49,6 +51,10 @@ class Doings:
                 return self._search(fields, user)
             case "reactions.add":
                 return self._react(fields, user)
+            case "reactions.remove":
+                return self._unreact(fields, user)
+            case "chat.deleteScheduledMessage":
+                return self._unschedule(fields)
             case "reactions.get":
                 message = self._message(channel, fields)
                 return (
@@ -124,6 +130,29 @@ class Doings:
         found["count"] += 1
         return {"ok": True}
 
+    def _unreact(self, fields: Mapping[str, Any], user: str) -> Thing:
+        message = self._message(fields["channel"], fields)
+        if message is None:
+            return refused("message_not_found")
+        reactions: list[Thing] = message.get("reactions", [])
+        found = next((each for each in reactions if each["name"] == fields["name"] and user in each["users"]), None)
+        if found is None:
+            return refused("no_reaction")
+        found["users"].remove(user)
+        found["count"] -= 1
+        if not found["users"]:
+            reactions.remove(found)
+        return {"ok": True}
+
+    def _unschedule(self, fields: Mapping[str, Any]) -> Thing:
+        """Not in the last minute before it is posted (docs.slack.dev, "chat.deleteScheduledMessage")."""
+        wanted = (fields["channel"], fields["scheduled_message_id"])
+        found = next((each for each in self.scheduled if (each["channel"], each["id"]) == wanted), None)
+        if found is None or found["post_at"] - self.now_s < 60:
+            return refused("invalid_scheduled_message_id")
+        self.scheduled.remove(found)
+        return {"ok": True}
+
     def _schedule(self, fields: Mapping[str, Any], user: str) -> Thing:
         at_s, channel = int(fields["post_at"]), fields["channel"]
         if channel not in self.members or user not in self.members[channel]:
@@ -137,7 +166,7 @@ class Doings:
         near = [each for each in self.scheduled if each["channel"] == channel and abs(each["post_at"] - at_s) < 300]
         if len(near) >= SCHEDULED_AT_ONCE_MAX:
             return refused("restricted_too_many")
-        name = f"Q{len(self.scheduled):04}"
+        name = f"Q{next(self.numbers):04}"
         self.scheduled.append({**fields, "post_at": at_s, "id": name, "date_created": self.now_s})
         return {"ok": True, "channel": channel, "scheduled_message_id": name, "post_at": str(at_s)}
 

@@ -461,9 +461,8 @@ class SlackServer:
 
     def _replies(self, fields: dict[str, Any]) -> dict[str, Any]:
         all_ = self.messages[fields["channel"]].thread(fields["ts"])
-        if oldest := fields.get("oldest"):
-            # The first message of the thread comes always.
-            all_ = [message for message in all_ if message["ts"] == fields["ts"] or message["ts"] > oldest]
+        # The first message of the thread comes always.
+        all_ = [message for message in all_ if message["ts"] == fields["ts"] or _within(message["ts"], fields)]
         if not all_:
             return {"ok": False, "error": "thread_not_found"}
         start = int(fields.get("cursor") or 0)
@@ -480,7 +479,7 @@ class SlackServer:
         found = [
             message
             for message in self.messages[fields["channel"]]
-            if message.get("thread_ts") in (None, message["ts"]) and message["ts"] > str(fields.get("oldest") or "")
+            if message.get("thread_ts") in (None, message["ts"]) and _within(message["ts"], fields)
         ]
         start, count = int(fields.get("cursor") or 0), min(self.page, int(fields.get("limit") or 100))
         cursor = str(start + count) if start + count < len(found) else ""
@@ -530,6 +529,13 @@ class SlackServer:
                     self.acknowledged[ack["envelope_id"]] = ack.get("payload")
                     self._acks.notify_all()
         return socket
+
+
+def _within(ts: str, fields: Mapping[str, Any]) -> bool:
+    """Between ``oldest`` and ``latest``, and where it is said also one of the two."""
+    oldest, latest = str(fields.get("oldest") or ""), str(fields.get("latest") or "9")
+    inclusive = fields.get("inclusive") in ("true", "1") and ts in (oldest, latest)
+    return inclusive or oldest < ts < latest
 
 
 def _with_metadata(fields: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """What a shop does in the fake Stripe: drafts of invoices with their lines, and coupons.
 
-As strict as Stripe is documented to be (docs.stripe.com/api, "Create an invoice", "Create an invoice item", "Create a coupon").
+As strict as Stripe is documented to be (docs.stripe.com/api, "Create an invoice", "Create an invoice item", "Create a coupon",
+"Delete a draft invoice", "Delete a coupon").
 Written by hand after those pages.
 """
 
@@ -34,6 +35,19 @@ def answer(account: Account, method: str, path: str, given: Thing) -> Thing | No
             return _item(account, given)
         case "POST", ["coupons"]:
             return _coupon(account, given)
+        case "DELETE", ["coupons", name]:
+            coupon = account.get(name, "coupon")
+            for key in [key for key, thing in account.things.items() if thing is coupon]:
+                del account.things[key]
+            return {"id": name, "object": "coupon", "deleted": True}
+        case "GET", ["invoiceitems"]:
+            return _items(account, given)
+        case "DELETE", ["invoiceitems", name]:
+            account.get(name, "invoiceitem")
+            del account.things[name]
+            return {"id": name, "object": "invoiceitem", "deleted": True}
+        case "DELETE", ["invoices", name]:
+            return _delete_draft(account, name)
         case "GET", ["coupons", name]:
             return account.get(name, "coupon")
         case "POST", ["refunds"] if given.get("reason", "duplicate") not in REASONS:
@@ -74,6 +88,22 @@ def _invoice(account: Account, given: Thing) -> Thing:
     lines["url"] = f"/v1/invoices/{invoice['id']}/lines"
     account.emit("invoice.created", invoice)
     return invoice
+
+
+def _items(account: Account, given: Thing) -> Thing:
+    found = [
+        each
+        for each in account.things.values()
+        if each["object"] == "invoiceitem" and given.get("invoice") in (None, each["invoice"])
+    ]
+    return {"object": "list", "data": found, "has_more": False, "url": "/v1/invoiceitems"}
+
+
+def _delete_draft(account: Account, name: str) -> Thing:
+    if account.get(name, "invoice")["status"] != "draft":
+        raise _invalid("You can only delete draft invoices", "invoice", "invoice_not_editable")
+    del account.things[name]
+    return {"id": name, "object": "invoice", "deleted": True}
 
 
 def _item(account: Account, given: Thing) -> Thing:

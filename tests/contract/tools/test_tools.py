@@ -10,7 +10,18 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from adapters.messages import Json, ToolResult, ToolSpec
-from integrations.tools.base import Preview, ReadTool, Tool, Toolbox, ToolError, ToolLimits, Unknown, Use, WriteTool
+from integrations.tools.base import (
+    NOT_TAKEN_BACK,
+    Preview,
+    ReadTool,
+    Tool,
+    Toolbox,
+    ToolError,
+    ToolLimits,
+    Unknown,
+    Use,
+    WriteTool,
+)
 from integrations.tools.base import parameters as takes
 from integrations.tools.calculator import calculator_tool
 from integrations.tools.clock import clock_tool
@@ -415,3 +426,65 @@ def arguments(name: str, server: Answers) -> Mapping[str, Json]:
         "read_web_page": {"url": f"{url}/page"},
     }
     return given.get(name, REPOSITORY)
+
+
+def patterns(schema: object) -> list[str]:
+    if isinstance(schema, Mapping):
+        own = [schema["pattern"]] if isinstance(schema.get("pattern"), str) else []
+        return own + [found for value in schema.values() for found in patterns(value)]
+    return [found for value in schema for found in patterns(value)] if isinstance(schema, list | tuple) else []
+
+
+async def test_no_pattern_of_any_tool_lets_a_line_break_through_at_the_end() -> None:
+    """In JSON Schema `$` is the end of the text; to Python's own a line break may still follow."""
+    seen = 0
+    for name, tool in everything().items():
+        for pattern in patterns(tool.spec.parameters):
+            seen += 1
+            assert pattern.startswith("^"), (name, pattern)
+            assert re.search(r"(?<!\\)\$", pattern[:-1]) is None, (name, pattern)
+            assert pattern.endswith("$"), (name, pattern)
+            fits = FITS[pattern]
+            spec = ToolSpec("say", "Says.", takes({"x": {"type": "string", "pattern": pattern}}, ("x",)), "read")
+            box = Toolbox({"say": replace(saying("taken"), spec=spec)})
+            assert (await box.use(use_of("say", {"x": fits}))).content == "taken", pattern
+            for end in ("\n", "\r\n", "\u2028", "\u0085", " ", "\x00"):
+                assert (await box.use(use_of("say", {"x": fits + end}))).failed, (name, pattern, end)
+    assert seen >= 20
+
+
+FITS: Mapping[str, str] = {
+    r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$": "anna/house",
+    "^[0-9a-f]{40}([0-9a-f]{24})?$": "0" * 40,
+    "^[CDG][A-Z0-9]{1,30}$": "C0TEAM",
+    "^[0-9]{10}\\.[0-9]{6}$": "1700000000.000200",
+    "^[a-z0-9_+'-]{1,100}(::skin-tone-[2-6])?$": "wave::skin-tone-2",
+    "^[A-Z0-9]{1,40}$": "Q0001",
+    r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,189}$": "ann@example.com",
+    "^[A-Za-z0-9_-]{1,64}$": "m1",
+    "^cus_[A-Za-z0-9_]{1,100}$": "cus_1",
+    "^pi_[A-Za-z0-9_]{1,100}$": "pi_1",
+    "^in_[A-Za-z0-9_]{1,100}$": "in_1",
+    "^carpool-use-[0-9a-f]{32}$": f"carpool-use-{'0' * 32}",
+    "^[a-z]{3}$": "eur",
+}
+"""Of each pattern that a tool has, a text that fits it."""
+
+
+def test_whatever_writes_has_a_way_back_that_is_a_tool_or_says_that_there_is_none() -> None:
+    tools = everything()
+    without = {name for name, tool in tools.items() if tool.spec.effect == "write" and not tool.undoes}
+    assert without == {
+        # Each of these says in its preview what of it stays.
+        *("github_commit", "github_review", "github_merge", "github_close"),
+        *("github_delete_comment", "github_delete_branch", "gmail_send", "gmail_delete_draft"),
+        *("notion_append", "slack_delete", "slack_unschedule"),
+        *("stripe_refund", "stripe_delete_draft", "stripe_delete_coupon"),
+    }
+
+
+async def test_what_says_nothing_of_a_way_back_and_has_none_is_shown_as_final() -> None:
+    tool = Failing(error_of("x", 500), None).tool()
+    assert (await Toolbox({"write": tool}).preview(use_of("write", {}))).irreversible == NOT_TAKEN_BACK
+    back = replace(tool, back=lambda call, said: ("write", {}))
+    assert (await Toolbox({"write": back}).preview(use_of("write", {}))).irreversible == ""

@@ -17,6 +17,7 @@ from integrations.tools.base import Conflict, NotAllowed, Toolbox, Unknown
 from integrations.tools.github import github_tools
 from tests.emulators import consent
 from tests.github_emulator import BACK, CLIENT_ID, CLIENT_SECRET, REPOSITORY, TOKEN, done, emulated_github, use_of
+from tests.undoing import taken_back
 
 WHERE = {"repository": REPOSITORY}
 
@@ -199,3 +200,25 @@ async def test_a_person_agrees_at_the_emulator_and_acts_with_what_was_granted(tm
             await replace(app, client_secret="wrong").exchange("code", BACK, "v" * 43)
         use = replace(use_of("github_create_issue", {**WHERE, "title": "Door"}), token=grant.token)
         assert not (await Toolbox(github_tools("", url, connectable=True)).use(use)).failed
+
+
+async def test_each_thing_that_was_made_names_what_takes_it_back(box: Toolbox) -> None:
+    await with_branch(box)
+    new = {"branch": "fix", "path": "b.txt", "content": "b\n", "message": "Add b"}
+    found = re.search(r"Committed ([0-9a-f]{40})", await done(box.tools, "github_commit", new, "turn/5/c"))
+    assert found is not None
+    branch = {**WHERE, "branch": "other", "from_sha": found[1]}
+    taken = [
+        await taken_back(box, use_of("github_create_branch", branch)),
+        await taken_back(box, use_of("github_create_issue", {**WHERE, "title": "Door"})),
+    ]
+    await done(box.tools, "github_create_issue", {"title": "Second"}, "turn/3/c")
+    taken.append(await taken_back(box, use_of("github_comment", {**WHERE, "number": 2, "body": "Oil."}, "turn/4/c")))
+    pull = {**WHERE, "title": "Add b", "head": "fix", "base": "main"}
+    opened = use_of("github_open_pull", pull, "turn/6/c")
+    undo = box.undo_of(opened.call, await box.use(opened))
+    assert undo is not None
+    # To GitHub a pull request is an issue as well; to the emulator it is none, so that it is not closed here.
+    assert (undo.name, undo.arguments) == ("github_close", {**WHERE, "number": 3})
+    words = [said.partition(":")[0].split("#")[0].strip() for said in taken]
+    assert [word.split()[0] for word in words] == ["Deleted", "Closed", "Deleted"]

@@ -23,7 +23,7 @@ from bot.vault import Vault
 from integrations.oauth import Declined
 from integrations.services import Service, who_at
 from integrations.storage.sqlite import SqliteStore
-from integrations.tools.base import Invalid, Toolbox, Unknown
+from integrations.tools.base import Invalid, NotAllowed, Toolbox, Unknown
 from integrations.tools.gmail import gmail_tools
 from ledger.entry import HOUSE, Scope
 from ledger.pseudonyms import ActorId, WorkspaceId
@@ -34,6 +34,7 @@ from tests.fakes.ways import ToThe
 from tests.github_emulator import use_of
 from tests.google_emulator import ANN, BACK, TOKEN, emulated_google, google_app
 from tests.house import DATABASE, GENESIS, RecordingPlatform, asks, running_house
+from tests.undoing import taken_back
 
 MAILS: list[dict[str, object]] = [
     {
@@ -359,3 +360,42 @@ async def test_a_process_that_dies_while_a_mail_is_sent_never_sends_it_twice(tmp
         assert len(gmail.sent) == 1
         assert (journal.count("tool.called"), journal.count("tool.answered")) == (1, 1)
         assert platform.texts[-1] == "It is sent."
+
+
+async def test_a_draft_is_taken_back_while_it_is_as_it_was_written() -> None:
+    async with running_gmail() as mailbox:
+        box = box_at(mailbox.url, "token-ann")
+        assert (await taken_back(box, use_of("gmail_draft", SEND))).startswith("Deleted the draft r-")
+        assert mailbox.mails == []
+        use = use_of("gmail_draft", SEND, "turn/2/c")
+        assert not (await box.use(use)).failed
+        found = await box.look(use)
+        assert found is not None
+        undo = box.undo_of(use.call, found)
+        assert undo is not None, "also where it was found after a crash"
+        back = replace(use, call=undo)
+        headers = mailbox.mails[0]["payload"]["headers"]
+        # Somebody wrote it anew: what they wrote is theirs.
+        mailbox.mails[0]["payload"]["headers"] = [each for each in headers if each["name"] != "X-CarPool-Use"]
+        with pytest.raises(NotAllowed):
+            await box.preview(back)
+        assert (await box.use(back)).failed
+        assert len(mailbox.mails) == 1
+        mailbox.mails.clear()
+        gone = await box.look(back)
+        assert gone is not None
+        assert gone.content.endswith("is gone.")
+
+
+async def test_labels_are_taken_back_as_far_as_they_were_changed() -> None:
+    async with running_gmail() as mailbox:
+        box = box_at(mailbox.url, "token-ann")
+        name = mailbox.add(part("x", Subject="Door"), "INBOX", "L_1")
+        use = use_of("gmail_label", {"id": name, "add": ["Ops"], "remove": ["INBOX"]})
+        await taken_back(box, use)
+        assert sorted(mailbox.mails[0]["labelIds"]) == ["INBOX", "L_1"], "it had the one before"
+        unchanged = use_of("gmail_label", {"id": name, "add": ["Ops"]})
+        assert box.undo_of(unchanged.call, await box.use(unchanged)) is None, "nothing was changed"
+        send = use_of("gmail_send", SEND)
+        assert "cannot be taken back" in (await box.preview(send)).irreversible
+        assert box.undo_of(send.call, await box.use(send)) is None

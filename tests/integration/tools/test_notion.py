@@ -8,13 +8,14 @@ import pytest
 import pytest_asyncio
 
 from adapters.messages import Json
-from integrations.tools.base import Conflict, Invalid, NotFound, Toolbox, ToolError, Unknown
+from integrations.tools.base import Conflict, Invalid, NotAllowed, NotFound, Toolbox, ToolError, Unknown
 from integrations.tools.marker import marker
 from integrations.tools.notion import notion_tools
 from integrations.tools.notion_text import blocks_of, identity
 from tests.fakes.notion_openapi import ERRORS, at, described, problem
 from tests.fakes.notion_server import TOKEN, Fault, NotionServer, notion_server, rich
 from tests.github_emulator import use_of
+from tests.undoing import taken_back
 
 KINDS = {
     "Name": "title",
@@ -371,3 +372,38 @@ def test_what_is_no_markdown_stays_as_it_is_written() -> None:
     (made,) = blocks_of(text)
     assert "".join(part["text"]["content"] for part in made["paragraph"]["rich_text"]) == text
     assert all("link" not in part["text"] for part in made["paragraph"]["rich_text"])
+
+
+async def test_a_page_made_here_goes_into_the_trash_and_one_of_somebody_else_does_not(notion: NotionServer) -> None:
+    page = notion.page("Oil")
+    said = await taken_back(box_of(notion), use_of("notion_create", {"page": page, "title": "Door", "content": "x"}))
+    assert said.startswith("Put into the trash: ")
+    (made,) = [name for name, thing in notion.things.items() if thing["object"] == "page" and name != page]
+    assert notion.things[made]["in_trash"]
+    # And out of it again, which is what takes that back.
+    back = use_of("notion_restore", {"page": made})
+    assert (await box_of(notion).preview(back)).fields
+    assert await box_of(notion).look(back) is None
+    assert (await done(notion, "notion_restore", {"page": made})).startswith("Restored: ")
+    assert not notion.things[made]["in_trash"]
+    assert await box_of(notion).look(back) is not None
+    with pytest.raises(Conflict):
+        await box_of(notion).preview(back)
+    theirs = use_of("notion_trash", {"page": page})
+    with pytest.raises(NotAllowed):
+        await box_of(notion).preview(theirs)
+    assert (await box_of(notion).use(theirs)).failed
+    assert not notion.things[page]["in_trash"]
+
+
+async def test_a_page_that_was_thrown_away_is_restored_and_other_changes_say_that_they_stay(
+    notion: NotionServer,
+) -> None:
+    page = notion.page("Oil")
+    use = use_of("notion_update", {"page": page, "last_edited": now(notion, page), "in_trash": True})
+    assert not (await box_of(notion).preview(use)).irreversible
+    assert (await taken_back(box_of(notion), use)).startswith("Restored: ")
+    assert not notion.things[page]["in_trash"]
+    append = use_of("notion_append", {"page": page, "content": "x"})
+    assert "stays" in (await box_of(notion).preview(append)).irreversible
+    assert box_of(notion).undo_of(append.call, await box_of(notion).use(append)) is None

@@ -10,6 +10,7 @@ import pytest_asyncio
 from adapters.messages import Json
 from integrations.tools.base import (
     Invalid,
+    NotAllowed,
     NotFound,
     ReadTool,
     Toolbox,
@@ -25,6 +26,7 @@ from tests.fakes.answering_server import answering
 from tests.fakes.slack_server import BOT, CHANNEL, IM, PERSON, TEAM, Fault, SlackServer, running_slack_server
 from tests.github_emulator import use_of
 from tests.slack_workspace import BOT_TOKEN, PERSON_TOKEN
+from tests.undoing import taken_back
 
 SECRETS, STRANGE, BERT = "C0SECRET", "C0STRANGE", "U0BERT"
 HERE = Where("slack", TEAM, CHANNEL, "", PERSON)
@@ -98,6 +100,9 @@ USES: tuple[tuple[str, Mapping[str, Json]], ...] = (
     ("slack_post", {"text": "x"}),
     ("slack_react", {"ts": "1700000000.000200", "emoji": "eyes"}),
     ("slack_schedule", {"text": "x", "post_at": LATER}),
+    ("slack_delete", {"ts": "1700000000.000200"}),
+    ("slack_unreact", {"ts": "1700000000.000200", "emoji": "eyes"}),
+    ("slack_unschedule", {"scheduled": "Q0001"}),
 )
 
 
@@ -334,3 +339,64 @@ async def test_what_is_no_channel_is_asked_of_nobody(slack: SlackServer, channel
     with pytest.raises(ToolError):
         await box_of(slack).preview(asked("slack_post", {"channel": channel, "text": "x"}))
     assert slack.calls == []
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_a_post_is_taken_back_and_nothing_else_is(slack: SlackServer, threaded: bool) -> None:
+    first = say(slack, CHANNEL, "hello")
+    where: Mapping[str, Json] = {"thread_ts": first} if threaded else {}
+    said = await taken_back(box_of(slack), asked("slack_post", {"text": "oops", **where}))
+    assert said.startswith("Deleted the message ")
+    assert [message["text"] for message in slack.messages[CHANNEL]] == ["hello"]
+    # An answer of CarPool's is its own as well, and nobody's tool posted it.
+    ours = say(slack, CHANNEL, "an answer", BOT, **({"thread_ts": first} if threaded else {}))
+    for ts in (ours, first):
+        use = asked("slack_delete", {"ts": ts, **where})
+        with pytest.raises(NotAllowed):
+            await box_of(slack).preview(use)
+        assert (await box_of(slack).use(use)).failed
+    gone = asked("slack_delete", {"ts": "1700000000.999999", **where})
+    with pytest.raises(NotFound):
+        await box_of(slack).preview(gone)
+    assert (await box_of(slack).use(gone)).failed
+    assert slack.calls.count("chat.delete") == 1
+
+
+async def test_a_reaction_is_taken_back_and_others_stay(slack: SlackServer) -> None:
+    ts = say(slack, CHANNEL, "hello")
+    slack.messages[CHANNEL][0]["reactions"] = [{"name": "eyes", "users": [PERSON], "count": 1}]
+    use = asked("slack_react", {"ts": ts, "emoji": "eyes"})
+    assert "Took back" in await taken_back(box_of(slack), use)
+    assert slack.messages[CHANNEL][0]["reactions"] == [{"name": "eyes", "users": [PERSON], "count": 1}]
+    again = asked("slack_unreact", {"ts": ts, "emoji": "eyes"})
+    with pytest.raises(NotFound):
+        await box_of(slack).preview(again)
+    assert "nothing there" in (await box_of(slack).use(again)).content
+    assert await box_of(slack).look(again) is not None
+
+
+async def test_what_is_scheduled_is_cancelled_while_it_waits(slack: SlackServer) -> None:
+    assert "Cancelled" in await taken_back(box_of(slack), asked("slack_schedule", {"text": "Öl!", "post_at": LATER}))
+    assert not slack.doings.scheduled
+    use = asked("slack_schedule", {"text": "Öl!", "post_at": LATER})
+    made = await box_of(slack).use(use)
+    undo = box_of(slack).undo_of(use.call, made)
+    assert undo is not None
+    slack.doings.pass_time(LATER_S)
+    late = replace(use, call=undo)
+    with pytest.raises(NotFound):
+        await box_of(slack).preview(late)
+    assert "nothing there" in (await box_of(slack).use(late)).content
+    with pytest.raises(Unknown):
+        await box_of(slack).look(late)
+
+
+@pytest.mark.parametrize("status", [500, 0])
+async def test_a_deletion_whose_answer_is_lost_is_seen_at_slack(slack: SlackServer, status: int) -> None:
+    use = asked("slack_post", {"text": "oops"})
+    made = await box_of(slack).use(use)
+    undo = box_of(slack).undo_of(use.call, made)
+    assert undo is not None
+    slack.faults.append(Fault("chat.delete", status, after=True))
+    assert (await box_of(slack).use(replace(use, call=undo))).content == "The message is gone."
+    assert slack.calls.count("chat.delete") == 1

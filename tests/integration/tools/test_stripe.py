@@ -12,7 +12,7 @@ from adapters.messages import Json
 from bot.approvals import approver_of, may_decide
 from bot.rules import Role, Rules
 from bot.sentences import ENGLISH
-from integrations.tools.base import Conflict, Invalid, ReadTool, Toolbox, ToolLimits, Unknown
+from integrations.tools.base import Conflict, Invalid, NotAllowed, ReadTool, Toolbox, ToolLimits, Unknown
 from integrations.tools.marker import marker
 from integrations.tools.stripe_tools import stripe_tools
 from ledger.actions import ApprovalAsked, Approver
@@ -22,6 +22,7 @@ from tests.fakes.answering_server import answering
 from tests.fakes.stripe_account import Account
 from tests.fakes.stripe_server import KEY, StripeServer, running_stripe
 from tests.github_emulator import use_of
+from tests.undoing import taken_back
 
 NOW_S = 1_795_000_000
 ITEMS: Json = [{"amount": 1250, "description": "Öl für die Tür"}, {"amount": 99, "description": "post"}]
@@ -309,3 +310,33 @@ async def test_a_stripe_that_hangs_is_left_in_time_and_a_use_can_be_cancelled() 
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+
+
+async def test_a_draft_is_taken_back_with_its_lines_and_one_that_was_sent_is_not(stripe: StripeServer) -> None:
+    arguments = writes(stripe)["stripe_draft_invoice"]
+    said = await taken_back(box_of(stripe), use_of("stripe_draft_invoice", arguments))
+    assert said.startswith("Deleted the draft in_")
+    assert not stripe.account.of("invoice")
+    assert not stripe.account.of("invoiceitem"), "a line would come into the next invoice"
+    await done(stripe, "stripe_draft_invoice", arguments, "turn/2/c")
+    (invoice,) = stripe.account.of("invoice")
+    invoice["status"] = "open"
+    use = use_of("stripe_delete_draft", {"invoice": invoice["id"]})
+    with pytest.raises(Conflict):
+        await box_of(stripe).preview(use)
+    assert (await box_of(stripe).use(use)).failed
+    invoice |= {"status": "draft", "metadata": {}}
+    with pytest.raises(NotAllowed):
+        await box_of(stripe).preview(use)
+    assert (await box_of(stripe).use(use)).failed
+    assert stripe.account.of("invoice") == [invoice]
+
+
+async def test_a_coupon_is_taken_back_and_a_refund_says_that_it_cannot_be(stripe: StripeServer) -> None:
+    given = writes(stripe)
+    use = use_of("stripe_create_coupon", given["stripe_create_coupon"])
+    assert (await taken_back(box_of(stripe), use)).startswith("Deleted the coupon carpool-use-")
+    assert not stripe.account.of("coupon")
+    refund = use_of("stripe_refund", given["stripe_refund"])
+    assert "cannot be taken back" in (await box_of(stripe).preview(refund)).irreversible
+    assert box_of(stripe).undo_of(refund.call, await box_of(stripe).use(refund)) is None
