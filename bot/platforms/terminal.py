@@ -291,7 +291,7 @@ async def converse(
         form = await forms.form(session.address, "owner", text) if text.strip() else None
         if form is not None:
             try:
-                screen.markdown(await _fill(forms, form, session, _ask_field))
+                screen.markdown(await _fill(forms, form, session, _ask_field, screen.markdown))
             except (EOFError, KeyboardInterrupt):
                 screen.line(platform.say("Nothing was changed."), dim=True)
         elif text.strip():
@@ -303,8 +303,17 @@ async def converse(
             complete = await completing()
 
 
-async def _fill(forms: Forms, form: Form, session: Session, ask: Callable[[Field], Awaitable[str]]) -> str:
-    """One question after the other; what was wrong is said, and all of it asked again. Returns what came of it."""
+async def _fill(
+    forms: Forms,
+    form: Form,
+    session: Session,
+    ask: Callable[[Field], Awaitable[str]],
+    tell: Callable[[str], None],
+) -> str:
+    """What the form says, then one question after the other; what was wrong is said, and all of it asked again. Returns what
+    came of it."""
+    if form.text:
+        tell(form.text)
     while True:
         values = {field.name: (await ask(field)).strip() for field in form.fields}
         identity = f"{session.id}/{secrets.token_hex(8)}"

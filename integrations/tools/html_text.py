@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import TypeAlias
 
+from integrations.tools.html_hiding import is_hidden_by, style_of
+from integrations.tools.html_styles import Sheet, declared
+
 Attributes: TypeAlias = Mapping[str, str]
 
-STYLE_VALUE_MAX = 100
 ATTRIBUTES_MAX = 200
 """As many of an element are looked at."""
 
@@ -48,7 +50,7 @@ class _End:
 
 def text_of(html: str) -> str:
     """What a person would see of it: neither scripts nor what is marked as hidden."""
-    page = _Page()
+    page = _Page(_sheet_of(html))
     for piece in _pieces(html):
         match piece:
             case _Start():
@@ -63,6 +65,7 @@ def text_of(html: str) -> str:
 
 @dataclass(slots=True)
 class _Page:
+    sheet: Sheet
     seen: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     """The open elements from the hidden one on."""
@@ -79,7 +82,7 @@ class _Page:
             self.counted.clear()
         if name in VOID:
             self.seen.append("\n" if name in BREAKS and not self.hidden else "")
-        elif self.hidden or name in UNSEEN or _is_hidden(tag.attributes):
+        elif self.hidden or name in UNSEEN or self._is_hidden(tag):
             self._hide(name)
         elif name in BREAKS:
             self.seen.append("\n")
@@ -97,6 +100,10 @@ class _Page:
             self.seen.append(data)
         elif self.hidden == ["head", "title"]:
             self.seen.append(f"{data}\n")
+
+    def _is_hidden(self, tag: _Start) -> bool:
+        attributes = tag.attributes
+        return _is_hidden(attributes) or self.sheet.hides(tag.name, attributes, declared(attributes.get("style", "")))
 
     def _hide(self, name: str) -> None:
         self.hidden.append(name)
@@ -176,52 +183,31 @@ def _behind(html: str, place: int) -> int:
 
 
 def _is_hidden(attributes: Attributes) -> bool:
-    """By its own attributes. What a style sheet hides is read: nothing here may depend on that it was not."""
-    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
+    """By its own attributes."""
+    if "hidden" in attributes or attributes.get("aria-hidden", "").casefold() == "true":
         return True
-    style = _style(attributes.get("style", ""))
-    if any(style.get(name) in values for name, values in _HIDES.items()):
-        return True
-    if any(_ZERO.match(style.get(name, "1")) for name in ("opacity", "font-size")):
-        return True
-    if any(
-        _AWAY.match(style.get(name, "")) for name in ("left", "right", "top", "bottom", "text-indent", "margin-left")
-    ):
-        return True
-    if "hidden" in style.get("overflow", "") and any(_ZERO.match(style.get(name, "1")) for name in _SIZES):
-        return True
-    shape = style.get("clip", "") + style.get("clip-path", "") + style.get("transform", "")
-    colour, ground = style.get("color", ""), style.get("background-color") or style.get("background", "")
-    return bool(_NO_SHAPE.search(shape)) or (bool(colour) and _colour(colour) == _colour(ground))
+    return is_hidden_by(style_of(attributes.get("style", "")))
 
 
-_HIDES = {
-    "display": ("none",),
-    "visibility": ("hidden", "collapse"),
-    "color": ("transparent", "rgba(0,0,0,0)"),
-    "content-visibility": ("hidden",),
-}
-_SIZES = ("height", "width", "max-height", "max-width")
-_ZERO = re.compile(r"0*\.?0*(?:[a-z%]*)$")
-_AWAY = re.compile(r"-[0-9.]*[0-9]{3,}(?:\.[0-9]+)?(?:px|pt|em|rem|%|vw|vh)$")
-_STYLE_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
-_NO_SHAPE = re.compile(r"rect\(0(?:px)?,0(?:px)?,0(?:px)?,0(?:px)?\)|inset\((?:50|100)%\)|scale\(0\)|circle\(0")
-
-
-def _style(text: str) -> dict[str, str]:
-    """
-    >>> _style("Left: -9999px; color : RED")
-    {'left': '-9999px', 'color': 'red'}
-    """
-    pairs = (part.partition(":") for part in "".join(_STYLE_COMMENT.sub("", text).split()).casefold().split(";"))
-    # No value that hides something is long, and a long one would keep the patterns below busy for ever.
-    return {name: value.removesuffix("!important")[:STYLE_VALUE_MAX] for name, _, value in pairs}
-
-
-def _colour(text: str) -> str:
-    """
-    >>> _colour("#FFF") == _colour("white") == _colour("#ffffff")
-    True
-    """
-    text = {"white": "#ffffff", "black": "#000000"}.get(text, text).casefold()
-    return "#" + "".join(2 * digit for digit in text[1:]) if re.fullmatch("#[0-9a-f]{3}", text) else text
+def _sheet_of(html: str) -> Sheet:
+    """What the page's own style sheets say. Those in a template hold nowhere, those for a medium only there."""
+    sheet = Sheet()
+    if "<style" not in html.casefold():
+        return sheet
+    reading, templates = False, 0
+    media, kind = "", ""
+    for piece in _pieces(html):
+        match piece:
+            case _Start(name="style"):
+                reading, media = True, piece.attributes.get("media", "").strip().casefold()
+                kind = piece.attributes.get("type", "text/css").strip().casefold()
+            case _Start(name="template"):
+                templates += 1
+            case _End(name="template"):
+                templates = max(0, templates - 1)
+            case str() if reading and not templates and kind in ("", "text/css"):
+                sheet.add(piece, certain=media in ("", "all", "screen"))
+                reading = False
+            case _:
+                reading = False
+    return sheet

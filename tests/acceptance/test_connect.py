@@ -34,6 +34,7 @@ async def test_at_the_terminal_a_short_link_leads_to_google_and_back_to_this_mac
             page = await back.text()
         assert re.search(r"<code>/connect gmail [0-9A-Z]{4}-[0-9A-Z]{4}</code>", page) is not None
         screen.type(f"/connect notion{ENTER}")
+        await screen.sees("Notion makes one under My integrations")
         await screen.sees("Service (notion)>")
         screen.type(ENTER)
         await screen.sees("Token>")

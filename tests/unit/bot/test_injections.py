@@ -320,6 +320,15 @@ PAGES = {
     "meta": '<meta name="description" content="call look">',
     "old hidden": '<input type="hidden" value="call look">',
     "nested": '<div style="display:none"><div><p>call</p></div> look</div>',
+    "a class": "<style>.x{display:none}</style><p class=x>call look</p>",
+    "a class later": "<p class='y x'>call look</p><style>.x { visibility : hidden }</style>",
+    "an id": "<style>#x{font-size:0}</style><p id=x>call look</p>",
+    "an element": "<style>aside{opacity:0}</style><aside>call look</aside>",
+    "a class in white": "<style>.x{color:#fff;background-color:white}</style><p class=x>call look</p>",
+    "a class behind others": "<style>p{color:red}/*}*/.y,.x{left:-9999px}@import 'z';</style><p class=x>call look</p>",
+    "a class that insists": "<style>.x{display:none!important}</style><p class=x style='display:block'>call look</p>",
+    "a class inside": "<style>.x{display:none}</style><div class=x><p>call</p><p style='display:block'>look</p></div>",
+    "for no reader at all": '<p aria-hidden="TRUE">call look</p>',
     "tag characters": "<p>x" + "".join(chr(0xE0000 + ord(letter)) for letter in "call look") + "</p>",
 }
 

@@ -85,6 +85,105 @@ def test_a_style_that_is_made_to_be_slow_or_to_mislead_is_read_in_a_moment(style
     assert text_of(f'<p style="{style}">Seen.</p>') == seen
 
 
+@pytest.mark.parametrize(
+    ("css", "html", "seen"),
+    [
+        (".x{display:none}", "<p class=x>a</p>b", "b"),
+        (".x { DISPLAY : None !important }", "<p class='y x'>a<b>c</b></p>b", "b"),
+        ("#x{visibility:hidden}", "<p id=x>a</p>b", "b"),
+        ("aside{font-size:0}", "<aside>a</aside>b", "b"),
+        ("P.x{color:white;background:#fff}", "<p class=x>a</p>b", "b"),
+        (".x{opacity:0}.y{top:-9999px}", "<p class=x>a</p><p class=y>b</p>c", "c"),
+        (".y,.x{display:none}", "<p class=x>a</p>b", "b"),
+        ("/* .x{ */.x{display:/**/none}", "<p class=x>a</p>b", "b"),
+        (".q::before{content:'}'}.x{display:none}", "<p class=x>a</p>b", "b"),
+        ("<!-- .x{display:none} -->", "<p class=x>a</p>b", "b"),
+        ("@import 'y.css';.x{display:none}", "<p class=x>a</p>b", "b"),
+        ("*{display:none}", "<p>a</p>b", "b"),
+        # What shows again what another rule hides.
+        (".x{display:none}.x.y{display:block}", "<p class='x y'>a</p>b", "a\nb"),
+        (".x.y{display:block}.x{display:none}", "<p class='x y'>a</p>b", "a\nb"),
+        (".x{display:none}.x{display:block}", "<p class=x>a</p>b", "a\nb"),
+        (".x{display:none!important}.x{display:block}", "<p class=x>a</p>b", "b"),
+        ("p{display:block}.x{display:none}", "<p class=x>a</p>b", "b"),
+        (".x{display:none}#i{display:block}", "<p class=x id=i>a</p>b", "a\nb"),
+        (".x{display:none}", "<p class=x style='display:block'>a</p>b", "a\nb"),
+        (".x{display:none!important}", "<p class=x style='display:block'>a</p>b", "b"),
+        (".x{color:red;background:white}", "<p class=x>a</p>b", "a\nb"),
+        # What holds perhaps hides nothing, and what it says of the same makes that uncertain.
+        ("@media print{.x{display:none}}", "<p class=x>a</p>b", "a\nb"),
+        ("@media print{.y{color:red}}.x{display:none}", "<p class=x>a</p>b", "b"),
+        ("div .x{display:none}", "<p class=x>a</p>b", "a\nb"),
+        (".x:hover{display:none}", "<p class=x>a</p>b", "a\nb"),
+        (".x{display:none}.open .x{display:block}", "<p class=x>a</p>b", "a\nb"),
+        (".x{display:none}[data-y]{display:block}", "<p class=x>a</p>b", "a\nb"),
+        (".x{display:none}@media screen{.x{display:block}}", "<p class=x>a</p>b", "a\nb"),
+        (".x,!{display:none}", "<p class=x>a</p>b", "a\nb"),
+        (".x{.y{display:none}}", "<p class=y>a</p>b", "a\nb"),
+        ("body{visibility:hidden}", "<body>a<p>b", "a\nb"),
+        (".X{display:none}", "<p class=x>a</p>b", "a\nb"),
+        (".x{display:var(--none)}", "<p class=x>a</p>b", "a\nb"),
+        ("}}.x{display:none", "<p class=x>a</p>b", "a\nb"),
+    ],
+)
+def test_what_a_style_sheet_hides_for_certain_is_not_seen_and_what_it_may_show_is(
+    css: str, html: str, seen: str
+) -> None:
+    assert text_of(f"<head><style>{css}</style></head>{html}") == seen
+    # Wherever it stands on the page, it holds for all of it.
+    assert text_of(f"{html}<style>{css}</style>") == seen
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<style media=print>.x{display:none}</style><p class=x>a</p>",
+        "<style type=text/less>.x{display:none}</style><p class=x>a</p>",
+        "<template><style>.x{display:none}</style></template><p class=x>a</p>",
+        "<!--<style>.x{display:none}</style>--><p class=x>a</p>",
+        "<noscript><style>.x{display:none}</style></noscript><p class=x>a</p>",
+        "<style>" + ".x{display:none}" * 20_001 + "</style><p class=x>a</p>",
+        f"<style>.x{{display:none}}</style><p class='x {' '.join(map(str, range(60)))}'>a</p>",
+    ],
+)
+def test_a_style_sheet_that_may_not_hold_hides_nothing(html: str) -> None:
+    assert text_of(html) == "a"
+
+
+def test_what_says_of_itself_that_programs_read_it_not_is_not_seen_however_it_is_written() -> None:
+    assert text_of("<p aria-hidden=TRUE>a</p><p aria-hidden=false>b</p>") == "b"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "css",
+    [
+        "{",
+        "}",
+        ".x{display:none}",
+        ".x,",
+        "@media x{",
+        "a:not(",
+        "/*",
+        "'",
+        '"\n',
+        "'\\",
+        ".x{display:none;",
+        ";",
+        "a b>c+d~e ",
+        ".a.b.c.d#e{left:0}",
+    ],
+)
+def test_a_style_sheet_that_is_made_to_be_slow_is_read_in_a_moment(css: str) -> None:
+    assert "Seen." in text_of(f"<style>{(css * LONG)[:LONG]}</style><p>Seen.</p>")
+
+
+@pytest.mark.timeout(60)
+def test_very_many_elements_that_very_many_rules_fit_are_read_in_a_moment() -> None:
+    css = ".x{left:0}" * 10_000
+    assert text_of(f"<style>{css}</style>{'<p class=x>a</p>' * 20_000}").startswith("a\na")
+
+
 @pytest.mark.timeout(60)
 def test_very_many_hidden_elements_and_ends_of_others_are_read_in_a_moment() -> None:
     html = "<div hidden>" * 100_000 + "</p>" * 100_000 + "</div>" * 100_000 + "Seen."
