@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from tests.fakes.serving import serving
+
 ASKED_S_MAX = 60
 
 
@@ -48,15 +50,8 @@ async def answering() -> AsyncIterator[Answers]:
         headers = {"Content-Type": answers.content_type, **headers}
         return web.Response(status=status, body=body.encode(), headers=headers)
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    answers.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield answers
-    finally:
-        over.set()
-        await runner.cleanup()
+    async with serving(answer) as answers.url:
+        try:
+            yield answers
+        finally:
+            over.set()

@@ -16,6 +16,7 @@ from uuid import UUID
 from aiohttp import web
 
 from tests.fakes.notion_openapi import problem
+from tests.fakes.serving import serving_app
 
 TOKEN = "ntn_carpool"
 VERSION = "2025-09-03"
@@ -462,15 +463,8 @@ async def notion_server() -> AsyncIterator[NotionServer]:
 
     app = web.Application(client_max_size=10 * BYTES_MAX)
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving_app(app) as server.base_url:
         yield server
-    finally:
-        await runner.cleanup()
 
 
 async def _body(request: web.Request) -> Any:

@@ -21,6 +21,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tests.fakes.serving import serving_app
 from tests.fakes.slack_doings import Doings
 from tests.fakes.slack_oauth import Apps
 from tests.fakes.slack_views import Views
@@ -33,6 +34,7 @@ CONTEXT_TEXT_MAX = 3_000
 MESSAGE_MAX = 13_200
 STREAM_S = 300.0
 WAIT_MAX_S = 15.0
+STOP_S = 60.0
 ACTIONS_MAX = 25
 VALUE_MAX = 2_000
 LABEL_MAX = 75
@@ -674,12 +676,5 @@ async def running_slack_server() -> AsyncIterator[SlackServer]:
     app.router.add_post("/upload/{id}", server.upload)
     app.router.add_get("/file/{id}", server.download)
     app.router.add_get("/socket", server.socket)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving_app(app, STOP_S) as server.base_url:
         yield server
-    finally:
-        await runner.cleanup()

@@ -10,6 +10,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.verify import Key, NotVerified, SignedRoot, _open_checkpoint, read_key
+from tests.fakes.serving import serving_app
 
 REQUEST = re.compile(rb"old (0|[1-9][0-9]*)\n((?:[A-Za-z0-9+/]{43}=\n){0,63})\n(.+)", re.DOTALL)
 
@@ -105,12 +106,5 @@ async def running_witness(witness: FakeWitness) -> AsyncIterator[str]:
     """Yields its submission prefix."""
     application = web.Application()
     application.router.add_post("/submit/add-checkpoint", witness.add_checkpoint)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}/submit"
-    finally:
-        await runner.cleanup()
+    async with serving_app(application, 60.0) as url:
+        yield f"{url}/submit"

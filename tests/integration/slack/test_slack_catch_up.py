@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,25 +21,13 @@ from bot.platforms.slack_catch_up import (
 )
 from bot.platforms.slack_handlers import Handlers, SlackSocket, bolt_app
 from bot.platforms.slack_wire import SLACK
-from tests.fakes.slack_server import APP_TOKEN, Fault, SlackServer, running_slack_server
+from tests.fakes.slack_server import APP_TOKEN, Fault, SlackServer
 from tests.house import running_house
 from tests.slack_app import SlackUnderTest, running_slack
-from tests.slack_workspace import BOT_TOKEN, Workspace, workspace_at
+from tests.slack_workspace import BOT_TOKEN, Workspace
 
 # The fake's messages begin at this time.
 NOW_S = 1_700_000_000.0
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with running_slack_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def workspace(server: SlackServer) -> AsyncIterator[Workspace]:
-    async with workspace_at(server.api_url) as workspace:
-        yield workspace
 
 
 def seen_at(folder: Path, now_s: float = NOW_S) -> SeenPlaces:

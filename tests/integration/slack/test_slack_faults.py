@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,10 @@ from bot.platforms.slack_catch_up import SeenPlaces, keeping_up
 from bot.platforms.slack_errors import LIMIT_S_MIN, RETRY_S, TOKEN_RETRY_S
 from bot.platforms.slack_handlers import SlackSocket, bolt_app
 from bot.platforms.slack_pace import Pace
-from tests.fakes.slack_server import APP_TOKEN, SlackServer, running_slack_server
+from tests.fakes.slack_server import APP_TOKEN, SlackServer
 from tests.house import running_house
 from tests.slack_app import QUICK, running_slack
-from tests.slack_workspace import BOT_TOKEN, Workspace, envelope, workspace_at
+from tests.slack_workspace import BOT_TOKEN, Workspace, envelope
 
 FASTER = 600
 """So many times faster runs the time here: nobody waits for a minute."""
@@ -31,18 +30,6 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slack_errors, "TOKEN_RETRY_S", TOKEN_RETRY_S / FASTER)
     monkeypatch.setattr(slack_errors, "LIMIT_S_MIN", LIMIT_S_MIN / FASTER)
     monkeypatch.setattr("bot.intake.BACKOFF_S_MAX", BACKOFF_S_MAX / FASTER)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with running_slack_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def workspace(server: SlackServer) -> AsyncIterator[Workspace]:
-    async with workspace_at(server.api_url) as workspace:
-        yield workspace
 
 
 async def at_once(wait_s: float) -> None:

@@ -13,27 +13,15 @@ from bot.platforms.base import Address, Attached, PlatformError, Reply
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_wire import SLACK
 from ledger.pseudonyms import TurnId
-from tests.fakes.slack_server import Fault, SlackServer, running_slack_server
+from tests.fakes.slack_server import Fault, SlackServer
 from tests.house import card
 from tests.slack_app import SlackUnderTest, running_slack
-from tests.slack_workspace import BOT_TOKEN, Workspace, envelope, workspace_at
+from tests.slack_workspace import BOT_TOKEN, Workspace, envelope
 
 READS_ALL = (replace(card("scripted", images=True), reads_files=True),)
 TURN = TurnId("t-0123456789abcdef")
 REPORT = File("report.csv", "text/csv", b"a,b\n1,2\n")
 WITH_FILE = Reply("command", "Here it is.", files=(REPORT,))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with running_slack_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def workspace(server: SlackServer) -> AsyncIterator[Workspace]:
-    async with workspace_at(server.api_url) as workspace:
-        yield workspace
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,26 +18,14 @@ from bot.platforms.slack_wire import SLACK
 from integrations.tools.base import Toolbox
 from ledger.actions import ReplyKind
 from ledger.pseudonyms import TurnId
-from tests.fakes.slack_server import BOT, TIERS, Fault, SlackServer, running_slack_server
+from tests.fakes.slack_server import BOT, TIERS, Fault, SlackServer
 from tests.house import WANTS_TOOL, RecordingTool
 from tests.slack_app import QUICK, SlackUnderTest, running_slack
-from tests.slack_workspace import BOT_TOKEN, Workspace, envelope, workspace_at
+from tests.slack_workspace import BOT_TOKEN, Workspace, envelope
 
 HALF, REST = "The first half, ", "and the second."
 WHOLE = HALF + REST
 FENCED = "Here:\n\n```python\n" + "\n".join(f"print({number:06})" for number in range(2_500)) + "\n```\n\nThat was all."
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with running_slack_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def workspace(server: SlackServer) -> AsyncIterator[Workspace]:
-    async with workspace_at(server.api_url) as workspace:
-        yield workspace
 
 
 def in_two(gate: asyncio.Event, first: str = HALF, second: str = REST) -> ScriptReply:

@@ -1,7 +1,6 @@
 """Threads in Slack: what others said in them, following them without a mention, edited and deleted questions, buttons."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,10 @@ from adapters.messages import Finished, TextDelta
 from adapters.scripted import SOME_USAGE, ScriptReply, WaitFor, answer
 from bot.platforms.slack_handlers import NOT_RECORDED
 from integrations.tools.base import Toolbox
-from tests.fakes.slack_server import BOT, SlackServer, running_slack_server
+from tests.fakes.slack_server import BOT, SlackServer
 from tests.house import WANTS_TOOL, RecordingTool
 from tests.slack_app import QUICK, SlackUnderTest, running_slack
-from tests.slack_workspace import FORM, Signed, Workspace, envelope, sign, workspace_at
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with running_slack_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def workspace(server: SlackServer) -> AsyncIterator[Workspace]:
-    async with workspace_at(server.api_url) as workspace:
-        yield workspace
+from tests.slack_workspace import FORM, Signed, Workspace, envelope, sign
 
 
 def asked(slack: SlackUnderTest, call: int = -1) -> str:

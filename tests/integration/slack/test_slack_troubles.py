@@ -1,6 +1,5 @@
 """What goes wrong between Slack and us, and what the person gets then. Slack is a fake of ours here: see its docstring."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,12 @@ from integrations.storage.sqlite import SqliteStore
 from ledger.book import Wanted
 from ledger.errors import StoreFailed
 from ledger.store import Seal, Sealed
-from tests.fakes.slack_server import APP_TOKEN, Fault, SlackServer, running_slack_server
+from tests.fakes.slack_server import APP_TOKEN, Fault, SlackServer
 from tests.house import running_house
 from tests.slack_app import running_slack
-from tests.slack_workspace import BOT_TOKEN, Workspace, envelope, workspace_at
+from tests.slack_workspace import BOT_TOKEN, Workspace, envelope
 
 LONG = "\n\n".join(f"Paragraph {number}. " + "word " * 100 for number in range(80))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SlackServer]:
-    async with running_slack_server() as server:
-        yield server
-
-
-@pytest.fixture
-async def workspace(server: SlackServer) -> AsyncIterator[Workspace]:
-    async with workspace_at(server.api_url) as workspace:
-        yield workspace
 
 
 async def ask_directly(folder: Path, workspace: Workspace, text: str = "Hello from CarPool.") -> list[str]:
