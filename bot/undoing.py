@@ -47,7 +47,7 @@ async def take_back(undo: Undo, story: Story, run: Run) -> tuple[Story, Taken]:
     try:
         await box.preview(use)
     except ToolError as error:  # nothing has left, and it may be tried again
-        return story, Taken(say("It was not taken back: {0}", _code(error.sentence)))
+        return story, Taken(say("It was not taken back: {0}", _code(say.of(error.told))))
     called = ToolCalled(ROUND, undo.reference, inverse.name, "write")
     body = encode_message(Message("assistant", (inverse,)))
     key = undo_key(undo.scope.turn, undo.number)

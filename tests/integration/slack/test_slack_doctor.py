@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import open_ledger, open_vault
 from bot.config import load
 from bot.doctor import Finding, examine
 from bot.installs import Installs
+from bot.opening import open_ledger, open_vault
 from bot.platforms.base import PlatformName
 from bot.platforms.slack_needs import SCOPES, TOOL_SCOPES, manifest
 from bot.platforms.slack_tokens import Granted, Installation, InstalledTokens, SlackOAuth
