@@ -112,9 +112,16 @@ def _found(items: Iterable[_Marked], use: Use, what: str) -> str | None:
     return None
 
 
+def _there(address: str | None) -> str:
+    """Where it is. Of an answer without that PyGithub makes a thing all the same, whose every part is None."""
+    if not isinstance(address, str):
+        raise TypeError("what was made has no address")
+    return address
+
+
 def _create_issue(repository: "Repository", use: Use) -> str:
     issue = repository.create_issue(use.text("title"), use.text("body") + hidden(use))
-    return f"Created issue #{issue.number}: {issue.html_url}"
+    return f"Created issue #{issue.number}: {_there(issue.html_url)}"
 
 
 def _seek_issue(repository: "Repository", use: Use) -> str | None:
@@ -124,7 +131,7 @@ def _seek_issue(repository: "Repository", use: Use) -> str | None:
 
 def _comment(repository: "Repository", use: Use) -> str:
     comment = repository.get_issue(use.number("number")).create_comment(use.text("body") + hidden(use))
-    return f"Commented: {comment.html_url}"
+    return f"Commented: {_there(comment.html_url)}"
 
 
 def _show_comment(repository: "Repository", use: Use) -> Preview:
@@ -138,7 +145,7 @@ def _seek_comment(repository: "Repository", use: Use) -> str | None:
 
 
 def _create_branch(repository: "Repository", use: Use) -> str:
-    repository.create_git_ref(f"refs/heads/{use.text('branch')}", use.text("from_sha"))
+    _there(repository.create_git_ref(f"refs/heads/{use.text('branch')}", use.text("from_sha")).ref)
     branch = use.text("branch")
     return f"Created the branch {branch} at {use.text('from_sha')}: {repository.html_url}/tree/{quote(branch)}"
 
@@ -204,7 +211,7 @@ def _seek_commit(repository: "Repository", use: Use) -> str | None:
 def _open_pull(repository: "Repository", use: Use) -> str:
     body = use.text("body") + hidden(use)
     pull = repository.create_pull(base=use.text("base"), head=use.text("head"), title=use.text("title"), body=body)
-    return f"Opened pull request #{pull.number}: {pull.html_url}"
+    return f"Opened pull request #{pull.number}: {_there(pull.html_url)}"
 
 
 def _seek_pull(repository: "Repository", use: Use) -> str | None:
@@ -218,7 +225,7 @@ def _review(repository: "Repository", use: Use) -> str:
         raise Conflict("the head has moved", "The pull request has changed since it was read; read it again.")
     commit = repository.get_commit(pull.head.sha)
     review = pull.create_review(commit, use.text("body") + hidden(use), use.text("event"))
-    return f"Reviewed: {review.html_url}"
+    return f"Reviewed: {_there(review.html_url)}"
 
 
 def _seek_review(repository: "Repository", use: Use) -> str | None:

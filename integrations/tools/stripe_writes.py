@@ -248,13 +248,19 @@ async def _our_draft(stripe: "StripeClient", use: Use) -> Thing:
     return invoice
 
 
+def _see_deleted(thing: Thing) -> None:
+    """As Stripe says it of what it deleted; anything else is no answer of its."""
+    if thing["deleted"] is not True:
+        raise ValueError("not deleted")
+
+
 async def _delete_draft(stripe: "StripeClient", use: Use) -> str:
     invoice = await _our_draft(stripe, use)
     # First its lines: left behind, they could come into the customer's next invoice.
     lines, _ = await some(await stripe.v1.invoice_items.list_async({"invoice": invoice["id"], "limit": PAGE}))
     for line in lines:
         await stripe.v1.invoice_items.delete_async(line["id"])
-    await stripe.v1.invoices.delete_async(invoice["id"])
+    _see_deleted((await stripe.v1.invoices.delete_async(invoice["id"])).to_dict())
     return f"Deleted the draft {invoice['id']}."
 
 
@@ -278,7 +284,7 @@ async def _seek_delete_draft(stripe: "StripeClient", use: Use) -> str | None:
 
 
 async def _delete_coupon(stripe: "StripeClient", use: Use) -> str:
-    await stripe.v1.coupons.delete_async(use.text("coupon"))
+    _see_deleted((await stripe.v1.coupons.delete_async(use.text("coupon"))).to_dict())
     return f"Deleted the coupon {use.text('coupon')}."
 
 

@@ -20,6 +20,7 @@ from integrations.tools.base import (
     ToolLimits,
     Unknown,
     Use,
+    Where,
     WriteTool,
 )
 from integrations.tools.base import parameters as takes
@@ -488,3 +489,95 @@ async def test_what_says_nothing_of_a_way_back_and_has_none_is_shown_as_final() 
     assert (await Toolbox({"write": tool}).preview(use_of("write", {}))).irreversible == NOT_TAKEN_BACK
     back = replace(tool, back=lambda call, said: ("write", {}))
     assert (await Toolbox({"write": back}).preview(use_of("write", {}))).irreversible == ""
+
+
+ISSUE_AT: Mapping[str, Json] = {**REPOSITORY, "number": 1}
+CHANNEL: Mapping[str, Json] = {"channel": "C0TEAM"}
+MESSAGE: Mapping[str, Json] = {**CHANNEL, "ts": "1700000000.000200"}
+MAIL: Mapping[str, Json] = {"to": ["bob@example.com"], "subject": "Door", "text": "x"}
+SHA: Json = "0" * 40
+ASKED: Mapping[str, Mapping[str, Json]] = {
+    "github_search": {"query": "x"},
+    "github_file": {**REPOSITORY, "path": "a"},
+    "github_issues": REPOSITORY,
+    "github_issue": ISSUE_AT,
+    "github_pulls": REPOSITORY,
+    "github_pull": ISSUE_AT,
+    "github_create_issue": {**REPOSITORY, "title": "x"},
+    "github_comment": {**ISSUE_AT, "body": "x"},
+    "github_create_branch": {**REPOSITORY, "branch": "x", "from_sha": SHA},
+    "github_commit": {**REPOSITORY, "branch": "x", "path": "a", "content": "x", "message": "x"},
+    "github_open_pull": {**REPOSITORY, "title": "x", "head": "x", "base": "main"},
+    "github_review": {**ISSUE_AT, "head_sha": SHA, "event": "COMMENT", "body": "x"},
+    "github_merge": {**ISSUE_AT, "head_sha": SHA},
+    "github_close": ISSUE_AT,
+    "github_delete_comment": {**ISSUE_AT, "comment": 1},
+    "github_delete_branch": {**REPOSITORY, "branch": "x", "sha": SHA},
+    "gmail_search": {"query": "x"},
+    "gmail_read": {"id": "m1"},
+    "gmail_thread": {"id": "t1"},
+    "gmail_labels": {},
+    "gmail_send": MAIL,
+    "gmail_draft": MAIL,
+    "gmail_label": {"id": "m1", "add": ["Ops"]},
+    "gmail_delete_draft": {"draft": "r1"},
+    "notion_search": {"query": "x"},
+    "notion_page": NOTION_PAGE,
+    "notion_query": {"data_source": "0" * 32},
+    "notion_create": {**NOTION_PAGE, "title": "x"},
+    "notion_append": {**NOTION_PAGE, "content": "x"},
+    "notion_update": {**NOTION_PAGE, "last_edited": "x", "in_trash": True},
+    "notion_trash": NOTION_PAGE,
+    "notion_restore": NOTION_PAGE,
+    "slack_channel": CHANNEL,
+    "slack_thread": MESSAGE,
+    "slack_search": {"query": "x"},
+    "slack_post": {**CHANNEL, "text": "x"},
+    "slack_react": {**MESSAGE, "emoji": "eyes"},
+    "slack_schedule": {**CHANNEL, "text": "x", "post_at": "1970-01-02T00:00:00+00:00"},
+    "slack_delete": MESSAGE,
+    "slack_unreact": {**MESSAGE, "emoji": "eyes"},
+    "slack_unschedule": {**CHANNEL, "scheduled": "Q0001"},
+    "stripe_customers": {"email": "ann@example.com"},
+    "stripe_subscriptions": {"customer": "cus_1"},
+    "stripe_invoices": {"customer": "cus_1"},
+    "stripe_invoice": {"invoice": "in_1"},
+    "stripe_payments": {"customer": "cus_1"},
+    "stripe_draft_invoice": {
+        "customer": "cus_1",
+        "currency": "eur",
+        "items": [{"amount": 1, "description": "x"}],
+    },
+    "stripe_refund": {"payment": "pi_1", "amount": 1},
+    "stripe_create_coupon": {"name": "x", "percent_off": 1, "duration": "once", "max_redemptions": 1},
+    "stripe_delete_draft": {"invoice": "in_1"},
+    "stripe_delete_coupon": {"coupon": f"carpool-use-{'0' * 32}"},
+}
+"""What each tool that asks a service may be asked."""
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_whatever_a_service_refuses_or_breaks_is_a_failed_result_without_its_words(name: str) -> None:
+    where = Where("slack", "T0TEAM", "C0TEAM", "", "U0ANNA")
+    async with answering() as server:
+        box = Toolbox(everything(server.url), (SECRET,))
+        use = replace(use_of(name, ASKED[name]), where=where)
+        for status in (401, 403, 404, 409, 422, 429, 500, 503):
+            server.status = status
+            server.body = json.dumps({"message": f"internal {SECRET}", "error": {"message": f"internal {SECRET}"}})
+            result = await box.use(use)
+            assert result.failed, (status, result.content)
+            assert "internal" not in result.content
+            assert SECRET not in result.content
+        for body in ("{", "[1]", '"x"', "<html>", "null"):
+            server.status, server.body = 200, body
+            result = await box.use(use)
+            assert result.failed, (body, result.content)
+            assert "Traceback" not in result.content
+    gone = await box.use(use)  # nobody listens any more
+    assert gone.failed
+    assert box.find(name) is not None
+
+
+def test_each_tool_that_asks_a_service_is_asked_here() -> None:
+    assert set(everything()) - set(ASKED) == {"date_and_time", "calculator", "read_web_page"}
