@@ -61,10 +61,15 @@ async def _subscriptions(stripe: "StripeClient", use: Use) -> str:
 def _subscription(one: Thing) -> str:
     items = one["items"]["data"]
     prices = ", ".join(
-        f"{each['quantity']} x {_price(each['price'])} until {_day(each['current_period_end'])}" for each in items
+        f"{_times(each)} x {_price(each['price'])} until {_day(each['current_period_end'])}" for each in items
     )
     ends = ", ends with its period" if one["cancel_at_period_end"] else ""
     return f"{one['id']}: {one['status']}{ends}: {prices}"
+
+
+def _times(item: Thing) -> str:
+    """What a meter counts is not known beforehand."""
+    return str(item.get("quantity", "what is used"))
 
 
 def _price(price: Thing) -> str:

@@ -385,6 +385,8 @@ class Account:
         if "price" in item:
             price = self.get(item["price"], "price")
             if price["recurring"]["usage_type"] == "licensed":
+                if "quantity" not in item:
+                    raise Refused(400, "invalid_request_error", "Quantity is required", "", "line_items")
                 return int(price["unit_amount"])
             if "quantity" in item:
                 raise Refused(400, "invalid_request_error", "A metered price has no quantity", "", "line_items")

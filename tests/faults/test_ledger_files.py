@@ -146,6 +146,9 @@ async def test_two_openings_of_a_new_file_at_once_make_one_schema(tmp_path: Path
 
 
 # The schema before texts and the entries of a turn were kept by the number of an entry, made of the one after it.
+MORE = 2
+"""A log may be longer than its limit by what is added before it can be cut: under load, by some batches."""
+
 _OLDER = """
 DROP INDEX entry_plan;
 DROP INDEX entry_began;
@@ -208,12 +211,12 @@ async def test_the_log_stays_short_while_others_read_and_is_cut_again_after_one_
         return max(lengths)
 
     async with RoadChain(writer) as roadchain:
-        assert limit < await longest(100) < limit * 1.5, "a batch may still be added to a log that is full"
+        assert limit < await longest(100) < limit * MORE, "a batch may still be added to a log that is full"
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN")
             other.execute("SELECT count(*) FROM head").fetchone()
-            assert await longest(50) > 2 * limit, "the control: it has to be kept for the one who reads"
+            assert await longest(100) > 3 * limit, "the control: it has to be kept for the one who reads"
         await longest(20)
-        assert await longest(1) < limit * 1.5
+        assert await longest(1) < limit * MORE
     await writer.aclose()
     await reader.aclose()

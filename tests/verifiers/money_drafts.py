@@ -46,6 +46,9 @@ from tests.verifiers.turn_drafts import scope_of
 RAIL = "stripe"
 OTHER_RAIL = "Coin_base.eu-1"
 BIG = 100_000_000_007
+LATER = "-later"
+"""How a workspace is named that has nothing but what it pays later."""
+
 YEAR_US = 366 * 86_400 * 1_000_000
 
 
@@ -107,7 +110,7 @@ def _paid_later(scope: Scope, name: str) -> list[Draft]:
         OverageMetered(RAIL, "overage", period, 7_000_000, 1_790_000_000),
         OveragePaid(RAIL, 6_000_000, 1_000_000),
     )
-    own = replace(scope, workspace=WorkspaceId(f"{scope.workspace}-{name}"))
+    own = replace(scope, workspace=WorkspaceId(f"{scope.workspace}{LATER}"))
     return [Draft(action, own, f"{hold}/{action.name}") for action in kinds]
 
 

@@ -18,6 +18,7 @@ from integrations.tools.stripe_tools import stripe_tools
 from ledger.actions import ApprovalAsked, Approver
 from ledger.pseudonyms import ActorId
 from tests.contract.payments.test_fake_stripe import unknown_fields
+from tests.fakes import stripe_meters
 from tests.fakes.answering_server import answering
 from tests.fakes.stripe_account import Account
 from tests.fakes.stripe_server import KEY, StripeServer, running_stripe
@@ -70,11 +71,15 @@ async def test_a_customer_is_found_with_what_they_bought(stripe: StripeServer) -
     customer(stripe, "Bert", "bert@example.org")
     assert await done(stripe, "stripe_customers", {"email": "anna@example.org"}) == f"{who}: Anna Öl, anna@example.org"
     assert await done(stripe, "stripe_customers", {"email": "nobody@example.org"}) == "Nothing was found."
-    price = stripe.account.price(2000)["id"]
-    params = {"mode": "subscription", "line_items": [{"price": price}], "customer": who}
+    stripe_meters.meter(stripe.account, "words")
+    used = {"price": stripe_meters.metered_price(stripe.account, "words")["id"]}
+    items = [{"price": stripe.account.price(2000)["id"], "quantity": 1}, used]
+    params = {"mode": "subscription", "line_items": items, "customer": who}
     session = stripe.account.pay(stripe.account.session(params)["id"])
     said = await done(stripe, "stripe_subscriptions", {"customer": who})
-    assert said == f"{session['subscription']}: active: 1 x 20.00 USD a month until 2026-12-18"
+    assert said == f"{session['subscription']}: active: 1 x 20.00 USD a month until 2026-12-18, " + (
+        "what is used x 0.01 USD a month until 2026-12-18"
+    )
     invoice = session["invoice"]
     assert f"{invoice} of 2026-11-18: paid, 20.00 USD, 20.00 USD of it paid" in await done(
         stripe, "stripe_invoices", {"customer": who}
