@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
 
 import orjson
@@ -86,15 +86,16 @@ def question(
 
     ``doubtful``: it was allowed before, and is asked all the same.
     """
-    lines = [f"**{_unlinked(preview.title)}** (`{_named(call.name)}`)", ""]
-    lines += [f"- {_unlinked(name)}: {_value(value, say)}" for name, value in preview.fields]
+    title, fields = say.of(preview.title), [(say.of(name), say.of(value)) for name, value in preview.fields]
+    lines = [f"**{_unlinked(title)}** (`{_named(call.name)}`)", ""]
+    lines += [f"- {_unlinked(name)}: {_value(value, say)}" for name, value in fields]
     if preview.diff:
         lines += ["", *_fenced(_cut(visible(preview.diff), DIFF_CHARACTERS_MAX, say), "diff")]
     if preview.cost:
         lines += ["", say("It costs {0}.", rc_text(preview.cost))]
     if preview.irreversible:
-        lines += ["", say("This cannot be undone: {0}", _unlinked(preview.irreversible))]
-    shown = (preview.title, *(text for pair in preview.fields for text in pair), preview.diff)
+        lines += ["", say("This cannot be undone: {0}", _unlinked(say.of(preview.irreversible)))]
+    shown = (title, *(text for pair in fields for text in pair), preview.diff)
     if mixed := mixed_words(shown):
         words = ", ".join(_value(word, say) for word in mixed)
         lines += ["", say("Look closely: letters of different alphabets, which may look alike, stand in {0}.", words)]
@@ -119,17 +120,15 @@ def question(
     ]
     if approver == "asker":
         buttons.append(Button(say("Always allow exactly this"), f"allow {about}"))
-    return Said("\n".join(lines), _whole(preview, about), tuple(buttons))
+    return Said("\n".join(lines), _whole(fields, preview.diff, about), tuple(buttons))
 
 
-def _whole(preview: Preview, about: str) -> tuple[File, ...]:
+def _whole(fields: Sequence[tuple[str, str]], diff: str, about: str) -> tuple[File, ...]:
     """What does not fit into the question, to the last character: nobody approves of what cannot be read."""
-    fits = len(visible(preview.diff)) <= DIFF_CHARACTERS_MAX
-    if fits and all(len(visible(value)) <= VALUE_CHARACTERS_MAX for _, value in preview.fields):
+    fits = len(visible(diff)) <= DIFF_CHARACTERS_MAX
+    if fits and all(len(visible(value)) <= VALUE_CHARACTERS_MAX for _, value in fields):
         return ()
-    parts = [
-        f"{visible(name)}:\n{visible(value)}\n" for name, value in (*preview.fields, ("diff", preview.diff)) if value
-    ]
+    parts = [f"{visible(name)}:\n{visible(value)}\n" for name, value in (*fields, ("diff", diff)) if value]
     return (File(f"{about}.txt", "text/plain", "\n".join(parts).encode(errors="replace")),)
 
 

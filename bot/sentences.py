@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-from integrations.sentence import Sentence
+from integrations.sentence import Sentence, Told
 
 CODE = "en"
 TABLES = files("bot") / "languages"
@@ -35,9 +35,9 @@ class Sentences:
         sentence = self.table.get(english) or english
         return sentence.format(*(self.of(value) if isinstance(value, Sentence) else value for value in values))
 
-    def of(self, sentence: Sentence) -> str:
+    def of(self, told: Told) -> str:
         """What was said below, where no language is known: of an error, say."""
-        return self(sentence.english, *sentence.values)
+        return self(told.english, *told.values) if isinstance(told, Sentence) else told
 
 
 ENGLISH = Sentences()

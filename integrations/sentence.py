@@ -1,6 +1,7 @@
 """What a person is told, where it is not known yet in which language."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +16,7 @@ class Sentence:
 
     def __str__(self) -> str:
         return self.english.format(*self.values)
+
+
+Told: TypeAlias = Sentence | str
+"""What a person reads: words of ours, or as text what comes from elsewhere and is the same in every language."""

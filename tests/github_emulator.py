@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from adapters.messages import Json, ToolCall, ToolCallId
-from integrations.tools.base import Tool, Toolbox, Use
+from integrations.tools.base import Preview, Tool, Toolbox, Use
 from ledger.pseudonyms import ActorId, WorkspaceId
 from tests.emulators import PORT, running_emulator
 
@@ -34,6 +34,11 @@ async def emulated_github(folder: Path) -> AsyncIterator[str]:
         "emulate", "start", "-s", "github", "-p", PORT, "--seed", str(seed), "--base-url", f"http://127.0.0.1:{PORT}"
     ) as url:
         yield url
+
+
+def fields_of(preview: Preview) -> tuple[tuple[str, str], ...]:
+    """As they are said in English."""
+    return tuple((str(name), str(value)) for name, value in preview.fields)
 
 
 def use_of(name: str, arguments: Mapping[str, Json], mark: str = "turn/1/call") -> Use:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, TypeVar
 
 from adapters.messages import Json, JsonObject, ToolCall, ToolResult, ToolSpec
-from integrations.sentence import Sentence
+from integrations.sentence import Sentence, Told
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, WorkspaceId
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FAULT_CHARS_MAX = 300
 HIDDEN = "[hidden]"
 NOT_KNOWN = "It is not known whether it took place. Do not repeat it; tell the person."
-NOT_TAKEN_BACK = "CarPool has no way to take it back."
+NOT_TAKEN_BACK = Sentence("CarPool has no way to take it back.")
 _TAGS = re.compile("[\U000e0000-\U000e007f]")
 """Characters without a shape, in which a whole text can be hidden from a person and told to a model."""
 
@@ -153,10 +153,10 @@ class Preview:
     """What exactly a write would do, in plain words. ``irreversible`` says what of it cannot be taken back. ``by_another_admin``:
     it moves money, so that whatever is set, an admin approves of it who is not the one who asked."""
 
-    title: str
-    fields: tuple[tuple[str, str], ...]
+    title: Told
+    fields: tuple[tuple[Told, Told], ...]
     diff: str = ""
-    irreversible: str = ""
+    irreversible: Told = ""
     cost: Money | None = None
     by_another_admin: bool = False
 
@@ -346,8 +346,8 @@ class Toolbox:
         self._check(tool.spec, use.call.arguments)
         use = await self._with_token(tool, use)
         shown = await _in_time(tool, tool.preview(use))
-        title, diff = self._without_secrets(shown.title, use), self._without_secrets(shown.diff, use)
-        fields = tuple((name, self._without_secrets(value, use)) for name, value in shown.fields)
+        title, diff = self._told_without_secrets(shown.title, use), self._without_secrets(shown.diff, use)
+        fields = tuple((name, self._told_without_secrets(value, use)) for name, value in shown.fields)
         final = shown.irreversible or ("" if tool.undoes else NOT_TAKEN_BACK)
         return replace(shown, title=title, fields=fields, diff=diff, irreversible=final)
 
@@ -422,6 +422,12 @@ class Toolbox:
         # A secret written with characters between that nobody sees is one all the same; and a cut would leave half of it.
         content = self._without_secrets(_TAGS.sub("", result.content), use)
         return _shortened(replace(result, content=content), tool.limits.result_bytes_max)
+
+    def _told_without_secrets(self, told: Told, use: Use) -> Told:
+        if isinstance(told, str):
+            return self._without_secrets(told, use)
+        said = (self._told_without_secrets(it, use) if isinstance(it, Sentence | str) else it for it in told.values)
+        return replace(told, values=tuple(said))
 
     def _without_secrets(self, text: str, use: Use) -> str:
         for secret in sorted(filter(None, (*self.secrets, use.token)), key=len, reverse=True):

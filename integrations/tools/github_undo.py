@@ -7,9 +7,10 @@ where it still stands where it was made. A commit, a review and a merge stay: an
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from integrations.sentence import Sentence
 from integrations.tools.base import Conflict, NotAllowed, Preview, Tool, Unknown, Use
 from integrations.tools.github_client import SERVICE, GitHubClient
-from integrations.tools.github_writes import NAME, NUMBER, SHA, Write, preview_of, tool_of
+from integrations.tools.github_writes import NAME, NUMBER, SHA, WATCHED, Write, preview_of, tool_of
 from integrations.tools.marker import is_marked
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def _close(repository: "Repository", use: Use) -> str:
 
 def _show_close(repository: "Repository", use: Use) -> Preview:
     issue = _open_issue(repository, use)
-    shown = preview_of("Close", use, ("number",), irreversible="Who watches it is told by mail at once.")
-    return Preview(shown.title, (*shown.fields, ("Title", issue.title)), irreversible=shown.irreversible)
+    shown = preview_of(Sentence("Close at GitHub"), use, ("number",), irreversible=WATCHED)
+    return Preview(shown.title, (*shown.fields, (Sentence("Title"), issue.title)), irreversible=shown.irreversible)
 
 
 def _seek_close(repository: "Repository", use: Use) -> str | None:
@@ -71,8 +72,9 @@ def _delete_comment(repository: "Repository", use: Use) -> str:
 
 def _show_delete_comment(repository: "Repository", use: Use) -> Preview:
     comment = _comment(repository, use)
-    shown = preview_of("Delete a comment", use, ("number", "comment"), irreversible="A deleted comment is gone.")
-    return Preview(shown.title, (*shown.fields, ("It says", comment.body)), irreversible=shown.irreversible)
+    final = Sentence("A deleted comment is gone.")
+    shown = preview_of(Sentence("Delete a comment at GitHub"), use, ("number", "comment"), irreversible=final)
+    return Preview(shown.title, (*shown.fields, (Sentence("It says"), comment.body)), irreversible=shown.irreversible)
 
 
 def _seek_delete_comment(repository: "Repository", use: Use) -> str | None:
@@ -107,7 +109,7 @@ def _delete_branch(repository: "Repository", use: Use) -> str:
 
 def _show_delete_branch(repository: "Repository", use: Use) -> Preview:
     _branch(repository, use)
-    return preview_of("Delete a branch", use, ("branch", "sha"))
+    return preview_of(Sentence("Delete a branch at GitHub"), use, ("branch", "sha"))
 
 
 def _seek_delete_branch(repository: "Repository", use: Use) -> str | None:

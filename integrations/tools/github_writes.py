@@ -6,12 +6,13 @@ GitHub refuses both where that has moved.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from adapters.messages import Json, JsonObject, ToolCall, ToolSpec
+from integrations.sentence import Sentence, Told
 from integrations.tools.base import (
     Conflict,
     Inverse,
@@ -84,10 +85,29 @@ def _repository(github: "Github", use: Use) -> "Repository":
     return github.get_repo(use.text("repository"))
 
 
-def preview_of(title: str, use: Use, names: Iterable[str], diff: str = "", irreversible: str = "") -> Preview:
-    given = ((name.replace("_", " ").capitalize(), str(use.call.arguments.get(name, ""))) for name in names)
-    fields = (("Repository", use.text("repository")), *((name, value) for name, value in given if value))
-    return Preview(f"{title} at GitHub", fields, diff, irreversible)
+WATCHED = Sentence("Who watches it is told by mail at once.")
+NAMES: Mapping[str, Sentence] = {
+    "base": Sentence("Base"),
+    "body": Sentence("Body"),
+    "branch": Sentence("Branch"),
+    "comment": Sentence("Comment"),
+    "event": Sentence("Event"),
+    "from_sha": Sentence("From sha"),
+    "head": Sentence("Head"),
+    "head_sha": Sentence("Head sha"),
+    "message": Sentence("Message"),
+    "number": Sentence("Number"),
+    "path": Sentence("Path"),
+    "sha": Sentence("Sha"),
+    "title": Sentence("Title"),
+}
+"""How the arguments are called where a person reads them."""
+
+
+def preview_of(title: Told, use: Use, names: Iterable[str], diff: str = "", irreversible: Told = "") -> Preview:
+    given = ((NAMES[name], str(use.call.arguments.get(name, ""))) for name in names)
+    fields = ((Sentence("Repository"), use.text("repository")), *((name, value) for name, value in given if value))
+    return Preview(title, fields, diff, irreversible)
 
 
 class _Marked(Protocol):
@@ -136,8 +156,8 @@ def _comment(repository: "Repository", use: Use) -> str:
 
 def _show_comment(repository: "Repository", use: Use) -> Preview:
     issue = repository.get_issue(use.number("number"))
-    shown = preview_of("Comment", use, ("number", "body"), irreversible="Who watches it is told by mail at once.")
-    return Preview(shown.title, (*shown.fields, ("On", issue.title)), irreversible=shown.irreversible)
+    shown = preview_of(Sentence("Comment at GitHub"), use, ("number", "body"), irreversible=WATCHED)
+    return Preview(shown.title, (*shown.fields, (Sentence("On"), issue.title)), irreversible=shown.irreversible)
 
 
 def _seek_comment(repository: "Repository", use: Use) -> str | None:
@@ -183,8 +203,8 @@ def _show_commit(repository: "Repository", use: Use) -> Preview:
         raise Conflict(f"{path} has moved", "{0} is not what it was when it was read; read it again.", path)
     before = _lines(found)
     diff = "".join(difflib.unified_diff(before, _kept(use.text("content")), f"a/{path}", f"b/{path}"))
-    final = "A commit stays in the history; another one can change back what it changed."
-    return preview_of("Commit", use, ("branch", "path", "message"), diff, final)
+    final = Sentence("A commit stays in the history; another one can change back what it changed.")
+    return preview_of(Sentence("Commit at GitHub"), use, ("branch", "path", "message"), diff, final)
 
 
 def _lines(file: "ContentFile | None") -> list[str]:
@@ -250,8 +270,13 @@ def _show_merge(repository: "Repository", use: Use) -> Preview:
         raise Conflict("not open", "The pull request is not open.")
     files, _ = some(pull.get_files())
     diff = "\n".join(f"{file.status} {file.filename}\n{file.patch or ''}" for file in files)
-    shown = preview_of("Merge", use, ("number", "head_sha"), diff, "A merge can be reverted, not unmade.")
-    what = (("Pull request", pull.title), ("Into", pull.base.ref), ("By", use.text("method", "merge")))
+    final = Sentence("A merge can be reverted, not unmade.")
+    shown = preview_of(Sentence("Merge at GitHub"), use, ("number", "head_sha"), diff, final)
+    what = (
+        (Sentence("Pull request"), pull.title),
+        (Sentence("Into"), pull.base.ref),
+        (Sentence("By"), use.text("method", "merge")),
+    )
     return Preview(shown.title, (*shown.fields, *what), diff, shown.irreversible)
 
 
@@ -264,7 +289,7 @@ def _seek_merge(repository: "Repository", use: Use) -> str | None:
     raise Unknown(f"{SERVICE}: merged without our mark", "It is merged; it is not known by whom.")
 
 
-def _shows(title: str, names: tuple[str, ...], irreversible: str = "") -> Show:
+def _shows(title: Sentence, names: tuple[str, ...], irreversible: Told = "") -> Show:
     return lambda repository, use: preview_of(title, use, names, irreversible=irreversible)
 
 
@@ -289,7 +314,7 @@ def _back_branch(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
     return "github_delete_branch", _of(call, branch=call.arguments["branch"], sha=call.arguments["from_sha"])
 
 
-_MAILS = "Who watches the repository is told by mail at once."
+_MAILS = Sentence("Who watches the repository is told by mail at once.")
 
 WRITES = (
     Write(
@@ -298,7 +323,7 @@ WRITES = (
         {"title": TITLE, "body": BODY},
         ("title",),
         _create_issue,
-        _shows("Create an issue", ("title", "body"), _MAILS),
+        _shows(Sentence("Create an issue at GitHub"), ("title", "body"), _MAILS),
         _seek_issue,
         _back_issue,
     ),
@@ -318,7 +343,7 @@ WRITES = (
         {"branch": NAME, "from_sha": SHA},
         ("branch", "from_sha"),
         _create_branch,
-        _shows("Create a branch", ("branch", "from_sha")),
+        _shows(Sentence("Create a branch at GitHub"), ("branch", "from_sha")),
         _seek_branch,
         _back_branch,
     ),
@@ -337,7 +362,7 @@ WRITES = (
         {"title": TITLE, "body": BODY, "head": NAME, "base": NAME},
         ("title", "head", "base"),
         _open_pull,
-        _shows("Open a pull request", ("title", "body", "head", "base"), _MAILS),
+        _shows(Sentence("Open a pull request at GitHub"), ("title", "body", "head", "base"), _MAILS),
         _seek_pull,
         _back_issue,
     ),
@@ -347,7 +372,11 @@ WRITES = (
         {"number": NUMBER, "head_sha": SHA, "event": {"enum": ["APPROVE", "REQUEST_CHANGES", "COMMENT"]}, "body": BODY},
         ("number", "head_sha", "event", "body"),
         _review,
-        _shows("Review a pull request", ("number", "head_sha", "event", "body"), f"{_MAILS} A review stays."),
+        _shows(
+            Sentence("Review a pull request at GitHub"),
+            ("number", "head_sha", "event", "body"),
+            Sentence("Who watches the repository is told by mail at once. A review stays."),
+        ),
         _seek_review,
     ),
     Write(

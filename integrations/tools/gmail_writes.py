@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapters.messages import Json, JsonObject, ToolCall, ToolSpec
+from integrations.sentence import Sentence, Told
 from integrations.tools.base import (
     BadAnswer,
     Invalid,
@@ -63,15 +64,15 @@ class _Writing:
         raw = write_mail(self.to, self.cc, self.bcc, self.subject, self.text, marker(use), self.answers)
         return {"raw": raw} if self.answers is None else {"raw": raw, "threadId": self.answers.thread}
 
-    def preview(self, title: str, account: str, irreversible: str) -> Preview:
+    def preview(self, title: Sentence, account: str, irreversible: Told = "") -> Preview:
         answered = "" if self.answers is None else self.answers.line
-        people = (("To", self.to), ("Cc", self.cc), ("Bcc", self.bcc))
+        people = ((Sentence("To"), self.to), (Sentence("Cc"), self.cc), (Sentence("Bcc"), self.bcc))
         given = (
-            ("From", account),
+            (Sentence("From"), account),
             *((name, ", ".join(value)) for name, value in people),
-            ("Subject", self.subject),
-            ("In answer to", answered),
-            ("Text", self.text),
+            (Sentence("Subject"), self.subject),
+            (Sentence("In answer to"), answered),
+            (Sentence("Text"), self.text),
         )
         return Preview(title, tuple((name, value) for name, value in given if value), irreversible=irreversible)
 
@@ -98,8 +99,8 @@ def _send(mailbox: "Mailbox", takes: JsonObject) -> Tool:
         return f"Sent: mail {_name(answer)}"
 
     async def show(use: Use) -> Preview:
-        final = "A mail that was sent cannot be taken back."
-        return (await _writing(mailbox, use)).preview("Send a mail", await _account(mailbox, use), final)
+        final = Sentence("A mail that was sent cannot be taken back.")
+        return (await _writing(mailbox, use)).preview(Sentence("Send a mail"), await _account(mailbox, use), final)
 
     async def seek(use: Use) -> str | None:
         found = await _sought(mailbox, use, "in:sent")
@@ -117,7 +118,7 @@ def _draft(mailbox: "Mailbox", takes: JsonObject) -> Tool:
         return f"Kept as the draft {_name(answer)}"
 
     async def show(use: Use) -> Preview:
-        return (await _writing(mailbox, use)).preview("Keep a draft of a mail", await _account(mailbox, use), "")
+        return (await _writing(mailbox, use)).preview(Sentence("Keep a draft of a mail"), await _account(mailbox, use))
 
     async def seek(use: Use) -> str | None:
         found = await _sought(mailbox, use, "in:drafts")
@@ -164,8 +165,9 @@ def _delete_draft(mailbox: "Mailbox") -> Tool:
 
     async def show(use: Use) -> Preview:
         mail = await found(use)
-        fields = (("To", mail.header("To")), ("Subject", mail.header("Subject")))
-        return Preview("Delete a draft of a mail", fields, irreversible="A deleted draft is gone.")
+        fields = ((Sentence("To"), mail.header("To")), (Sentence("Subject"), mail.header("Subject")))
+        final = Sentence("A deleted draft is gone.")
+        return Preview(Sentence("Delete a draft of a mail"), fields, irreversible=final)
 
     async def seek(use: Use) -> str | None:
         """Where it is gone, nothing is left to do, whoever deleted it."""
@@ -196,8 +198,8 @@ def _label(mailbox: "Mailbox") -> Tool:
         await _label_ids(mailbox, use)
         mail = await mailbox.mail(use.token, use.text("id"), headers_only=True)
         add, remove = ", ".join(_texts(use, "add")), ", ".join(_texts(use, "remove"))
-        given = (("Mail", mail.line), ("Add", add), ("Remove", remove))
-        return Preview("Change the labels of a mail", tuple((name, value) for name, value in given if value))
+        given = ((Sentence("Mail"), mail.line), (Sentence("Add"), add), (Sentence("Remove"), remove))
+        return Preview(Sentence("Change the labels of a mail"), tuple((name, value) for name, value in given if value))
 
     async def seek(use: Use) -> str | None:
         """That it looks as wanted is all that matters: doing it again would change nothing."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from adapters.messages import Json, JsonObject, ToolCall, ToolResult, ToolSpec
+from integrations.sentence import Sentence, Told
 from integrations.tools.base import BadAnswer, Invalid, Preview, Tool, ToolError, ToolLimits, Unavailable, Unknown, Use
 from integrations.tools.status import error_of
 
@@ -131,9 +132,12 @@ class McpTool:
 
     async def preview(self, use: Use) -> Preview:
         """The names are the server's own words, so that they stand where a person sees that they are quoted."""
-        fields = (("Tool", self.tool), *(_argument(name, value) for name, value in use.call.arguments.items()))
-        title = f"Use a tool of the MCP server {self.server.name}"
-        return Preview(title, fields, irreversible="What it does cannot be taken back from here.")
+        fields = (
+            (Sentence("Tool"), self.tool),
+            *(_argument(name, value) for name, value in use.call.arguments.items()),
+        )
+        title = Sentence("Use a tool of the MCP server {0}", (self.server.name,))
+        return Preview(title, fields, irreversible=Sentence("What it does cannot be taken back from here."))
 
     async def look(self, use: Use) -> ToolResult | None:
         if self.spec.effect == "read":
@@ -144,9 +148,9 @@ class McpTool:
 _ORDINARY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
 
 
-def _argument(name: str, value: object) -> tuple[str, str]:
+def _argument(name: str, value: object) -> tuple[Told, Told]:
     """What is no word alone could be taken for one of CarPool's sentences."""
-    return (name, _plain(value)) if _ORDINARY.fullmatch(name) else ("Argument", f"{name}: {_plain(value)}")
+    return (name, _plain(value)) if _ORDINARY.fullmatch(name) else (Sentence("Argument"), f"{name}: {_plain(value)}")
 
 
 def _plain(value: object) -> str:

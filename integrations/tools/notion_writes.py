@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from adapters.messages import JsonObject, ToolCall
+from integrations.sentence import Sentence, Told
 from integrations.tools.base import Conflict, Invalid, NotAllowed, Preview, Tool, ToolLimits, Unknown, Use, parameters
 from integrations.tools.marker import MARK, marker
 from integrations.tools.notion_client import CONNECTION, SERVICE, Notion, NotionClient, Thing
@@ -92,11 +93,10 @@ async def _create(notion: Notion, use: Use) -> str:
 
 async def _show_create(notion: Notion, use: Use) -> Preview:
     where, _ = await _new(notion, use)
-    values = [(name, _words(value)) for name, value in _given(use).items()]
-    content = [("Content", use.text("content"))] if use.text("content") else []
-    return Preview(
-        "Create a page in Notion", (("In", where), ("Title", use.text("title")), *values, *content), irreversible=_SEEN
-    )
+    values: list[tuple[Told, Told]] = [(name, _words(value)) for name, value in _given(use).items()]
+    content = [(Sentence("Content"), use.text("content"))] if use.text("content") else []
+    fields = ((Sentence("In"), where), (Sentence("Title"), use.text("title")), *values, *content)
+    return Preview(Sentence("Create a page in Notion"), fields, irreversible=_SEEN)
 
 
 def _words(value: object) -> str:
@@ -144,9 +144,8 @@ async def _append(notion: Notion, use: Use) -> str:
 async def _show_append(notion: Notion, use: Use) -> Preview:
     _body(use)
     page = await _page(notion, use)
-    return Preview(
-        "Append to a page in Notion", (("Page", title_of(page)), ("Content", use.text("content"))), irreversible=_STAYS
-    )
+    fields = ((Sentence("Page"), title_of(page)), (Sentence("Content"), use.text("content")))
+    return Preview(Sentence("Append to a page in Notion"), fields, irreversible=_STAYS)
 
 
 async def _seek_append(notion: Notion, use: Use) -> str | None:
@@ -177,8 +176,8 @@ async def _show_update(notion: Notion, use: Use) -> Preview:
     page, body = await _change(notion, use)
     before, after = _states(page, body)
     diff = "".join(difflib.unified_diff(before, after, "before", "after", n=0))
-    final = "" if set(body) == {"in_trash"} else "The values of before are not put back by CarPool; they stand above."
-    return Preview("Update a page in Notion", (("Page", title_of(page)), ("Address", str(page["url"]))), diff, final)
+    fields = ((Sentence("Page"), title_of(page)), (Sentence("Address"), str(page["url"])))
+    return Preview(Sentence("Update a page in Notion"), fields, diff, "" if set(body) == {"in_trash"} else _ABOVE)
 
 
 def _states(page: Thing, body: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -236,8 +235,12 @@ async def _trash(notion: Notion, use: Use) -> str:
 
 async def _show_trash(notion: Notion, use: Use) -> Preview:
     page = await _made_here(notion, use)
-    fields = (("Page", title_of(page)), ("Address", str(page["url"])), ("Last edited", str(page["last_edited_time"])))
-    return Preview("Put a page into the trash in Notion", fields)
+    fields = (
+        (Sentence("Page"), title_of(page)),
+        (Sentence("Address"), str(page["url"])),
+        (Sentence("Last edited"), str(page["last_edited_time"])),
+    )
+    return Preview(Sentence("Put a page into the trash in Notion"), fields)
 
 
 async def _seek_trash(notion: Notion, use: Use) -> str | None:
@@ -260,8 +263,8 @@ async def _restore(notion: Notion, use: Use) -> str:
 
 async def _show_restore(notion: Notion, use: Use) -> Preview:
     page = await _thrown_away(notion, use)
-    fields = (("Page", title_of(page)), ("Address", str(page["url"])))
-    return Preview("Take a page out of the trash in Notion", fields)
+    fields = ((Sentence("Page"), title_of(page)), (Sentence("Address"), str(page["url"])))
+    return Preview(Sentence("Take a page out of the trash in Notion"), fields)
 
 
 async def _seek_restore(notion: Notion, use: Use) -> str | None:
@@ -280,8 +283,11 @@ def _back_update(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
     return ("notion_restore", {"page": call.arguments["page"]}) if thrown else None
 
 
-_STAYS = "Who follows the page may be told at once, and what was appended stays until somebody deletes it at Notion."
-_SEEN = "Who follows the page may be told at once. It can be put in the trash."
+_STAYS = Sentence(
+    "Who follows the page may be told at once, and what was appended stays until somebody deletes it at Notion."
+)
+_SEEN = Sentence("Who follows the page may be told at once. It can be put in the trash.")
+_ABOVE = Sentence("The values of before are not put back by CarPool; they stand above.")
 
 WRITES = (
     Write(

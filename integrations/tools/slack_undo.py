@@ -4,6 +4,7 @@ Each is a write like any other. Slack lets an app delete its own messages alone;
 taken back, so that an answer of CarPool's stays.
 """
 
+from integrations.sentence import Sentence
 from integrations.tools.base import NotAllowed, NotFound, Preview, Tool, Unknown, Use, parameters
 from integrations.tools.slack_client import CONNECTION, SERVICE, Slack, SlackClient, Thing, thing
 from integrations.tools.slack_writes import CHANNEL, EMOJI, EVENT_TYPE, TS, WRITE_LIMITS, preview_of, scheduled_in
@@ -43,8 +44,9 @@ async def _show_delete(slack: Slack, use: Use) -> Preview:
     message = await _posted(slack, use)
     if message is None:
         raise NotFound(f"{SERVICE}: no such message", "That message is not there any more.")
-    shown = await preview_of(slack, use, "Delete a message", "ts", irreversible="A deleted message is gone.")
-    said = (*shown.fields, ("It says", str(message.get("text") or "")))
+    final = Sentence("A deleted message is gone.")
+    shown = await preview_of(slack, use, Sentence("Delete a message in Slack"), "ts", irreversible=final)
+    said = (*shown.fields, (Sentence("It says"), str(message.get("text") or "")))
     return Preview(shown.title, said, irreversible=shown.irreversible)
 
 
@@ -70,7 +72,7 @@ async def _unreact(slack: Slack, use: Use) -> str:
 async def _show_unreact(slack: Slack, use: Use) -> Preview:
     if not await _reacted(slack, use):
         raise NotFound(f"{SERVICE}: no such reaction", "That reaction is not there any more.")
-    return await preview_of(slack, use, "Take back a reaction", "ts", "emoji")
+    return await preview_of(slack, use, Sentence("Take back a reaction in Slack"), "ts", "emoji")
 
 
 async def _seek_unreact(slack: Slack, use: Use) -> str | None:
@@ -95,8 +97,8 @@ async def _show_unschedule(slack: Slack, use: Use) -> Preview:
     waiting = await _waiting(slack, use)
     if waiting is None:
         raise NotFound(f"{SERVICE}: not scheduled", "That message waits no more.")
-    shown = await preview_of(slack, use, "Cancel a message for later", "scheduled")
-    return Preview(shown.title, (*shown.fields, ("It says", str(waiting["text"]))))
+    shown = await preview_of(slack, use, Sentence("Cancel a message for later in Slack"), "scheduled")
+    return Preview(shown.title, (*shown.fields, (Sentence("It says"), str(waiting["text"]))))
 
 
 async def _seek_unschedule(slack: Slack, use: Use) -> str | None:

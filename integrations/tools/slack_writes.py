@@ -6,10 +6,11 @@ each time: what was always allowed for one place must not count in another.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
 from adapters.messages import JsonObject, ToolCall
+from integrations.sentence import Sentence, Told
 from integrations.tools.base import Invalid, Preview, Tool, ToolLimits, Unknown, Use, parameters
 from integrations.tools.marker import marker
 from integrations.tools.slack_client import CONNECTION, PAGE_MAX, SERVICE, Slack, SlackClient, Thing, thing
@@ -40,16 +41,24 @@ def _metadata(use: Use) -> dict[str, object]:
     return {"event_type": EVENT_TYPE, "event_payload": {"use": marker(use)}}
 
 
-async def preview_of(slack: Slack, use: Use, title: str, *names: str, irreversible: str = "") -> Preview:
+NAMES: Mapping[str, Sentence] = {
+    "emoji": Sentence("Emoji"),
+    "scheduled": Sentence("Scheduled"),
+    "text": Sentence("Text"),
+    "thread_ts": Sentence("Thread ts"),
+    "ts": Sentence("Ts"),
+}
+"""How the arguments are called where a person reads them."""
+
+
+async def preview_of(slack: Slack, use: Use, title: Sentence, *names: str, irreversible: Told = "") -> Preview:
     channel = await slack.seen(use)
     about = thing(await slack.web.conversations_info(channel=channel))["channel"]
-    called = f"#{about['name']} ({channel})" if about.get("name") else f"a direct conversation ({channel})"
-    given = ((name.replace("_", " ").capitalize(), use.text(name)) for name in names)
-    return Preview(
-        f"{title} in Slack",
-        (("Channel", called), *((name, value) for name, value in given if value)),
-        irreversible=irreversible,
-    )
+    name = about.get("name")
+    called: Told = f"#{name} ({channel})" if name else Sentence("a direct conversation ({0})", (channel,))
+    given = ((NAMES[name], use.text(name)) for name in names)
+    fields = ((Sentence("Channel"), called), *((name, value) for name, value in given if value))
+    return Preview(title, fields, irreversible=irreversible)
 
 
 async def _post(slack: Slack, use: Use) -> str:
@@ -68,7 +77,7 @@ async def _post(slack: Slack, use: Use) -> str:
 
 
 async def _show_post(slack: Slack, use: Use) -> Preview:
-    return await preview_of(slack, use, "Post a message", "thread_ts", "text", irreversible=_TOLD)
+    return await preview_of(slack, use, Sentence("Post a message in Slack"), "thread_ts", "text", irreversible=_TOLD)
 
 
 async def _seek_post(slack: Slack, use: Use) -> str | None:
@@ -107,7 +116,7 @@ async def _react(slack: Slack, use: Use) -> str:
 
 
 async def _show_react(slack: Slack, use: Use) -> Preview:
-    return await preview_of(slack, use, "React to a message", "ts", "emoji")
+    return await preview_of(slack, use, Sentence("React to a message in Slack"), "ts", "emoji")
 
 
 async def _seek_react(slack: Slack, use: Use) -> str | None:
@@ -150,11 +159,11 @@ def _scheduling(clock: Callable[[], int]) -> Write[Slack]:
 
     async def show(slack: Slack, use: Use) -> Preview:
         at_s = _time(use, clock())
-        shown = await preview_of(slack, use, "Schedule a message", "thread_ts", "text")
+        shown = await preview_of(slack, use, Sentence("Schedule a message in Slack"), "thread_ts", "text")
         return Preview(
             shown.title,
-            (*shown.fields, ("At", _said(at_s))),
-            irreversible="It is posted then, unless it is taken back before.",
+            (*shown.fields, (Sentence("At"), _said(at_s))),
+            irreversible=Sentence("It is posted then, unless it is taken back before."),
         )
 
     async def seek(slack: Slack, use: Use) -> str | None:
@@ -217,7 +226,7 @@ def _back_schedule(call: ToolCall, said: str) -> tuple[str, JsonObject] | None:
     return None if found is None else ("slack_unschedule", {"channel": found[1], "scheduled": found[2]})
 
 
-_TOLD = "Who is in the channel is told at once."
+_TOLD = Sentence("Who is in the channel is told at once.")
 
 
 def _writes(clock: Callable[[], int]) -> tuple[Write[Slack], ...]:

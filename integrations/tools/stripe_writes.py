@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from adapters.messages import JsonObject, ToolCall
+from integrations.sentence import Sentence, Told
 from integrations.tools.base import Conflict, Invalid, NotAllowed, Preview, Tool, ToolLimits, Unknown, Use, parameters
 from integrations.tools.marker import MARK as OURS
 from integrations.tools.marker import marker
@@ -42,8 +43,13 @@ def writing_tools(client: StripeToolsClient) -> list[Tool]:
     return [tool_of(client, write, WRITE_LIMITS) for write in (*WRITES, *UNDOS)]
 
 
-def _preview(title: str, fields: Sequence[tuple[str, str]], irreversible: str = "") -> Preview:
-    return Preview(f"{title} at Stripe", tuple(fields), irreversible=irreversible, by_another_admin=True)
+def _preview(title: Sentence, fields: Sequence[tuple[Told, Told]], irreversible: Told = "") -> Preview:
+    return Preview(title, tuple(fields), irreversible=irreversible, by_another_admin=True)
+
+
+def _who(customer: Mapping[str, Any]) -> Sentence:
+    name, mail = customer.get("name") or Sentence("(no name)"), customer.get("email") or Sentence("(no e-mail)")
+    return Sentence("{0}, {1}", (name, mail))
 
 
 def _marks(use: Use) -> dict[str, str]:
@@ -105,10 +111,13 @@ async def _show_draft(stripe: "StripeClient", use: Use) -> Preview:
     currency, items = use.text("currency"), _items(use)
     lines = [f"{amount(int(item['amount']), currency)}: {item['description']}" for item in items]
     total = amount(sum(int(item["amount"]) for item in items), currency)
-    who = f"{customer['name'] or '(no name)'}, {customer['email'] or '(no e-mail)'} ({customer['id']})"
-    due = str(use.number("days_until_due", 30))
-    fields = (("Customer", who), ("Items", "\n".join(lines)), ("Total", total), ("Days until due", due))
-    return _preview("Draft an invoice", fields)
+    fields = (
+        (Sentence("Customer"), Sentence("{0} ({1})", (_who(customer), customer["id"]))),
+        (Sentence("Items"), "\n".join(lines)),
+        (Sentence("Total"), total),
+        (Sentence("Days until due"), str(use.number("days_until_due", 30))),
+    )
+    return _preview(Sentence("Draft an invoice at Stripe"), fields)
 
 
 async def _seek_draft(stripe: "StripeClient", use: Use) -> str | None:
@@ -164,13 +173,14 @@ async def _show_refund(stripe: "StripeClient", use: Use) -> Preview:
     if wanted > left:
         raise Conflict(f"{SERVICE}: more than is left", "Of this payment {0} can be refunded.", amount(left, currency))
     fields = (
-        ("Amount", amount(wanted, currency)),
-        ("Of the payment", f"{payment['id']} of {amount(charge['amount'], currency)}"),
-        ("Refunded before", amount(charge["amount_refunded"], currency)),
-        ("Customer", f"{customer.get('name') or '(no name)'}, {customer.get('email') or '(no e-mail)'}"),
-        ("Reason", _reason(use)),
+        (Sentence("Amount"), amount(wanted, currency)),
+        (Sentence("Of the payment"), Sentence("{0} of {1}", (payment["id"], amount(charge["amount"], currency)))),
+        (Sentence("Refunded before"), amount(charge["amount_refunded"], currency)),
+        (Sentence("Customer"), _who(customer)),
+        (Sentence("Reason"), _reason(use)),
     )
-    return _preview("Refund a payment", fields, "A refund cannot be taken back, and Stripe keeps its fee.")
+    final = Sentence("A refund cannot be taken back, and Stripe keeps its fee.")
+    return _preview(Sentence("Refund a payment at Stripe"), fields, final)
 
 
 async def _seek_refund(stripe: "StripeClient", use: Use) -> str | None:
@@ -217,14 +227,15 @@ async def _show_coupon(stripe: "StripeClient", use: Use) -> Preview:
     params = _coupon_params(use)
     cents = use.number("amount_off")
     off = amount(cents, use.text("currency")) if cents else f"{params['percent_off']:g} %"
-    how_long = f"{use.number('months')} months" if use.number("months") else use.text("duration")
+    months = use.number("months")
     fields = (
-        ("Name", use.text("name")),
-        ("Takes off", off),
-        ("How long", how_long),
-        ("Can be redeemed", f"{use.number('max_redemptions')} times"),
+        (Sentence("Name"), use.text("name")),
+        (Sentence("Takes off"), off),
+        (Sentence("How long"), Sentence("{0} months", (months,)) if months else use.text("duration")),
+        (Sentence("Can be redeemed"), Sentence("{0} times", (use.number("max_redemptions"),))),
     )
-    return _preview("Make a coupon", fields, "It can be deleted; what was bought with it by then stays cheaper.")
+    final = Sentence("It can be deleted; what was bought with it by then stays cheaper.")
+    return _preview(Sentence("Make a coupon at Stripe"), fields, final)
 
 
 async def _seek_coupon(stripe: "StripeClient", use: Use) -> str | None:
@@ -266,8 +277,11 @@ async def _delete_draft(stripe: "StripeClient", use: Use) -> str:
 
 async def _show_delete_draft(stripe: "StripeClient", use: Use) -> Preview:
     invoice = await _our_draft(stripe, use)
-    fields = (("Draft", str(invoice["id"])), ("Total", amount(invoice["total"], invoice["currency"])))
-    return _preview("Delete a draft of an invoice", fields, "A deleted draft is gone.")
+    fields = (
+        (Sentence("Draft"), str(invoice["id"])),
+        (Sentence("Total"), amount(invoice["total"], invoice["currency"])),
+    )
+    return _preview(Sentence("Delete a draft of an invoice at Stripe"), fields, Sentence("A deleted draft is gone."))
 
 
 async def _seek_delete_draft(stripe: "StripeClient", use: Use) -> str | None:
@@ -291,11 +305,12 @@ async def _delete_coupon(stripe: "StripeClient", use: Use) -> str:
 async def _show_delete_coupon(stripe: "StripeClient", use: Use) -> Preview:
     coupon = (await stripe.v1.coupons.retrieve_async(use.text("coupon"))).to_dict()
     fields = (
-        ("Coupon", str(coupon["id"])),
-        ("Name", str(coupon.get("name") or "")),
-        ("Redeemed", f"{coupon['times_redeemed']} times"),
+        (Sentence("Coupon"), str(coupon["id"])),
+        (Sentence("Name"), str(coupon.get("name") or "")),
+        (Sentence("Redeemed"), Sentence("{0} times", (coupon["times_redeemed"],))),
     )
-    return _preview("Delete a coupon", fields, "Nobody can redeem it any more; what was bought with it stays cheaper.")
+    final = Sentence("Nobody can redeem it any more; what was bought with it stays cheaper.")
+    return _preview(Sentence("Delete a coupon at Stripe"), fields, final)
 
 
 async def _seek_delete_coupon(stripe: "StripeClient", use: Use) -> str | None:

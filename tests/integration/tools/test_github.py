@@ -16,7 +16,17 @@ from integrations.services import who_at
 from integrations.tools.base import Conflict, NotAllowed, Toolbox, Unknown
 from integrations.tools.github import github_tools
 from tests.emulators import consent
-from tests.github_emulator import BACK, CLIENT_ID, CLIENT_SECRET, REPOSITORY, TOKEN, done, emulated_github, use_of
+from tests.github_emulator import (
+    BACK,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    REPOSITORY,
+    TOKEN,
+    done,
+    emulated_github,
+    fields_of,
+    use_of,
+)
 from tests.undoing import taken_back
 
 WHERE = {"repository": REPOSITORY}
@@ -122,7 +132,7 @@ async def test_a_pull_request_is_opened_reviewed_and_merged_as_it_was_read(box: 
     assert not (await box.use(review)).failed
     assert await box.look(review) is not None
     merge = use_of("github_merge", {**WHERE, "number": 1, "head_sha": head})
-    assert ("Into", "main") in (await box.preview(merge)).fields
+    assert ("Into", "main") in fields_of(await box.preview(merge))
     assert not (await box.use(merge)).failed
     found = await box.look(merge)
     assert found is not None
@@ -136,14 +146,16 @@ async def test_what_was_made_here_is_taken_back_as_it_was_shown(box: Toolbox) ->
     found = re.search(r"issuecomment-(\d+)", said)
     assert found is not None
     comment = use_of("github_delete_comment", {**WHERE, "number": 1, "comment": int(found[1])})
-    assert ("It says", "Oil.") in [(name, value.split("\n")[0]) for name, value in (await box.preview(comment)).fields]
+    assert ("It says", "Oil.") in [
+        (name, value.split("\n")[0]) for name, value in fields_of(await box.preview(comment))
+    ]
     assert await box.look(comment) is None
     assert not (await box.use(comment)).failed
     assert "Oil." not in await done(box.tools, "github_issue", {"number": 1})
     with pytest.raises(Unknown):
         await box.look(comment)
     close = use_of("github_close", {**WHERE, "number": 1})
-    assert ("Title", "Door") in (await box.preview(close)).fields
+    assert ("Title", "Door") in fields_of(await box.preview(close))
     assert (await box.use(close)).content.startswith("Closed #1: http")
     assert "#1 [closed]" in await done(box.tools, "github_issue", {"number": 1})
     with pytest.raises(Conflict):

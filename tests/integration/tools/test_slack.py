@@ -24,7 +24,7 @@ from integrations.tools.base import (
 from integrations.tools.slack_tools import slack_tools
 from tests.fakes.answering_server import answering
 from tests.fakes.slack_server import BOT, CHANNEL, IM, PERSON, TEAM, Fault, SlackServer, running_slack_server
-from tests.github_emulator import use_of
+from tests.github_emulator import fields_of, use_of
 from tests.slack_workspace import BOT_TOKEN, PERSON_TOKEN
 from tests.undoing import taken_back
 
@@ -141,7 +141,7 @@ async def test_whoever_is_in_a_channel_reads_it_and_no_longer_once_they_left(sla
     slack.doings.members[SECRETS] = [BOT, BERT, "U1", "U2", PERSON]
     assert "the salaries" in await done(slack, asked("slack_channel", {"channel": SECRETS}))
     use = asked("slack_post", {"channel": SECRETS, "text": "x"})
-    assert ("Channel", f"#secrets ({SECRETS})") in (await box_of(slack).preview(use)).fields
+    assert ("Channel", f"#secrets ({SECRETS})") in fields_of(await box_of(slack).preview(use))
     slack.doings.members[SECRETS].remove(PERSON)
     assert (await box_of(slack).use(use)).failed  # though it was shown, and may be approved by now
     assert len(slack.messages[SECRETS]) == 1
@@ -182,7 +182,7 @@ async def test_a_message_is_posted_as_it_was_shown_and_mentions_nobody(slack: Sl
     text = "<!channel> <@U0ANNA> see <https://evil.example|here> & *this*"
     use = asked("slack_post", {"text": text, "thread_ts": first})
     preview = await box_of(slack).preview(use)
-    assert preview.fields == (("Channel", f"#team ({CHANNEL})"), ("Thread ts", first), ("Text", text))
+    assert fields_of(preview) == (("Channel", f"#team ({CHANNEL})"), ("Thread ts", first), ("Text", text))
     await done(slack, use)
     posted = slack.messages[CHANNEL][-1]
     assert posted["text"] == "&lt;!channel&gt; &lt;@U0ANNA&gt; see &lt;https://evil.example|here&gt; &amp; *this*"
@@ -245,7 +245,7 @@ async def test_a_write_names_its_channel_so_that_what_was_allowed_for_one_counts
 
 async def test_a_message_is_scheduled_and_posted_when_its_time_has_come(slack: SlackServer) -> None:
     use = asked("slack_schedule", {"text": "Öl!", "post_at": LATER})
-    assert ("At", "2027-01-16 08:00:00 UTC") in (await box_of(slack).preview(use)).fields
+    assert ("At", "2027-01-16 08:00:00 UTC") in fields_of(await box_of(slack).preview(use))
     assert await box_of(slack).look(use) is None
     assert "2027-01-16 08:00:00 UTC" in await done(slack, use)
     with pytest.raises(Unknown):  # what waits tells no mark

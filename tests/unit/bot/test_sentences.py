@@ -14,6 +14,7 @@ import bot.sentences
 from adapters.errors import AdapterError
 from adapters.messages import Usage
 from adapters.scripted import answer
+from bot.approvals import question
 from bot.billing import Billing
 from bot.commands.explaining import OUTCOMES
 from bot.config import load
@@ -39,6 +40,7 @@ from integrations.payments.base import (
 )
 from integrations.sentence import Sentence
 from integrations.tools.base import Toolbox, ToolError, Unknown
+from integrations.tools.github_writes import WATCHED, preview_of
 from integrations.tools.status import error_of
 from ledger.actions import CallOutcome
 from ledger.credit_actions import CreditRefused
@@ -46,6 +48,7 @@ from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money
 from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
 from tests.bracketed import BRACKETED, unsaid
+from tests.github_emulator import use_of
 from tests.house import ME, WANTS_TOOL, RecordingPlatform, RecordingTool, asks, card, running_house
 from tests.house_at_a_till import MINE, OURS, at_a_till, bought
 from tests.payments import scope
@@ -71,6 +74,40 @@ def test_a_sentence_is_never_put_together_before_it_is_looked_up() -> None:
                 isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute) and given.func.attr == "format"
             )
             assert not together, f"{name}:{node.lineno}: its values go behind the sentence"  # type: ignore[attr-defined]  # a call has it
+
+
+def test_what_a_write_shows_before_it_is_done_is_named_from_the_table() -> None:
+    """A name or a title as plain text would be one of somebody else's."""
+    for path, name in sources():
+        code = path.read_text(encoding="utf-8")
+        if not name.startswith("integrations/tools/") or "Preview" not in code:
+            continue
+        for node in ast.walk(ast.parse(code)):
+            shown: list[ast.expr] = []
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="Preview" | "preview_of" | "_preview" | "_shows"), args=args, keywords=named
+                ):
+                    shown = [*args, *(word.value for word in named)]
+                case ast.Tuple(elts=[first, _]):
+                    shown = [first]
+                case _:
+                    continue
+            ours = [it for it in shown if isinstance(it, ast.JoinedStr) or _is_capital(it)]
+            assert not ours, f"{name}:{node.lineno}: a Sentence"
+
+
+def _is_capital(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value[:1].isupper()
+
+
+def test_a_question_says_what_would_be_done_in_the_language_and_what_it_is_done_with_as_it_is() -> None:
+    use = use_of("github_create_issue", {"repository": "o/r", "title": "Door {0}", "body": "It sticks."})
+    preview = preview_of(Sentence("Create an issue at GitHub"), use, ("title", "body"), irreversible=WATCHED)
+    said = question(use.call, preview, "asker", TurnId("t-0000000000000000"), 1, 60, BRACKETED).text
+    assert "⟦Create an issue at GitHub⟧" in said
+    assert "- ⟦Title⟧: `Door {0}`" in said
+    assert unsaid(said) == ""
 
 
 @pytest.fixture
