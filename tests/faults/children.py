@@ -13,7 +13,7 @@ from typing import Any
 WAIT_MAX_S = 60
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.faults.writers", "tests.faults.payments_play"])
+_FORKS.set_forkserver_preload(["tests.faults.writers", "tests.faults.payments_play", "tests.faults.limited"])
 
 
 @dataclass(frozen=True)
