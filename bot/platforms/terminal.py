@@ -290,6 +290,7 @@ async def converse(
             return EXIT_ANSWERED
         form = await forms.form(session.address, "owner", text) if text.strip() else None
         if form is not None:
+            screen.line(platform.say("Ctrl-C leaves this, and nothing is changed."), dim=True)
             try:
                 screen.markdown(await _fill(forms, form, session, _ask_field, screen.markdown))
             except (EOFError, KeyboardInterrupt):
