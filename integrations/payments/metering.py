@@ -142,7 +142,7 @@ class Metering:
             if there == units:
                 return await self._took(entry, action)
         try:
-            await self.rail.read_meter(MeterReading(_identifier(entry), action.meter, customer.id, units, action.at_s))
+            await self.rail.read_meter(MeterReading(entry.idem, action.meter, customer.id, units, action.at_s))
         except PaymentRefused:
             # It may be refused because it is there already.
             if await self._there(action, customer.id) != units:
@@ -236,8 +236,3 @@ def _in(workspace: WorkspaceId) -> Scope:
 
 def _taken_key(entry: Entry) -> str:
     return f"payment.metered/{entry.idem}"
-
-
-def _identifier(entry: Entry) -> str:
-    """Of the reading, at the rail."""
-    return entry.idem

@@ -250,7 +250,7 @@ async def test_a_refund_that_a_page_asked_for_is_made_by_nobody_but_another_admi
         script = [calls(*place.reads, "a"), refund, answer("Done.")]
         async with running_house(tmp_path, OnSlack(), script, toolbox=Toolbox(tools)) as opened:
             turn, _ = await opened.ask(said_by("what is there?", "1", "t", standing="admin"))
-            tries = (
+            tries: tuple[tuple[str, Standing, str], ...] = (
                 (slacks.PERSON, "admin", "approve"),
                 (slacks.PERSON, "owner", "approve"),
                 (slacks.PERSON, "admin", "allow"),
@@ -258,7 +258,7 @@ async def test_a_refund_that_a_page_asked_for_is_made_by_nobody_but_another_admi
                 ("U0EVE", "outsider", "approve"),
             )
             for number, (who, standing, word) in enumerate(tries):
-                await opened.ask(said_by(f"/{word} {turn}.1", f"try{number}", "t", who, standing))  # type: ignore[arg-type]  # Standing
+                await opened.ask(said_by(f"/{word} {turn}.1", f"try{number}", "t", who, standing))
                 assert not server.account.of("refund"), (who, standing, word)
             await opened.ask(said_by(f"/approve {turn}.1", "yes", "t", "U0BERT", "admin"))
             await opened.intake.ended(turn)
