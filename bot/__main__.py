@@ -112,6 +112,8 @@ def _of_ledger(arguments: argparse.Namespace, settings: Settings) -> Coroutine[A
             return console.list_entries(settings, json=arguments.json)
         case "replay":
             return console.replay_ledger(settings)
+        case "reopen":
+            return console.reopen_ledger(settings)
         case "balances":
             return console.show_balances(settings, replay=arguments.replay)
         case "export":
@@ -238,7 +240,9 @@ _FAILURES = {
     "input_output": "The ledger cannot be read or written any more: check the disk and the log in CARPOOL_HOME. "
     "`carpool ledger verify` says whether what was recorded is whole.",
     "busy": "Another program holds the ledger's file: stop that one. What was recorded is safe; start again after that.",
-    "changed": "The ledger is not what was signed before (RC011), so nothing more is recorded: restore the copy that was.",
+    "changed": "The ledger was changed by something else than CarPool (RC011), so nothing more is recorded. "
+    "`carpool ledger verify` names the first entry that is wrong: restore a copy that is whole, or put right what was "
+    "changed and run `carpool ledger reopen`. Start again after that.",
     "closed": "The ledger was closed. What was recorded is safe; start again.",
     "unreachable": "The connection to the ledger's database was lost: see that its server runs. "
     "What was recorded is safe; start again after that.",
@@ -268,6 +272,7 @@ def _parser() -> argparse.ArgumentParser:
     entries = of_ledger.add_parser("entries", help="list the entries, a line each")
     entries.add_argument("--json", action="store_true", help="as JSON Lines")
     of_ledger.add_parser("replay", help="make the projections anew from the entries")
+    of_ledger.add_parser("reopen", help="record again, after the ledger was found changed: where it is whole now")
     balances = of_ledger.add_parser("balances", help="list the accounts with their balances")
     balances.add_argument("--replay", action="store_true", help="add them up from the entries, and compare")
     export = of_ledger.add_parser(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.base import BaseAdapter
 from adapters.errors import AdapterError, NotConfigured
 from adapters.messages import ProviderName
+from bot.audit import AUDIT_LOCK, Audit
 from bot.billing import Billing
 from bot.checkpoints import Checkpoints, Witness
 from bot.commands.base import Desk
@@ -33,7 +34,7 @@ from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.notices import Notices
-from bot.opening import check_key, found_ledger, open_ledger, open_notary, open_vault
+from bot.opening import check_key, close_if_changed, file_of, found_ledger, open_ledger, open_notary, open_vault
 from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
@@ -103,6 +104,7 @@ async def open_house(
         store, keys = await stack.enter_async_context(open_ledger(settings))
         roadchain = await stack.enter_async_context(RoadChain(store))
         await check_key(store, keys)
+        await close_if_changed(roadchain, store)
         notary = await open_notary(settings, store, keys)
         await found_ledger(roadchain, store, keys, settings.origin)
         pseudonyms = Pseudonyms(keys.pseudonyms)
@@ -144,7 +146,8 @@ async def open_house(
             store.on_turns(intake.heard)
         erasing = Hourly(Retention(roadchain, store, settings.retention_days, clock_us).apply, "texts erased")
         ending = Hourly(Expiry(roadchain, store, clock_us).apply, "promotional credit ended")
-        async with checkpoints, erasing, ending, _metering(house.desk.billing, store), intake:
+        audit = Audit(roadchain, lambda: file_of(settings, store), settings.home / AUDIT_LOCK, settings.audit_s)
+        async with checkpoints, erasing, ending, _metering(house.desk.billing, store), audit, intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
 
 

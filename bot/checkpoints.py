@@ -108,6 +108,8 @@ class Checkpoints:
 
     async def _sign(self) -> Checkpoint | None:
         async with self._one:
+            if self._roadchain.failure is not None:
+                return None  # what stands is not to be trusted, or may not be on disk
             try:
                 with self._lock.acquire(timeout=0):
                     note = await self._notary.sign()
@@ -115,7 +117,7 @@ class Checkpoints:
                 return None
             except ChainBroken as error:
                 log.critical("the ledger is not what was signed", extra={"cause": str(error)})
-                self._roadchain.stop_taking(StoreFailed(str(error), "changed"))
+                await self._roadchain.stop_taking(str(error))
                 return None
             except StoreFailed as error:
                 log.error("nothing could be signed", extra={"cause": error.reason})

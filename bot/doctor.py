@@ -78,12 +78,18 @@ async def _ledger(settings: Settings) -> Finding:
         if not await ledger_exists(settings):
             return Finding("off", "RoadChain", f"{where} is not there yet: it begins with the first conversation.")
         async with open_ledger(settings) as (store, _):
-            size = (await store.head()).size
+            size, fault = (await store.head()).size, await store.fault()
             doubts = await ledger_doubts(store)
     except StoreUnusable as error:
         return Finding("wrong", "RoadChain", f"{error}. {error.remedy}")
     except StoreError as error:
         return Finding("wrong", "RoadChain", f"{error}.")
+    if fault:
+        sentence = (
+            f"{where} was found changed ({fault}), so that nothing is recorded. Restore a copy that is whole, or put right what"
+            " was changed and run `carpool ledger reopen`."
+        )
+        return Finding("wrong", "RoadChain", sentence)
     if doubts:
         sentence = f"{where} may lose in a power cut what it has taken: {' and '.join(doubts)}. Turn it on there."
         return Finding("wrong", "RoadChain", sentence)

@@ -9,7 +9,14 @@ from typing import Literal, TypeAlias, assert_never
 
 from bot.limits import Limits
 from bot.sentences import Sentences
+from ledger.errors import StoreFailed
 from ledger.pseudonyms import TurnId
+
+NOT_TAKEN = "CarPool cannot take this at the moment, so nothing was done. Try again in a few minutes."
+READ_ONLY = (
+    "CarPool only reads at the moment: its ledger was changed by something else than CarPool (RC011). Nothing is answered, done "
+    "or charged until whoever runs CarPool here has seen to it. Tell them, and ask again after that."
+)
 
 TroubleCode: TypeAlias = Literal[
     "empty",
@@ -160,3 +167,8 @@ def _remedy(trouble: Trouble, say: Sentences) -> str:
             return say("Put it in other words, or choose another model with `/model`.")
         case _:
             return say("Try again in a minute, or choose another model with `/model`.")
+
+
+def not_taken(error: StoreFailed, say: Sentences) -> str:
+    """What somebody is told whose message or form could not be recorded."""
+    return say(READ_ONLY if error.reason == "changed" else NOT_TAKEN)

@@ -262,6 +262,9 @@ class Intake:
             except TimeoutError:
                 pass
             self._wake.clear()
+            if (failure := self._house.roadchain.failure) is not None:
+                self._fail(failure)
+                return
             if self._heard and self._running and not await self._listen():
                 return
             room = self._house.limits.concurrent_turns_max - len(self._running)

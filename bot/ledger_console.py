@@ -12,11 +12,11 @@ from bot.consent import pending_owners
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.credentials import ConnectedBy
 from bot.keys import Keys, retire_old_key, rotate_signing_key
-from bot.opening import GENESIS_KEY, key_added, ledger_exists, ledger_file, open_ledger, open_notary
+from bot.opening import GENESIS_KEY, file_of, key_added, ledger_exists, ledger_file, open_ledger, open_notary
 from bot.settings import Settings
 from bot.vault import KeyOwner
 from integrations.secrets import SecretStore
-from ledger.actions import KeyAdded, KeyRemoved, LedgerCreated, ReplyPrepared
+from ledger.actions import KeyAdded, KeyRemoved, LedgerCreated, LedgerReopened, ReplyPrepared
 from ledger.book import Purse
 from ledger.chain import Replay
 from ledger.entry import HOUSE, Draft, Scope, decode_entry, hash_text
@@ -31,6 +31,7 @@ from ledger.store import Recorded, Store
 
 PAGE_ENTRIES = 1000
 EXIT_INCOMPLETE = 3
+REOPEN = "`carpool ledger verify` says more; once it is whole, `carpool ledger reopen`."
 DAY_US = 86_400_000_000
 
 
@@ -67,6 +68,30 @@ async def replay_ledger(settings: Settings) -> int:
     async with open_ledger(settings) as (store, _):
         count = await store.replay()
     say(f"The projections were made anew from {count:,} entries.")
+    return EXIT_OK
+
+
+async def reopen_ledger(settings: Settings) -> int:
+    """Record again, where the ledger was found changed and verifies now; that is the first entry then."""
+    from ledger.verify import main
+
+    if not await _there(settings):
+        return EXIT_USAGE
+    async with open_ledger(settings) as (store, keys):
+        fault = await store.fault()
+        if not fault:
+            say("Nothing was found wrong with the ledger: it is open.")
+            return EXIT_OK
+        say(f"Found: {fault}")
+        await open_notary(settings, store, keys)
+        async with file_of(settings, store) as file:
+            status = await asyncio.to_thread(main, ["--db", str(file)])
+        if status != EXIT_OK:
+            complain("It stays closed: restore a copy that is whole, or put right what was changed. Then try again.")
+            return status
+        async with RoadChain(store) as roadchain:
+            await roadchain.append(Draft(LedgerReopened(fault), HOUSE, f"{LedgerReopened.name}/{secrets.token_hex(8)}"))
+    say("The ledger is open again. Start CarPool anew: what runs still only reads.")
     return EXIT_OK
 
 
@@ -285,6 +310,8 @@ async def _signed(settings: Settings) -> AsyncIterator[tuple[Store, Notary, byte
         yield None
         return
     async with open_ledger(settings) as (store, keys):
+        if fault := await store.fault():
+            raise StoreUnusable(f"the ledger was found changed, and is not signed: {fault}", REOPEN)
         try:
             notary = await open_notary(settings, store, keys)
             await notary.sign()

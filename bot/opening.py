@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from integrations.storage.postgres import PostgresStore
 
 GENESIS_KEY = "ledger.created"
+
+log = logging.getLogger("carpool.opening")
 
 
 @asynccontextmanager
@@ -64,12 +67,21 @@ async def ledger_file(settings: Settings) -> AsyncIterator[Path]:
     if isinstance(settings.database, Path):
         yield settings.database
         return
-    async with open_ledger(settings) as (store, _):
-        with tempfile.TemporaryDirectory(prefix="verify-", dir=settings.home) as folder:
-            path = Path(folder) / "roadchain.db"
-            if not isinstance(store, SqliteStore):
-                await store.copy(path)
-            yield path
+    async with open_ledger(settings) as (store, _), file_of(settings, store) as path:
+        yield path
+
+
+@asynccontextmanager
+async def file_of(settings: Settings, store: "SqliteStore | PostgresStore") -> AsyncIterator[Path]:
+    """As ``ledger_file``, of a store that is open. Raises ``StoreFailed``."""
+    if isinstance(settings.database, Path):
+        yield settings.database
+        return
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=settings.home) as folder:
+        path = Path(folder) / "roadchain.db"
+        if not isinstance(store, SqliteStore):
+            await store.copy(path)
+        yield path
 
 
 async def ledger_doubts(store: "SqliteStore | PostgresStore") -> tuple[str, ...]:
@@ -95,6 +107,13 @@ async def found_ledger(roadchain: RoadChain, store: Store, keys: Keys, origin: s
         with contextlib.suppress(KeyReused):
             await roadchain.append(Draft(created, HOUSE, GENESIS_KEY))
         await check_key(store, keys)
+
+
+async def close_if_changed(roadchain: RoadChain, store: Store) -> None:
+    """Record nothing from the start on, where the ledger was found changed before."""
+    if fault := await store.fault():
+        log.critical("the ledger was found changed: nothing is recorded", extra={"cause": fault})
+        roadchain.close_for(fault)
 
 
 async def check_key(store: Store, keys: Keys) -> None:

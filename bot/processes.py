@@ -26,7 +26,7 @@ from bot.commands.table import completing
 from bot.consent import Consent
 from bot.installs import Installs
 from bot.notices import Notices
-from bot.opening import found_ledger, open_ledger
+from bot.opening import close_if_changed, found_ledger, open_ledger
 from bot.platforms.base import PlatformError
 from bot.platforms.slack_needs import BOTH_WAYS
 from bot.platforms.terminal import (
@@ -84,6 +84,7 @@ async def pipe(settings: Settings, question: str) -> int:
     """``echo question | carpool chat``: 0 answered, 1 not."""
     platform = TerminalPlatform(None, sentences_of(settings.language))
     async with open_models(settings) as models, open_house(settings, models, [platform]) as house:
+        _see_that_it_records(house)
         return await _unless_failed(house, answer_pipe(house.intake, platform, question))
 
 
@@ -93,6 +94,7 @@ async def chat(settings: Settings, *, new: bool, colour: bool) -> int:
     platform = TerminalPlatform(screen, say)
     session = Session.new() if new else Session.lasting()
     async with open_models(settings) as models, open_house(settings, models, [platform]) as house:
+        _see_that_it_records(house)
         if not models.catalog.cards:
             screen.line(
                 say("No model is connected, so nothing can be answered: `carpool doctor` says what is missing.")
@@ -133,7 +135,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
     if missing:
         say_aside(missing)
         return EXIT_USAGE
-    from bot.http.ingress import serve, web_app
+    from bot.http.ingress import health_of, serve, web_app
     from bot.platforms.slack import SlackPlatform
     from bot.platforms.slack_catch_up import SeenPlaces, keeping_up
     from bot.platforms.slack_handlers import SlackSocket, bolt_app
@@ -166,7 +168,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
             None if socket else bolt,
             settings.slack_signing_secret.reveal(),
             settings.limits.body_bytes_max,
-            lambda: not house.intake.failed.is_set(),
+            lambda: health_of(house.house.roadchain),
             explorer,
             payments=_payments(house.house.desk.billing, house.house.desk.say),
             installer=many.installer,
@@ -179,7 +181,7 @@ async def web(settings: Settings, *, socket: bool) -> int:
                     SlackSocket(platform, bolt, settings.slack_app_token.reveal(), seen.gap.set)
                 )
             await stack.enter_async_context(keeping_up(platform, house.door, seen))
-            await _unless_failed(house, serve(app, settings.host, settings.port, stop, _tell_port))
+            await _unless_failed(house, serve(app, settings.host, settings.port, stop, _tell_port), reads_on=True)
         except PlatformError as error:
             say_aside(f"{error}. See that SLACK_APP_TOKEN is right and that Socket Mode is on in the app's settings.")
             return EXIT_NOT_ANSWERED
@@ -217,7 +219,7 @@ async def discord(settings: Settings) -> int:
         gateway = DiscordGateway(platform, house.door, lambda address: completing(desk, address), seen)
         _stop_on_signals(stop)
         try:
-            await _unless_failed(house, gateway.run(stop))
+            await _unless_failed(house, gateway.run(stop), reads_on=True)
         except Refused as error:
             say_aside(f"{error}. {error.remedy}")
             return EXIT_NOT_ANSWERED
@@ -254,15 +256,16 @@ def _connecting(settings: Settings, consent: Consent | None) -> "ConnectDoor | N
 
 async def _without_slack(settings: Settings) -> int:
     """``carpool web`` beside another platform's process: payments are taken, services lead back, and the ledger can be read."""
-    from bot.http.ingress import serve, web_app
+    from bot.http.ingress import health_of, serve, web_app
 
     stop = asyncio.Event()
     _stop_on_signals(stop)
     async with AsyncExitStack() as stack:
         store, keys = await stack.enter_async_context(open_ledger(settings))
         payments = consent = None
+        roadchain = await stack.enter_async_context(RoadChain(store))
+        await close_if_changed(roadchain, store)
         if settings.stripe_api_key or _leads_back(settings):
-            roadchain = await stack.enter_async_context(RoadChain(store))
             await found_ledger(roadchain, store, keys, settings.origin)
             consent = await open_consent(settings, store, keys, roadchain)
             say = sentences_of(settings.language)
@@ -272,7 +275,7 @@ async def _without_slack(settings: Settings) -> int:
         explorer = await stack.enter_async_context(open_explorer(settings, store))
         connect = _connecting(settings, consent)
         most = settings.limits.body_bytes_max
-        app = web_app(None, "", most, lambda: True, explorer, payments=payments, connect=connect)
+        app = web_app(None, "", most, lambda: health_of(roadchain), explorer, payments=payments, connect=connect)
         try:
             await serve(app, settings.host, settings.port, stop, _tell_port)
         except OSError as error:
@@ -350,8 +353,18 @@ async def _asked_before(house: OpenHouse, session: Session) -> list[str]:
     return questions(await store.said_in(conversation, (await store.head()).size, 2 * ASKED_BEFORE_MAX))
 
 
-async def _unless_failed(house: OpenHouse, work: Awaitable[T]) -> T:
-    """The work's result. Raises ``StoreFailed`` as soon as nothing can be recorded any more."""
+def _see_that_it_records(house: OpenHouse) -> None:
+    """Raises ``StoreFailed`` where the ledger was found changed: somebody at a terminal is told at once, and by the program."""
+    if (failure := house.house.roadchain.failure) is not None:
+        raise failure
+
+
+async def _unless_failed(house: OpenHouse, work: Awaitable[T], *, reads_on: bool = False) -> T:
+    """The work's result. Raises ``StoreFailed`` as soon as nothing can be recorded any more.
+
+    ``reads_on``: where that is because the ledger was changed, the work goes on: whoever writes is told so, and what is
+    recorded can be read. A start would come to the same.
+    """
     working = asyncio.ensure_future(work)
     failing = asyncio.create_task(house.intake.failed.wait())
     try:
@@ -359,6 +372,8 @@ async def _unless_failed(house: OpenHouse, work: Awaitable[T]) -> T:
         if working.done():
             return await working
         failure = house.house.roadchain.failure
+        if reads_on and failure is not None and failure.reason == "changed":
+            return await working
         raise failure or StoreFailed("the ledger takes no more entries", "input_output")
     finally:
         for task in (working, failing):

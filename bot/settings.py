@@ -31,6 +31,7 @@ class Settings:
     origin: str
     language: str
     retention_days: int
+    audit_s: int
     vault_key: Secret
     witness_url: str
     witness_key: str
@@ -185,6 +186,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.count(0, 36_500),
             "0",
             "after how many days texts are erased; 0: never",
+        ),
+        Setting(
+            "audit_s",
+            "CARPOOL_AUDIT_S",
+            readers.count(0, 31_536_000),
+            "3600",
+            "how many seconds lie between two looks at the whole ledger; 0: it is not looked at",
         ),
         Setting(
             "vault_key",

@@ -14,6 +14,7 @@ from bot.billing import given_back
 from bot.commands.base import Asking, Decided
 from bot.commands.table import run_command
 from bot.context import read_context
+from bot.errors import READ_ONLY
 from bot.guard import GuardedScreen, guarded
 from bot.listening import Heard, listen
 from bot.lucidia.catalog import Catalog
@@ -24,7 +25,7 @@ from bot.payloads import Said, encode_message, encode_said
 from bot.plan import models_of_plan
 from bot.reply import compose_reply, footer_of, maybe_delivered
 from bot.run import House, Past, Run, Signs, draft_of, record, rules_in
-from bot.story import Fact, Story, after, next_step, tell
+from bot.story import Fact, Step, Story, after, next_step, tell
 from bot.tokens import tokens_in
 from bot.tool_use import use_tools
 from bot.undoing import take_back
@@ -43,7 +44,7 @@ from ledger.actions import (
 )
 from ledger.credit_actions import CreditRefused
 from ledger.entry import Scope
-from ledger.errors import InsufficientBalance, KeyReused
+from ledger.errors import InsufficientBalance, KeyReused, StoreFailed
 from ledger.store import OpenTurn, Recorded
 
 
@@ -64,31 +65,46 @@ async def run_turn(claimed: OpenTurn, house: House, signs: Signs) -> TurnOutcome
     while True:
         if signs.withdrawn.is_set() and story.reply is None:
             story = replace(story, withdrawn=True)
-        match next_step(story, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max):
-            case "run_command":
-                story = await _run_command(story, run)
-            case "read_context":
-                story = await read_context(story, run)
-            case "route":
-                story = await _route(story, run)
-            case "call_model":
-                story = await _call_model(story, run)
-            case "use_tools":
-                story = await use_tools(story, run)
-            case "prepare_reply":
-                story = await record(story, run, *letting_go(story), await _prepared(story, run))
-            case "deliver_reply":
-                story = await _deliver(story, run)
-            case "finish":
-                story = await (
-                    _discard(story, run) if story.withdrawn else record(story, run, (_finished(story), None))
-                )
-            case "done":
-                if story.outcome is None:
-                    raise AssertionError("a turn that is done has an outcome")
-                return story.outcome
-            case step:
-                assert_never(step)
+        step = next_step(story, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max)
+        if step == "done":
+            if story.outcome is None:
+                raise AssertionError("a turn that is done has an outcome")
+            return story.outcome
+        try:
+            story = await _taken(step, story, run)
+        except StoreFailed as error:
+            if error.reason == "changed" and story.reply is None:
+                # Nothing more can be recorded of it, and so nothing more is said; but whoever waits is told.
+                await run.screen.discard()
+                await platform.say_aside(story.asked.address, house.desk.say(READ_ONLY))
+            raise
+
+
+async def _taken(step: Step, story: Story, run: Run) -> Story:
+    """The story after its next step."""
+    match step:
+        case "run_command":
+            return await _run_command(story, run)
+        case "read_context":
+            return await read_context(story, run)
+        case "route":
+            return await _route(story, run)
+        case "call_model":
+            return await _call_model(story, run)
+        case "use_tools":
+            return await use_tools(story, run)
+        case "prepare_reply":
+            return await record(story, run, *letting_go(story), await _prepared(story, run))
+        case "deliver_reply":
+            return await _deliver(story, run)
+        case "finish" if story.withdrawn:
+            return await _discard(story, run)
+        case "finish":
+            return await record(story, run, (_finished(story), None))
+        case "done":
+            return story
+        case _:
+            assert_never(step)
 
 
 async def _run_command(story: Story, run: Run) -> Story:

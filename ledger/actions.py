@@ -35,6 +35,14 @@ class LedgerCreated:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerReopened:
+    """An operator opened a ledger again that was found changed, and is whole now. ``fault`` is what had been found."""
+
+    name: ClassVar[str] = "ledger.reopened"
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """A platform handed a message over. Payload: the text, the attachments and where the reply goes.
 
@@ -329,6 +337,7 @@ class KeyRemoved:
 
 Action: TypeAlias = (
     LedgerCreated
+    | LedgerReopened
     | MessageReceived
     | MessageWithdrawn
     | StopAsked

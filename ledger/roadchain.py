@@ -68,9 +68,19 @@ class RoadChain:
         """Have the ledger's size told after each commit of this writer."""
         self._committed = committed
 
-    def stop_taking(self, failure: StoreFailed) -> None:
-        """Nothing more is recorded: what stands is not to be trusted. Only a restart heals it."""
-        self._poison(failure, ())
+    async def stop_taking(self, fault: str) -> None:
+        """Nothing more is recorded, by any process: what stands is not to be trusted. That is durable on return.
+
+        The ledger is opened again by ``ledger.reopened``, once it is whole; this writer takes nothing more.
+        """
+        try:
+            await self._store.set_fault(fault)
+        finally:
+            self.close_for(fault)
+
+    def close_for(self, fault: str) -> None:
+        """This writer takes nothing more: the ledger has the fault already."""
+        self._poison(StoreFailed(fault, "changed"), ())
 
     async def append(self, *group: Draft) -> tuple[Receipt, ...]:
         """Record these together or not at all. **On return they are on disk.**

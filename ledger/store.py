@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType, Protocol, TypeAlias
 
-from ledger.actions import ErasedScope, SettingName, TurnKind, TurnOutcome
+from ledger.actions import ErasedScope, LedgerReopened, SettingName, TurnKind, TurnOutcome
 from ledger.book import NOTHING_STANDS, AccountRow, BookChange, Counter, Hold, HoldId, Standing, Wanted
 from ledger.entry import Draft, Entry
 from ledger.errors import LedgerError
@@ -163,6 +163,11 @@ class Sealed:
     book: BookChange
     outcomes: tuple[Outcome, ...]
 
+    @property
+    def reopens(self) -> bool:
+        """Whether an operator opens the ledger again that had a fault."""
+        return any(isinstance(row.entry.action, LedgerReopened) for row in self.rows)
+
 
 Seal: TypeAlias = Callable[[Found], Sealed]
 
@@ -201,7 +206,20 @@ class Store(Protocol):
     """Raises ``StoreFailed`` where the place itself fails. After a failed ``commit`` it takes no more until reopened."""
 
     async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
-        """One transaction: lock the head, read what is wanted, seal, write. Durable on return."""
+        """One transaction: lock the head, read what is wanted, seal, write. Durable on return.
+
+        While the ledger has a fault it raises ``StoreFailed`` for ``changed``, and nothing is written; but a batch that
+        reopens it is, and takes the fault away in the same transaction.
+        """
+        ...
+
+    async def fault(self) -> str:
+        """What was found wrong with the ledger; empty where that is nothing."""
+        ...
+
+    async def set_fault(self, fault: str) -> None:
+        """While it is not empty no process appends: it stands beside the chain, since the chain is not to be trusted then.
+        Durable on return."""
         ...
 
     async def head(self) -> Head: ...

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import Any
 
 APPLICATION_ID = 0x526F6164
-SCHEMA_MAX = 5
+SCHEMA_MAX = 6
 GENESIS = "GENESIS"
 INTEGER_MAX = 2**53 - 1
 TILE_HEIGHT = 8

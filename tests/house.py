@@ -132,6 +132,7 @@ class RecordingPlatform:
     screens: dict[TurnId, RecordingScreen] = field(default_factory=dict)
     looked: int = 0
     overheard: tuple[Overheard, ...] = ()
+    aside: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -145,6 +146,9 @@ class RecordingPlatform:
         """Wait until something of an answer is shown."""
         async with asyncio.timeout(WORD_S_MAX):
             await self.screens.setdefault(turn, RecordingScreen(self.live)).first.wait()
+
+    async def say_aside(self, to: Address, text: str) -> None:
+        self.aside.append(text)
 
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
         if self.fails:

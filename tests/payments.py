@@ -109,7 +109,7 @@ async def open_till(
         handling = asyncio.create_task(cashier._handle_waiting())
         stack.callback(handling.cancel)
         door = PaymentsDoor(cashier.receive, cashier.refuse, cashier.come_back)
-        app = web_app(None, "", BODY_BYTES_MAX, lambda: True, payments=door)
+        app = web_app(None, "", BODY_BYTES_MAX, lambda: "ok", payments=door)
         stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, port.set_result))
         url = f"http://127.0.0.1:{await port}"

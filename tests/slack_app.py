@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import ClientSession
 
 from adapters.scripted import ScriptReply, answer
-from bot.http.ingress import serve, web_app
+from bot.http.ingress import health_of, serve, web_app
 from bot.limits import Limits
 from bot.lucidia.catalog import ModelCard
 from bot.platforms.slack import SlackPlatform
@@ -89,8 +89,8 @@ async def running_slack(
         ):
             views = Views(platform, open_.door)
             bolt = bolt_app(platform, open_.door, together(views), views.open)
-            healthy, body_bytes_max = lambda: not open_.intake.failed.is_set(), limits.body_bytes_max
-            app = web_app(bolt, SECRET, body_bytes_max, healthy, None, clock_s or time.time)
+            health, body_bytes_max = lambda: health_of(open_.roadchain), limits.body_bytes_max
+            app = web_app(bolt, SECRET, body_bytes_max, health, None, clock_s or time.time)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))
             try:
                 yield SlackUnderTest(open_, platform, f"http://127.0.0.1:{await started}", session)

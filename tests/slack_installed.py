@@ -95,7 +95,7 @@ async def running_installed(
             platform.tokens = tokens
             views = Views(platform, open_.door)
             bolt = bolt_app(platform, open_.door, together(views, installer), views.open)
-            app = web_app(bolt, SECRET, 1_000_000, lambda: True, installer=installer, say=say)
+            app = web_app(bolt, SECRET, 1_000_000, lambda: "ok", installer=installer, say=say)
             serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))
             try:
                 yield InstalledApp(open_, platform, tokens, bolt, f"http://127.0.0.1:{await started}", session)

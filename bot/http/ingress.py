@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bot.http.answers import NOT_KEPT, NotTaken, read_body
 from bot.http.connect import ConnectDoor
@@ -19,6 +19,7 @@ from bot.http.payments import PaymentsDoor
 from bot.http.slack_install import install_routes
 from bot.platforms.slack_install import Installer
 from bot.sentences import ENGLISH, Sentences
+from ledger.roadchain import RoadChain
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("carpool.http")
 
+Health: TypeAlias = Literal["ok", "read-only", "failed"]
+"""``read-only``: the ledger was found changed, and nothing is recorded. ``failed``: nothing can be, and the process ends."""
+
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 SIGNATURE_AGE_S_MAX = 300
@@ -37,11 +41,18 @@ STAMP_DIGITS_MAX = 12
 BACKLOG = 512
 
 
+def health_of(roadchain: RoadChain) -> Health:
+    failure = roadchain.failure
+    if failure is None:
+        return "ok"
+    return "read-only" if failure.reason == "changed" else "failed"
+
+
 def web_app(
     slack: "AsyncApp | None",
     signing_secret: str,
     body_bytes_max: int,
-    healthy: Callable[[], bool],
+    healthy: Callable[[], Health],
     explorer: Explorer | None = None,
     clock_s: Callable[[], float] = time.time,
     payments: PaymentsDoor | None = None,
@@ -51,8 +62,9 @@ def web_app(
 ) -> "Starlette":
     """``slack``, ``explorer``, ``payments``, ``installer`` and ``connect`` None leave their ways out.
 
-    ``clock_s`` tells the age of signatures, in seconds since 1970. ``say`` is for the pages that people read: machines are
-    refused in English.
+    A process that only reads is left alone by whoever asks for its health: a start would change nothing, and people are told
+    why they get no answer. ``clock_s`` tells the age of signatures, in seconds since 1970. ``say`` is for the pages that people
+    read: machines are refused in English.
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
@@ -60,8 +72,8 @@ def web_app(
     from starlette.routing import Route
 
     async def health(request: "Request") -> "Response":
-        ok = healthy()
-        return JSONResponse({"status": "ok" if ok else "failed"}, 200 if ok else 503)
+        status = healthy()
+        return JSONResponse({"status": status}, 503 if status == "failed" else 200)
 
     async def not_taken(request: "Request", error: Exception) -> "Response":
         if isinstance(error, NotTaken):

@@ -295,6 +295,10 @@ class Platform(Protocol):
     @property
     def name(self) -> PlatformName: ...
 
+    async def say_aside(self, to: Address, text: str) -> None:
+        """Say something that is no reply of a turn, to a person alone where the platform can. Best effort: raises nothing."""
+        ...
+
     def screen(self, to: Address, turn: TurnId) -> Screen: ...
 
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:

@@ -47,6 +47,7 @@ from bot.platforms.discord_wire import (
     file_names,
     is_whole,
     pieces_there,
+    private_message,
     read_way,
     thread_name,
 )
@@ -183,6 +184,14 @@ class DiscordPlatform:
             place, reply = elsewhere
             # What was shown while the token lived stands there too.
             await post_pieces(place, turn, part, reply, await self._look(place, turn, part), {})
+
+    async def say_aside(self, to: Address, text: str) -> None:
+        """See ``bot.platforms.base.Platform``."""
+        try:
+            place = await self._place_of_reply(to, Reply("notice", text, private=True))
+            await place.post(private_message(text, ()), (), True, "")
+        except PlatformError as error:
+            log.warning("somebody could not be told", extra={"cause": str(error)})
 
     async def find(self, to: Address, turn: TurnId, part: int) -> Presence:
         way = read_way(to.reply_url)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from bot.commands.table import COMMANDS
+from bot.errors import not_taken
 from bot.platforms.base import Address, Door, Incoming, PlatformError
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_catch_up import AGAIN_S, CatchUp
@@ -103,6 +104,9 @@ class DiscordGateway:
                 if incoming is not None:
                     await self._accept(incoming)
         except StoreFailed as error:
+            if incoming is not None and error.reason == "changed":
+                await self._platform.say_aside(incoming.address, not_taken(error, self._platform.say))
+                return
             log.warning("a message could not be recorded: it is read again", extra={"cause": str(error)})
             self._missed.begin(shard)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bot.commands.explaining import AGAIN
 from bot.commands.table import COMMANDS, is_private
+from bot.errors import not_taken
 from bot.platforms.base import Address, Attached, Button, Door, Filled, Form, Incoming, PlatformError, Taken
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.discord_errors import ALREADY_ACKNOWLEDGED, DiscordRefused
@@ -41,7 +42,6 @@ FORM_WAIT_S = 2.0
 RECORD_WAIT_S = 2.0
 """How long a question is recorded before it is acknowledged all the same."""
 
-NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not taken. Try again in a few minutes."
 AGAIN_IS_ASKED = "I ask your last question again: the answer comes where it was asked."
 NO_FORM = "CarPool is slow at the moment, and could not show its form in time. Try again."
 
@@ -161,7 +161,8 @@ class Interactions:
             async with asyncio.timeout(FORM_WAIT_S):
                 form = await self._door.form(address, standing, text)
         except (StoreFailed, TimeoutError) as error:
-            sentence = self._platform.say(NO_FORM if isinstance(error, TimeoutError) else NOT_RECORDED)
+            say = self._platform.say
+            sentence = say(NO_FORM) if isinstance(error, TimeoutError) else not_taken(error, say)
             await self._guarded(interaction.response.send_message(sentence, ephemeral=True))
             return True
         if form is None:
@@ -185,8 +186,8 @@ class Interactions:
         )
         try:
             taken = await self._door.fill(filled)
-        except StoreFailed:
-            taken = Taken(self._platform.say(NOT_RECORDED), {})
+        except StoreFailed as error:
+            taken = Taken(not_taken(error, self._platform.say), {})
         lines = [f"- **{field}**: {error}" for field, error in taken.errors.items()]
         buttons = (Button(self._platform.say("Try again"), invocation, "primary"),) if lines and invocation else ()
         await self._answer(address, "\n".join([taken.text, *lines]).strip(), buttons)
@@ -205,9 +206,9 @@ class Interactions:
     async def _taken(self, address: Address, recording: Awaitable[object]) -> None:
         try:
             await recording
-        except StoreFailed:
+        except StoreFailed as error:
             # Discord does not deliver it again: whoever asked is told.
-            await self._answer(address, self._platform.say(NOT_RECORDED))
+            await self._answer(address, not_taken(error, self._platform.say))
 
     async def _answer(self, address: Address, text: str, buttons: tuple[Button, ...] = ()) -> None:
         """A sentence that belongs to no turn, to whoever waits."""

@@ -2,10 +2,12 @@
 
 import logging
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from bot.errors import NOT_TAKEN, not_taken
 from bot.platforms.base import Accepted, Address, Door, Form, Incoming, PlatformError
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_errors import answer_of
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("carpool.slack")
 
 COMMAND = "/carpool"
-NOT_RECORDED = "CarPool cannot take messages at the moment, so this was not taken. Try again in a few minutes."
+REFUSED_MAX = 1000
+"""How many messages are remembered whose sender was told that nothing is taken."""
+
 NOT_INSTALLED = "CarPool is not installed in this workspace any more: one of its admins has to install it anew."
 LACKING = "Slack sent a command that lacks something. Try it again."
 
@@ -97,7 +101,7 @@ def bolt_app(
     async def on_error(error: Exception) -> BoltResponse:
         # Anything but 200 makes Slack deliver it again.
         log.error("a Slack event was not accepted", exc_info=error)
-        return BoltResponse(status=503 if isinstance(error, StoreFailed) else 500, body=platform.say(NOT_RECORDED))
+        return BoltResponse(status=503 if isinstance(error, StoreFailed) else 500, body=platform.say(NOT_TAKEN))
 
     Handlers(platform, door, open_form, places).register(app)
     if more is not None:
@@ -115,6 +119,7 @@ class Handlers:
         self._door = door
         self._open_form = open_form
         self._places = places
+        self._refused: deque[str] = deque(maxlen=REFUSED_MAX)
 
     def register(self, app: "AsyncApp") -> None:
         async def on_event(body: dict[str, Any]) -> None:
@@ -143,7 +148,19 @@ class Handlers:
         app.action(re.compile(f"^{SAY}_"))(on_press)
 
     async def event(self, body: dict[str, Any]) -> None:
-        match read_event(body):
+        event = read_event(body)
+        try:
+            await self._take(event)
+        except StoreFailed as error:
+            # Slack says again what was not taken, and tells nothing more after a time in which nothing was.
+            if error.reason != "changed":
+                raise
+            if isinstance(event, Heard) and event.incoming.event_identity not in self._refused:
+                self._refused.append(event.incoming.event_identity)  # a mention is told of twice
+                self._say_aside(event.incoming, error)
+
+    async def _take(self, event: Heard | Edited | Deleted | None) -> None:
+        match event:
             case Heard(incoming, to_us):
                 # A thread in which CarPool was asked before is followed without a mention.
                 if to_us or await self._door.knows(incoming.address):
@@ -175,9 +192,9 @@ class Handlers:
             return
         try:
             await self._accept_or_ask(incoming, str(body["trigger_id"]))
-        except StoreFailed:
+        except StoreFailed as error:
             # Slack does not deliver a command twice: its sender is told.
-            await ack(self._platform.say(NOT_RECORDED))
+            await ack(not_taken(error, self._platform.say))
             return
         await ack()
 
@@ -186,12 +203,14 @@ class Handlers:
         if incoming is not None:
             try:
                 await self._accept_or_ask(incoming, str(body.get("trigger_id") or ""))
-            except StoreFailed:
+            except StoreFailed as error:
                 # As with a command.
-                self._platform.in_background(
-                    self._platform.say_aside(incoming.address, self._platform.say(NOT_RECORDED))
-                )
+                self._say_aside(incoming, error)
         await ack()
+
+    def _say_aside(self, incoming: Incoming, error: StoreFailed) -> None:
+        sentence = not_taken(error, self._platform.say)
+        self._platform.in_background(self._platform.say_aside(incoming.address, sentence))
 
     async def _accept_or_ask(self, incoming: Incoming, trigger: str) -> None:
         """Accept it, or open the form that it asks for."""

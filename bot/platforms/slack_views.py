@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bot.errors import not_taken
 from bot.platforms.base import Address, Door, Filled, Form, Incoming, PlatformError, Taken
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_errors import SlackError, answer_of
@@ -26,7 +27,6 @@ FILL_S = 2.0
 """How long carrying out a form may take before its sender is told to wait: Slack wants an answer in three seconds."""
 
 WORKING = "This takes a moment. The result will stand here."
-NOT_RECORDED = "CarPool cannot record anything at the moment, so nothing was changed. Try again in a few minutes."
 FAILED = "Something went wrong here, and it may be that nothing was changed. Look, and try again."
 TOO_LATE = "Slack did not show the form in time. Try again."
 NOT_HERE = "I cannot read this conversation: invite me first (`/invite @CarPool`), and try again."
@@ -130,8 +130,8 @@ class Views:
         try:
             standing = await self._platform.standing(sent.address)
             return await self._door.fill(Filled(sent.address, sent.event_identity, standing, sent.form, sent.values))
-        except StoreFailed:
-            return Taken("", {sent.first_field: self._platform.say(NOT_RECORDED)})
+        except StoreFailed as error:
+            return Taken("", {sent.first_field: not_taken(error, self._platform.say)})
         except (
             Exception
         ):  # its sender must be told; what was filled in may be a secret, so the form's name alone is logged
@@ -207,8 +207,8 @@ class Views:
         incoming = replace(incoming, standing=await self._platform.standing(address))
         try:
             accepted = await self._door.accept(incoming)
-        except StoreFailed:
-            self._platform.in_background(self._platform.say_aside(address, self._platform.say(NOT_RECORDED)))
+        except StoreFailed as error:
+            self._platform.in_background(self._platform.say_aside(address, not_taken(error, self._platform.say)))
             return
         if accepted.fresh:
             self._platform.expect(accepted.turn, "")

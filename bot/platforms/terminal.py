@@ -158,6 +158,12 @@ class TerminalPlatform:
             return Silent()
         return _Live(self._screen, self._shown.setdefault(turn, []))
 
+    async def say_aside(self, to: Address, text: str) -> None:
+        if self._screen is None:
+            say_aside(text)
+        else:
+            self._screen.line(text)
+
     async def send(self, to: Address, turn: TurnId, part: int, reply: Reply) -> None:
         asked = (button.invocation.partition(" ") for button in reply.buttons)
         self._questions += [about for command, _, about in asked if command == APPROVE]

@@ -122,6 +122,9 @@ SELECT leaf, hash, NULL FROM entry WHERE seq > $1 AND action IN ('model.called',
 """
 
 
+_SET_FAULT = "UPDATE head SET fault = $1"
+
+
 class PostgresStore:
     """Build with ``open``. Fits ``ledger.store.Store``."""
 
@@ -199,6 +202,12 @@ class PostgresStore:
 
     async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
         return await self._write(lambda: self._commit(wanted, seal))
+
+    async def fault(self) -> str:
+        return str((await self._one("SELECT fault FROM head"))[0])
+
+    async def set_fault(self, fault: str) -> None:
+        await self._write(lambda: self._writer.execute(_SET_FAULT, fault))
 
     async def head(self) -> Head:
         return postgres_batch.as_head(*await self._one("SELECT size, hash, mono, frontier FROM head"))
@@ -367,10 +376,16 @@ class PostgresStore:
             self._writer.terminate()
 
     async def _commit(self, wanted: Wanted, seal: Seal) -> Sealed:
-        sealed = seal(await postgres_batch.find(self._writer, wanted))
+        found, fault = await postgres_batch.find(self._writer, wanted)
+        sealed = seal(found)
         if not sealed.rows:
             await self._writer.execute("ROLLBACK")
             return sealed
+        if fault:
+            if not sealed.reopens:
+                await self._writer.execute("ROLLBACK")
+                raise StoreFailed(fault, "changed")
+            await self._writer.execute(_SET_FAULT, "")
         await postgres_batch.write(self._writer, sealed, self._owner)
         told = any(isinstance(change, TurnOpened | TurnClosed | TurnResumed | TurnTold) for change in sealed.changes)
         await self._writer.execute(f"NOTIFY {CHANNEL}; COMMIT" if told else "COMMIT")
@@ -425,6 +440,8 @@ class PostgresStore:
             except FOREIGN as error:
                 self._break(failed(error))
                 raise failed(error) from error
+            except StoreFailed:  # refused, with nothing begun
+                raise
             except BaseException:
                 self._break(StoreFailed("PostgreSQL: the batch was left in its middle", "input_output"))
                 raise

@@ -20,7 +20,7 @@ REPLAY_ENTRIES = 1000
 # Two statements: the second sees what was committed while the first waited for the head.
 _LOCK_HEAD = "BEGIN; SELECT 1 FROM head FOR UPDATE"
 _FIND = """
-SELECT head.size, head.hash, head.mono, head.frontier, entry.idem, entry.seq, entry.leaf, entry.hash,
+SELECT head.size, head.hash, head.mono, head.frontier, head.fault, entry.idem, entry.seq, entry.leaf, entry.hash,
        (SELECT salt FROM payload WHERE payload.seq = entry.seq)
 FROM head LEFT JOIN entry ON entry.idem = ANY($1::text[])
 """
@@ -45,12 +45,15 @@ _PUT_IN_HAND = "UPDATE turn SET lease_owner = $2, not_before_us = $3, attempts =
 _PROJECTIONS = ("turn", "conversation", "setting", "account", "hold", "counter", "subtree")
 
 
-async def find(writer: Connection, wanted: Wanted) -> Found:
-    """Begin the transaction, wait for the head, and read what the batch needs. Nobody else appends until it has ended."""
+async def find(writer: Connection, wanted: Wanted) -> tuple[Found, str]:
+    """Begin the transaction, wait for the head, and read what the batch needs. Nobody else appends until it has ended.
+
+    Returns the ledger's fault too.
+    """
     await writer.execute(_LOCK_HEAD)
     rows = await writer.fetch(_FIND, [key for key in wanted.keys if may_stand(key)])
-    known = {row[4]: Known(*row[5:]) for row in rows if row[4] is not None}
-    return Found(as_head(*rows[0][:4]), known, await postgres_book.load(writer, wanted))
+    known = {row[5]: Known(*row[6:]) for row in rows if row[5] is not None}
+    return Found(as_head(*rows[0][:4]), known, await postgres_book.load(writer, wanted)), rows[0][4]
 
 
 async def write(writer: Connection, sealed: Sealed, holder: OwnerId) -> None:

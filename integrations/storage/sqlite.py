@@ -106,6 +106,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT turn.seq FROM turn
 """
 _PAYLOAD = "INSERT INTO payload (seq, salt, body) VALUES (?, ?, ?)"
 _SUBTREE = "INSERT INTO subtree (level, number, hash) VALUES (?, ?, ?)"
+_SET_FAULT = "UPDATE head SET fault = ?"
 _SET_HEAD = "UPDATE head SET size = ?, hash = ?, mono = ?, frontier = ?"
 
 
@@ -145,6 +146,12 @@ class SqliteStore:
 
     async def commit(self, wanted: Wanted, seal: Seal) -> Sealed:
         return await self._write(lambda: self._commit(wanted, seal))
+
+    async def fault(self) -> str:
+        return await self._read(lambda: _fault(self._reader))
+
+    async def set_fault(self, fault: str) -> None:
+        await self._write(lambda: self._set_fault(fault))
 
     async def head(self) -> Head:
         return await self._read(lambda: _head(self._reader))
@@ -301,6 +308,10 @@ class SqliteStore:
             sealed = seal(Found(_head(database), _known(database, wanted.keys), standing))
             if not sealed.rows:
                 return sealed
+            if fault := _fault(database):
+                if not sealed.reopens:
+                    raise StoreFailed(fault, "changed")
+                database.execute(_SET_FAULT, ("",))
             # A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal.
             _open_turns(database, sealed.changes, self.owner)
             database.executemany(_ENTRY, _entry_values(sealed.rows))
@@ -311,6 +322,10 @@ class SqliteStore:
                 _apply(database, change)
             database.execute(_SET_HEAD, _head_values(sealed.head))
         return sealed
+
+    def _set_fault(self, fault: str) -> None:
+        with transaction(database := self._writer):
+            database.execute(_SET_FAULT, (fault,))
 
     def _keep_checkpoint(self, size: int, root: bytes, note: bytes) -> None:
         with transaction(database := self._writer):
@@ -409,6 +424,11 @@ class SqliteStore:
 def _head(database: sqlite3.Connection) -> Head:
     size, digest, mono, frontier = database.execute("SELECT size, hash, mono, frontier FROM head").fetchone()
     return Head(size, digest, mono, decode_frontier(size, frontier))
+
+
+def _fault(database: sqlite3.Connection) -> str:
+    (fault,) = database.execute("SELECT fault FROM head").fetchone()
+    return str(fault)
 
 
 def _head_values(head: Head) -> tuple[int, bytes, int, bytes]:

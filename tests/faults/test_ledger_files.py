@@ -150,6 +150,7 @@ MORE = 2
 """A log may be longer than its limit by what is added before it can be cut: under load, by some batches."""
 
 _OLDER = """
+ALTER TABLE head DROP COLUMN fault;
 DROP INDEX entry_plan;
 DROP INDEX entry_began;
 DROP INDEX entry_unopened;

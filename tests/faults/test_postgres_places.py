@@ -304,6 +304,7 @@ def test_a_place_is_named_without_who_goes_there(url: str, where: str) -> None:
 # The schema before texts and the entries of a turn were kept by the number of an entry, made of the one after it.
 _OLDER = """
 SET search_path = carpool;
+ALTER TABLE head DROP COLUMN fault;
 DROP INDEX entry_plan;
 DROP INDEX entry_began;
 DROP INDEX entry_unopened;

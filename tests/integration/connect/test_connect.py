@@ -418,7 +418,7 @@ async def test_the_own_page_says_what_is_connected_and_has_buttons_for_it(tmp_pa
 async def test_the_page_of_the_way_back_is_kept_by_nobody_and_framed_by_nobody(tmp_path: Path) -> None:
     async with connecting(tmp_path) as here:
         stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
-        app = web_app(None, "", 1_000, lambda: True, connect=ConnectDoor(here.services.consent, BACK))
+        app = web_app(None, "", 1_000, lambda: "ok", connect=ConnectDoor(here.services.consent, BACK))
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))
         try:
             query = await here.link()

@@ -12,7 +12,7 @@ from adapters.messages import ProviderName, TextDelta
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
 from bot.commands.table import COMMANDS
 from bot.connections import Build, Built
-from bot.platforms.discord_interactions import NOT_RECORDED
+from bot.errors import NOT_TAKEN, READ_ONLY
 from bot.platforms.discord_wire import ASK, ASK_ABOUT, DISCORD
 from bot.secret import Secret
 from bot.vault import KeyOwner, Vault
@@ -250,7 +250,7 @@ async def test_what_could_not_be_recorded_is_said_to_whoever_waits(tmp_path: Pat
     async with running_discord(tmp_path, wrap=full) as carpool:
         result = await carpool.anna.slash(carpool.channel, ASK, question="hello")
         assert result.response is not None
-        assert texts_of(result.response.message) == [NOT_RECORDED]
+        assert texts_of(result.response.message) == [NOT_TAKEN]
 
 
 async def test_what_changes_something_is_asked_for_and_done_once_it_is_approved(tmp_path: Path) -> None:
@@ -306,3 +306,16 @@ async def test_a_member_may_not_set_what_admins_set(tmp_path: Path) -> None:
         assert result.response is not None
         assert "Only an admin" in texts_of(result.response.message)[0]
         assert [action for action in await carpool.actions() if action.name == "setting.changed"] == []
+
+
+async def test_where_the_ledger_was_found_changed_whoever_writes_is_told(tmp_path: Path) -> None:
+    async with running_discord(tmp_path) as carpool:
+        await carpool.open.roadchain.stop_taking("RC004: entry 1: the hash is not that of the entry's bytes")
+        await carpool.anna.send(carpool.channel, f"{carpool.mention} hello")
+        await carpool.env.settle()
+        assert carpool.channel.threads == []
+        assert [texts_of(message) for message in ours(carpool.anna.user.dm_channel)] == [[READ_ONLY]]
+        for command, given in ((ASK, {"question": "hello"}), ("help", {})):
+            result = await carpool.anna.slash(carpool.channel, command, **given)
+            assert result.response is not None
+            assert texts_of(result.response.message) == [READ_ONLY]

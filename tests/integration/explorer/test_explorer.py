@@ -71,7 +71,7 @@ class Client:
 @asynccontextmanager
 async def exploring(log: Log, page_entries_max: int = PAGE) -> AsyncIterator[Client]:
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
-    app = web_app(None, "", 1_000, lambda: True, Explorer(log, page_entries_max))
+    app = web_app(None, "", 1_000, lambda: "ok", Explorer(log, page_entries_max))
     serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, started.set_result))
     try:
         async with ClientSession() as session:
@@ -400,7 +400,7 @@ async def test_an_empty_ledger_has_an_empty_page() -> None:
 async def test_without_an_explorer_its_addresses_are_not_there() -> None:
     stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve(web_app(None, "", 1_000, lambda: True), "127.0.0.1", 0, stop, started.set_result)
+        serve(web_app(None, "", 1_000, lambda: "ok"), "127.0.0.1", 0, stop, started.set_result)
     )
     async with ClientSession() as session:
         client = Client(f"http://127.0.0.1:{await started}", session)

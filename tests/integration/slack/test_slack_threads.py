@@ -8,7 +8,7 @@ import pytest
 
 from adapters.messages import Finished, TextDelta
 from adapters.scripted import SOME_USAGE, ScriptReply, WaitFor, answer
-from bot.platforms.slack_handlers import NOT_RECORDED
+from bot.errors import NOT_TAKEN
 from integrations.tools.base import Toolbox
 from tests.fakes.slack_server import BOT, SlackServer
 from tests.house import WANTS_TOOL, RecordingTool
@@ -320,7 +320,7 @@ async def test_a_press_that_could_not_be_recorded_is_said_so(
         slack.open.store.fails = True
         assert (await slack.deliver(press(workspace, "why", "2.2", "2.1", server.response_url)))[0] == 200
         await server.until(lambda: bool(server.responses))
-    assert server.responses[0]["text"] == NOT_RECORDED
+    assert server.responses[0]["text"] == NOT_TAKEN
 
 
 async def test_a_session_is_suspended_while_a_person_has_to_decide_and_a_button_carries_it_on(

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from adapters.scripted import answer
+from bot.errors import NOT_TAKEN, READ_ONLY
 from bot.platforms.base import PlatformError
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_errors import SlackError, answer_of
-from bot.platforms.slack_handlers import NOT_RECORDED, SlackSocket, bolt_app
+from bot.platforms.slack_handlers import SlackSocket, bolt_app
 from bot.platforms.slack_pieces import PRIVATE_PIECES_MAX
 from integrations.storage.sqlite import SqliteStore
 from ledger.book import Wanted
@@ -154,9 +155,9 @@ async def test_what_could_not_be_recorded_is_not_acknowledged(
         slack.open.store.fails = True
         # An event is delivered again by Slack; a command is not, so its sender is told.
         status, body = await slack.deliver(envelope(workspace.direct("hello", "1.1")))
-        assert (status, NOT_RECORDED in body) == (503, True)
+        assert (status, NOT_TAKEN in body) == (503, True)
         status, body = await slack.deliver(workspace.command("help", server.response_url))
-        assert (status, NOT_RECORDED in body) == (200, True)
+        assert (status, NOT_TAKEN in body) == (200, True)
         async with slack.session.get(f"{slack.url}/health") as health:
             assert health.status == 503 or not slack.open.intake.failed.is_set()
 
@@ -228,3 +229,21 @@ async def test_an_answer_that_says_it_is_json_and_is_none_is_as_none_at_all(serv
         await answer_of(platform.client.auth_test())
     assert not caught.value.refused
     await platform.aclose()
+
+
+async def test_where_the_ledger_was_found_changed_whoever_writes_is_told_once(
+    tmp_path: Path, server: SlackServer, workspace: Workspace
+) -> None:
+    async with running_slack(tmp_path, workspace.api_url) as slack:
+        await slack.open.roadchain.stop_taking("RC004: entry 1: the hash is not that of the entry's bytes")
+        # Slack tells of a mention twice, and it would tell again of what is not taken.
+        mention = workspace.mention("hello", "1.1")
+        said = workspace.event(type="message", channel=workspace.channel, channel_type="channel", ts="1.1")
+        for event in (mention, {**said, "event": {**mention["event"], "type": "message"}}, mention):
+            assert (await slack.deliver(envelope(event)))[0] == 200
+        await server.until(lambda: bool(server.ephemeral))
+        assert await slack.deliver(workspace.command("help", server.response_url)) == (200, READ_ONLY)
+        async with slack.session.get(f"{slack.url}/health") as health:
+            assert (health.status, await health.json()) == (200, {"status": "read-only"})
+    assert [(told["text"], told["user"]) for told in server.ephemeral] == [(READ_ONLY, workspace.person)]
+    assert (server.messages, server.responses) == ({}, [])

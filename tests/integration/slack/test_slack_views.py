@@ -10,12 +10,13 @@ from urllib.parse import urlencode
 
 import pytest
 
+from bot.errors import NOT_TAKEN
 from bot.platforms import slack_views
 from bot.platforms.base import Accepted, Address, Field, Filled, Form, Incoming, Section, Standing, Taken
 from bot.platforms.slack import SlackPlatform
 from bot.platforms.slack_handlers import bolt_app
 from bot.platforms.slack_needs import ASK, SUMMARISE
-from bot.platforms.slack_views import NOT_HERE, NOT_RECORDED, WORKING, Views, together
+from bot.platforms.slack_views import NOT_HERE, WORKING, Views, together
 from ledger.actions import SettingChanged
 from ledger.errors import StoreFailed
 from tests.fakes.oauth_server import running_oauth_server
@@ -348,6 +349,6 @@ async def test_a_form_that_fails_is_said_and_what_was_typed_stands_in_no_log(
     body = await dispatched(platform, door, submission(slack, {"key": SECRET_KEY}))
     answer = json.loads(body)
     assert (answer["response_action"], list(answer["errors"])) == ("errors", ["key"])
-    assert (NOT_RECORDED in body) is isinstance(failure, StoreFailed)
+    assert (NOT_TAKEN in body) is isinstance(failure, StoreFailed)
     assert SECRET_KEY not in body
     assert SECRET_KEY not in "\n".join(JsonLines().format(record) for record in caplog.records)
