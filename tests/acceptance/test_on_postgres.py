@@ -52,6 +52,19 @@ async def test_a_change_is_found(home: Home, postgres: Server, database: str) ->
     )
 
 
+async def test_what_was_found_changed_is_not_written_to_until_it_is_opened_again(
+    home: Home, postgres: Server, database: str
+) -> None:
+    await home.run("chat", given=b"hello")
+    await postgres.execute("UPDATE carpool.head SET fault = 'RC004: entry 5: so it was'", database=database)
+    refused = await home.run("chat", given=b"hello")
+    assert (refused.status, refused.out, "`carpool ledger reopen`" in refused.err) == (1, "", True)
+    opened = await home.run("ledger", "reopen")
+    assert (opened.status, opened.out.startswith("Found: RC004: entry 5: so it was\nverified: 8 entries")) == (0, True)
+    assert (await home.run("chat", given=b"hello")).out == "Hello there.\n"
+    assert [item.name for item in (home.folder / "home").iterdir() if item.name.startswith("verify")] == []
+
+
 async def test_a_replay_makes_the_projections_anew(home: Home, postgres: Server, database: str) -> None:
     await home.run("chat", given=b"hello")
     query = "SELECT turn, state FROM carpool.turn"
