@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from integrations.storage.sqlite import SqliteStore
-from ledger.actions import CheckpointSigned, KeyAdded, KeyRemoved, LedgerCreated
+from ledger.actions import CheckpointSigned, KeyAdded, KeyRemoved, LedgerCreated, LedgerReopened
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entry import HOUSE, Draft
 from ledger.notary import Notary
@@ -119,7 +119,8 @@ async def _fill(builder: _Builder) -> None:
     await builder.sign()
     await builder.record_checkpoint()
     public_key = NEXT_SIGNER.verifier().public_key.hex()
-    for action in (KeyAdded("signing", public_key), KeyRemoved("signing", public_key)):
+    reopened = LedgerReopened("RC011: the stored balances are not those of the entries")
+    for action in (KeyAdded("signing", public_key), KeyRemoved("signing", public_key), reopened):
         await builder.append([Draft(action, HOUSE, action.name)])
     turns = itertools.count()
     for round_ in itertools.count():
