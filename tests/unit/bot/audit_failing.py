@@ -7,13 +7,15 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from adapters.messages import Finished, TextDelta, Usage
-from adapters.scripted import Pause, WaitFor
+from adapters.errors import Unavailable
+from adapters.messages import Finished, TextDelta, ToolResult, Usage
+from adapters.scripted import Pause, Raise, WaitFor, answer
 from bot.limits import Limits
+from integrations.tools.base import Toolbox, Use
 from ledger.money import URC_PER_RC
-from tests.house import RecordingPlatform, asks, card, running_house
+from tests.house import WANTS_TOOL, RecordingPlatform, RecordingTool, asks, card, running_house
 from tests.house_at_a_till import at_a_till, bought
-from tests.unit.bot.test_paying import FUNDED, HELLO, PRICE_URC, RATES, fund, left, priced, scripts
+from tests.unit.bot.test_paying import FUNDED, HELLO, PRICE_URC, RATES, USAGE, balance, fund, left, priced, scripts
 
 LONG = "word " * 2_000
 
@@ -80,7 +82,9 @@ async def test_a_credit_that_is_short_is_said_without_contradiction(tmp_path: Pa
     """Today: "An answer would take under 0.01 RC of credit or more"."""
     platform, adapters = RecordingPlatform(), scripts(cheap=[HELLO])
     cards = [card("cheap", 10, rates=replace(RATES, input=100, output=100))]
-    async with running_house(tmp_path, platform, adapters, cards=cards, billing=replace(FUNDED, charges="all")) as open_:
+    async with running_house(
+        tmp_path, platform, adapters, cards=cards, billing=replace(FUNDED, charges="all")
+    ) as open_:
         await open_.ask(asks("hello"))
     assert "under 0.01 RC of credit or more" not in platform.texts[-1]
 
@@ -123,3 +127,47 @@ async def test_an_owner_sees_their_own_limit(tmp_path: Path) -> None:
         assert "10 RC" in place.platform.texts[-1]
         assert "100 RC" in place.platform.texts[-1]
 
+
+async def test_what_a_model_took_before_it_failed_is_on_the_book(tmp_path: Path) -> None:
+    """S28: the house bears it, and owes it to the provider. Today nothing of it is recorded, and two holds are opened."""
+    adapters = scripts(first=[(TextDelta("Well"), Raise(Unavailable("cut")))], second=[HELLO])
+    cards = priced("first", "second")
+    async with running_house(tmp_path, RecordingPlatform(), adapters, cards=cards, billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        await open_.ask(asks("hello"))
+        assert await balance(open_, "X:absorbed") > 0
+
+
+async def test_what_a_stopped_answer_may_cost_the_house_is_on_the_book(tmp_path: Path) -> None:
+    """As S18: the provider made it. Today a void without an estimate."""
+    script = [(TextDelta(LONG), Pause(60))]
+    limits = Limits(turn_s=1)
+    async with running_house(
+        tmp_path, RecordingPlatform(), script, cards=priced("scripted"), billing=FUNDED, limits=limits
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        await open_.ask(asks("hello"))
+        assert await balance(open_, "X:absorbed") + await balance(open_, "X:provider:scripted") > 0
+
+
+class Verbose(RecordingTool):
+    async def call(self, use: Use) -> ToolResult:
+        self.calls += 1
+        return ToolResult(use.call.id, "seen " * 40_000)
+
+
+async def test_a_limit_holds_in_a_turn_whose_tools_say_much(tmp_path: Path) -> None:
+    """What counts against it is the estimate from before the tools spoke; each further round may cost ten times as much."""
+    script = [(*WANTS_TOOL[:1], answer(usage=USAGE)[-1]), answer("Hello.", usage=Usage(input=60_000, output=200))]
+    cap = 5 * URC_PER_RC
+    async with running_house(
+        tmp_path,
+        RecordingPlatform(),
+        script,
+        cards=priced("scripted"),
+        billing=replace(FUNDED, person_day_max=cap),
+        toolbox=Toolbox({"look": Verbose("read")}),
+    ) as open_:
+        await fund(open_.roadchain, 1_000)
+        await open_.ask(asks("hello"))
+        assert await balance(open_, "R:usage") <= cap
