@@ -15,13 +15,14 @@ from integrations.payments.invoiced import RAIL, InvoicedPayments
 from integrations.payments.plans import NO_PLANS
 from integrations.payments.reconcile import reconcile
 from integrations.payments.roadchain_bridge import Bridge
+from integrations.payments.stripe import StripePayments
 from ledger.credit_actions import CreditAllocated
 from ledger.entry import Draft
 from ledger.errors import InsufficientBalance
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import PaymentsScanned
 from tests.contract.payments.test_stripe_scenarios import spend
-from tests.fakes.stripe_server import SECRET
+from tests.fakes.stripe_server import KEY, SECRET
 from tests.payments import NOW_S, Till, scope
 
 DAY_S = 86_400
@@ -212,3 +213,27 @@ async def test_a_plans_payment_that_is_disputed_freezes_its_credit(till: Till) -
     await till.delivered()
     with pytest.raises(InsufficientBalance):
         await spend(till, 1500)
+
+
+async def test_with_taxes_a_customer_is_asked_for_an_address(till: Till) -> None:
+    """Stripe refuses a Checkout with automatic_tax in the name of a customer without an address (customer_tax_location_invalid),
+    unless ``customer_update[address]`` is ``auto``. Each customer here is made without one; the fake does not refuse it."""
+    taxing = StripePayments(KEY, [SECRET], till.stripe.base_url, "http://carpool.test/", taxes=True)
+    till.cashier.method = till.cashier.subscriptions = taxing
+    links = [await till.topup(), await till.cashier.subscribe(scope(), till.pro)]
+    await taxing.aclose()
+    asked = [till.account._plans[link.about.id] for link in links]
+    assert [params.get("customer_update", {}).get("address") for params in asked] == ["auto", "auto"]
+
+
+async def test_an_invoice_with_what_was_too_small_to_be_charged_before_is_a_plan(till: Till) -> None:
+    """Less than Stripe's least, 50 cents, such as of a late upgrade, goes on the customer's balance, and so on the next."""
+    subscription = await till.subscribed()
+    await spend(till, 1300)
+    running = till.account.get(subscription, "subscription")
+    till.account.now_s = running["items"]["data"][0]["current_period_end"]
+    invoice = till.account._invoice(running, "subscription_cycle", [(till.pro.price, 2000)])
+    invoice |= {"starting_balance": 30, "amount_due": 2030, "amount_remaining": 2030}
+    till.account.pay_invoice(invoice["id"])
+    await till.delivered()
+    assert await rc(till, PLAN, "L:suspense:stripe") == [1500, 0]
