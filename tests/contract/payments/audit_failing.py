@@ -151,19 +151,6 @@ async def test_an_invoice_that_a_customers_balance_pays_in_full_is_a_plan(till: 
     assert await rc(till, PLAN) == [1500]
 
 
-async def test_a_smaller_plan_in_the_middle_of_a_period_is_no_money_in_suspense(till: Till) -> None:
-    subscription = await till.subscribed(till.top)
-    running = till.account.get(subscription, "subscription")
-    item = running["items"]["data"][0]
-    till.account.now_s = item["current_period_end"]
-    item["price"] = till.account.get(till.pro.price, "price")
-    # As the portal does by default: what was not used of the old plan, half of the new one, and the next period, in one invoice.
-    lines = [(till.top.price, -1000), (till.pro.price, 333), (till.pro.price, 2000)]
-    till.account.pay_invoice(till.account._invoice(running, "subscription_cycle", lines)["id"])
-    await till.delivered()
-    assert await rc(till, "L:suspense:stripe") == [0]
-
-
 async def test_a_transfer_is_not_given_back_twice(till: Till) -> None:
     cashier = Cashier(
         InvoicedPayments(till.store), Bridge(till.roadchain, till.store, RAIL, NO_PLANS), lambda: NOW_S * 1_000_000

@@ -68,16 +68,6 @@ async def test_a_stopped_answer_is_settled_at_what_the_provider_says_that_it_too
         assert await left(open_) == 997 * URC_PER_RC
 
 
-async def test_one_who_chose_a_dear_model_reads_of_a_cheaper_one_that_fits(tmp_path: Path) -> None:
-    platform, adapters = RecordingPlatform(), scripts(dear=[HELLO], cheap=[HELLO])
-    cards = [*priced("dear"), card("cheap", 10, rates=replace(RATES, input=1, output=1))]
-    async with running_house(tmp_path, platform, adapters, cards=cards, billing=FUNDED) as open_:
-        await fund(open_.roadchain, 0.01)
-        await open_.ask(asks("/model dear/m", "0"))
-        await open_.ask(asks("hello"))
-    assert "cheap/m would still fit" in platform.texts[-1]
-
-
 async def test_a_credit_that_is_short_is_said_without_contradiction(tmp_path: Path) -> None:
     """Today: "An answer would take under 0.01 RC of credit or more"."""
     platform, adapters = RecordingPlatform(), scripts(cheap=[HELLO])
