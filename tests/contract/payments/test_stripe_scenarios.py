@@ -272,6 +272,23 @@ async def test_s36_an_upgrade_grants_the_difference(till: Till) -> None:
     await check(till, "S36", begun)
 
 
+async def test_a_smaller_plan_is_paid_for_with_what_was_not_used_of_the_larger_one(till: Till) -> None:
+    subscription = await till.subscribed(till.top)
+    begun, running = await size(till), till.account.get(subscription, "subscription")
+    item = running["items"]["data"][0]
+    till.account.now_s = item["current_period_end"]
+    item["price"] = till.account.get(till.pro.price, "price")
+    # As the portal does by default: what is left of the old plan, the rest of the period of the new one, and its next period.
+    lines = [(till.top.price, -1000), (till.pro.price, 332), (till.pro.price, 2000)]
+    till.account.pay_invoice(till.account._invoice(running, "subscription_cycle", lines)["id"])
+    await till.delivered()
+    entered = [item.entry.action.name for item in await till.store.moved(begun - 1, 10)]
+    assert entered == ["credit.recognise", "credit.expire", "credit.plan_grant"]
+    credit = sum(row.natural for row in await till.store.balances() if row.account == "L:ws:w-1:plan")
+    assert credit == urc(1500 + 249) + -urc(1000) * 5000 // 6000
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
 async def test_s37_credit_that_was_bought_outlives_the_plan(till: Till) -> None:
     await till.bought(1)
     await spend(till, 60, "before")

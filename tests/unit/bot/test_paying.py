@@ -166,6 +166,16 @@ async def test_without_credit_nobody_is_asked_and_the_person_reads_what_helps(tm
     assert platform.texts[0].endswith(f"(Reference: {turn})")
 
 
+async def test_one_who_chose_a_dear_model_reads_of_a_cheaper_one_that_fits(tmp_path: Path) -> None:
+    platform, adapters = RecordingPlatform(), scripts(dear=[HELLO], cheap=[HELLO])
+    cards = [*priced("dear"), card("cheap", 10, rates=Rates(1, 1))]
+    async with running_house(tmp_path, platform, adapters, cards=cards, billing=FUNDED) as open_:
+        await fund(open_.roadchain, 0.01)
+        await open_.ask(asks("/model dear/m", "0"))
+        await open_.ask(asks("hello"))
+    assert "cheap/m would still fit" in platform.texts[-1]
+
+
 async def test_little_credit_makes_the_answer_shorter(tmp_path: Path) -> None:
     async with running_house(tmp_path, RecordingPlatform(), [HELLO], cards=priced("scripted"), billing=FUNDED) as open_:
         await fund(open_.roadchain, 0.5)
