@@ -21,7 +21,7 @@ from ledger.book import AccountRow
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, Limit
 from ledger.entry import Scope
 from ledger.money import FREE, Money, rc_text
-from ledger.pseudonyms import ActorId, WorkspaceId
+from ledger.pseudonyms import ActorId, ConversationId, WorkspaceId
 
 Charges: TypeAlias = Literal["none", "funded", "all"]
 """Whose answers cost credit: nobody's, those of who ever had any, or everybody's."""
@@ -31,6 +31,30 @@ OUTPUT_TOKENS_MIN = 16
 """An answer that is shorter than this is of no use: then it is not begun."""
 
 LOW_PER_CENT = (100, 80)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that answers may cost, in uRC: a person in a day, a channel in a month, the workspace in a month. 0: no limit."""
+
+    person_day: int = 0
+    channel_month: int = 0
+    workspace_month: int = 0
+
+    def lower(self, other: "Caps") -> "Caps":
+        """Of each the lower one that there is."""
+        return Caps(
+            _lower(self.person_day, other.person_day),
+            _lower(self.channel_month, other.channel_month),
+            _lower(self.workspace_month, other.workspace_month),
+        )
+
+
+NO_CAPS = Caps()
+
+
+def _lower(one: int, other: int) -> int:
+    return min(one or other, other or one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +72,9 @@ class Billing:
     referral: Money = FREE
 
     @property
-    def is_limited(self) -> bool:
-        """Whether there is a limit that a call could reach."""
-        return bool(self.person_day_max or self.workspace_month_max)
+    def caps(self) -> Caps:
+        """The operator's own: nobody raises them."""
+        return Caps(self.person_day_max, 0, self.workspace_month_max)
 
 
 FREE_FOR_ALL = Billing()
@@ -194,14 +218,16 @@ def estimated(input_tokens: int, shown: str) -> Usage:
     return Usage(input_tokens, len(shown.encode()) // 4, 0, 0, 0)
 
 
-def limits_of(scope: Scope, billing: Billing, now_us: int) -> tuple[Limit, ...]:
-    """What each call counts towards: the person's day and the workspace's day and month. Where nothing is set it only counts."""
+def limits_of(scope: Scope, channel: ConversationId, caps: Caps, now_us: int) -> tuple[Limit, ...]:
+    """What each call counts towards: the person's day, the channel's month, and the workspace's day and month. Where nothing is
+    set it only counts."""
     moment = _utc(now_us)
     day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
     return (
-        Limit(scope.actor, day, billing.person_day_max or AMOUNT_MAX),
+        Limit(scope.actor, day, caps.person_day or AMOUNT_MAX),
+        Limit(channel, month, caps.channel_month or AMOUNT_MAX),
         Limit(scope.workspace, day, AMOUNT_MAX),
-        Limit(scope.workspace, month, billing.workspace_month_max or AMOUNT_MAX),
+        Limit(scope.workspace, month, caps.workspace_month or AMOUNT_MAX),
     )
 
 
@@ -261,11 +287,16 @@ def warned_at(spent_before: int, spent: int, cap: int) -> int:
     return next((mark for mark in LOW_PER_CENT if spent_before * 100 < cap * mark <= spent * 100), 0)
 
 
-YOU_SPENT = "You have spent {0} of {1} in {2}. It goes on {3}, or once whoever runs CarPool raises the limit."
+YOU_SPENT = "You have spent {0} of {1} in {2}. It goes on {3}, or once the limit is raised (`/billing limit`)."
+CHANNEL_SPENT = (
+    "This channel has spent {0} of {1} in {2}. It goes on {3}, or once the limit is raised (`/billing limit`)."
+)
 WORKSPACE_SPENT = (
-    "This workspace has spent {0} of {1} in {2}. It goes on {3}, or once whoever runs CarPool raises the limit."
+    "This workspace has spent {0} of {1} in {2}. It goes on {3}, or once the limit is raised (`/billing limit`)."
 )
 YOURS_IS_USED_UP, YOURS_IS_USED = "Your limit for {0} is used up.", "Your limit for {0} is used to {1} per cent."
+CHANNELS_IS_USED_UP = "This channel's limit for {0} is used up."
+CHANNELS_IS_USED = "This channel's limit for {0} is used to {1} per cent."
 WORKSPACES_IS_USED_UP = "This workspace's limit for {0} is used up."
 WORKSPACES_IS_USED = "This workspace's limit for {0} is used to {1} per cent."
 
@@ -290,13 +321,17 @@ def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool,
 
 def limit_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope, say: Sentences) -> str:
     until = say("tomorrow (UTC)" if len(period) > len("2026-11") else "next month")
-    spent_by = YOU_SPENT if subject == scope.actor else WORKSPACE_SPENT
-    return say(spent_by, rc_text(Money(spent)), rc_text(Money(cap)), period, until)
+    amounts = rc_text(Money(spent)), rc_text(Money(cap)), period, until
+    if subject == scope.actor:
+        return say(YOU_SPENT, *amounts)
+    return say(WORKSPACE_SPENT if subject == scope.workspace else CHANNEL_SPENT, *amounts)
 
 
 def warning_sentence(subject: str, period: str, mark: int, scope: Scope, say: Sentences) -> str:
     if subject == scope.actor:
         return say(YOURS_IS_USED_UP if mark == 100 else YOURS_IS_USED, period, mark)
+    if subject != scope.workspace:
+        return say(CHANNELS_IS_USED_UP if mark == 100 else CHANNELS_IS_USED, period, mark)
     return say(WORKSPACES_IS_USED_UP if mark == 100 else WORKSPACES_IS_USED, period, mark)
 
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from adapters.base import ChatRequest
 from bot.billing import (
+    NO_CAPS,
     Billing,
+    Caps,
     Held,
     Price,
     Purse,
@@ -50,6 +52,7 @@ from ledger.credit_actions import (
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, LimitReached
 from ledger.money import FREE, Money
+from ledger.pseudonyms import ConversationId
 
 NO_PRICE = "{0} has no price here, so it cannot be charged for. `/model` shows others."
 
@@ -92,13 +95,14 @@ async def _counted(story: Story, run: Run, called: ModelCalled, request: ChatReq
     desk = run.house.desk
     card = catalog.find(f"{called.provider}/{called.model}")
     price = price_of(card, input_tokens(request), markup_bps=0)
-    if not desk.billing.is_limited or price is None or price.is_free:
+    caps = await _caps(story, run)
+    if caps == NO_CAPS or price is None or price.is_free:
         return await record(story, run, (called, None))
     chosen = story.candidate(called.candidate)
     expected = price.ceiling(input_tokens(request), request.max_output_tokens)
     if chosen.estimated_cost is not None:
         expected = min(expected, price.marked_up(chosen.estimated_cost))
-    limits = limits_of(story.scope, desk.billing, desk.clock())
+    limits = limits_of(story.scope, _channel(story, run), caps, desk.clock())
     hold = counted(f"{story.scope.turn}-{called.attempt}", expected, price, chosen, limits)
     try:
         return await record(story, run, (hold, None), (called, None))
@@ -210,11 +214,20 @@ async def _held(
     desk = run.house.desk
     chosen = story.candidate(called.candidate)
     estimate = None if chosen.estimated_cost is None else price.marked_up(chosen.estimated_cost)
-    limits = limits_of(story.scope, desk.billing, desk.clock())
+    limits = limits_of(story.scope, _channel(story, run), await _caps(story, run), desk.clock())
     hold = reserved(f"{story.scope.turn}-{called.attempt}", held, price, estimate, chosen, limits)
     if later is not None:
         hold = replace(hold, overage_period=later.period, overage_max=later.most)
     return await record(story, run, (hold, None), (called, None))
+
+
+def _channel(story: Story, run: Run) -> ConversationId:
+    address = story.asked.address
+    return run.house.desk.pseudonyms.conversation(address.platform, address.workspace, address.channel, "")
+
+
+async def _caps(story: Story, run: Run) -> Caps:
+    return (await rules_in(story, run)).caps(run.house.desk.billing.caps, _channel(story, run))
 
 
 async def _purse(story: Story, run: Run) -> Purse:

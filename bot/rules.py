@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
 
 from adapters.messages import ProviderName
+from bot.billing import NO_CAPS, Caps
 from bot.lucidia.policy import AIMS, Policy
 from bot.platforms.base import Standing
-from ledger.actions import Approver, Refusal
+from ledger.actions import Approver, Refusal, SettingName
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, ConversationId
 from ledger.store import SettingKept
@@ -61,7 +62,8 @@ class Allowed:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a workspace has set. ``shut`` are the channels in which CarPool does not answer, ``roles`` what people were given,
-    ``approvers`` who approves of a tool, ``allowed`` what need not be approved."""
+    ``approvers`` who approves of a tool, ``allowed`` what need not be approved, ``most`` and ``channel_months`` what answers may
+    cost (uRC)."""
 
     aim: str = ""
     model: str = ""
@@ -72,6 +74,24 @@ class Rules:
     roles: Mapping[ActorId, Role] = field(default_factory=dict)
     approvers: Mapping[str, Approver] = field(default_factory=dict)
     allowed: tuple[Allowed, ...] = ()
+    most: Caps = NO_CAPS
+    channel_months: Mapping[ConversationId, int] = field(default_factory=dict)
+
+    def caps(self, operators: Caps, channel: ConversationId) -> Caps:
+        """The most that answers in this channel may cost. What the operator forbids, no workspace allows."""
+        return operators.lower(replace(self.most, channel_month=self.channel_months.get(channel, 0)))
+
+    def limited(self, setting: SettingName, channel: ConversationId, cap: int) -> "Rules":
+        """With another one of ``most``, in uRC; the channel's in ``channel``. As it is where ``setting`` is none of them."""
+        match setting:
+            case "person_day_urc_max":
+                return replace(self, most=replace(self.most, person_day=cap))
+            case "workspace_month_urc_max":
+                return replace(self, most=replace(self.most, workspace_month=cap))
+            case "channel_month_urc_max":
+                return replace(self, channel_months={**self.channel_months, channel: cap})
+            case _:
+                return self
 
     def policy(self, default: Policy) -> Policy:
         """``default`` as the workspace wants it. What the operator forbids, no workspace allows."""
@@ -134,4 +154,6 @@ def rules_of(settings: Sequence[SettingKept]) -> Rules:
                         approvers[kept.item] = approver
             case "allow":
                 allowed.append(Allowed.kept(kept))
+            case "person_day_urc_max" | "channel_month_urc_max" | "workspace_month_urc_max":
+                rules = rules.limited(kept.setting, kept.conversation, int(kept.value))
     return replace(rules, shut=frozenset(shut), roles=roles, approvers=approvers, allowed=tuple(allowed))

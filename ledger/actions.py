@@ -94,7 +94,20 @@ class ContextRead:
 
 NOBODY = ActorId("")
 
-SettingName = Literal["model", "policy", "providers", "answer_urc_max", "guests", "here", "role", "approver", "allow"]
+SettingName = Literal[
+    "model",
+    "policy",
+    "providers",
+    "answer_urc_max",
+    "guests",
+    "here",
+    "role",
+    "approver",
+    "allow",
+    "person_day_urc_max",
+    "channel_month_urc_max",
+    "workspace_month_urc_max",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import polib
 
+from bot.commands.limit import KINDS
 from bot.commands.settings import HERE, SETTINGS_TABLE
 from bot.commands.table import COMMANDS
 from bot.door import HOME
@@ -47,6 +48,7 @@ OF_TABLES = {
     "integrations/payments/base.py": [kind.__dict__["remedy"] for kind in OF_PAYMENTS if "remedy" in kind.__dict__],
     "bot/commands/table.py": [command.summary for command in COMMANDS.values()],
     "bot/commands/settings.py": [setting.about for setting in (*SETTINGS_TABLE, HERE)],
+    "bot/commands/limit.py": [kind.whose for kind in KINDS.values()],
     "bot/door.py": list(HOME),
 }
 """Said by way of a field of what stands in a table."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from bot.billing import Billing, Purse, days_before, purse_of
 from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.commands.limit import limit
 from bot.commands.referral import referral
 from bot.commands.refund import refund
 from bot.commands.statement import statement
@@ -287,13 +288,15 @@ _AT_HOME: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {
     "allocate": allocate,
     "reclaim": reclaim,
     "referral": referral,
+    "limit": limit,
 }
 """What billing admins do without a payment service."""
 
 BILLING = Command(
     "billing",
     "billing [statement [MONTH] | gift PERSON RC | topup DOLLARS | subscribe [PLAN] | portal | invoices | "
-    "refund [PAYMENT DOLLARS] | allocate PERSON RC | reclaim PERSON RC | referral [CODE]]",
+    "refund [PAYMENT DOLLARS] | allocate PERSON RC | reclaim PERSON RC | referral [CODE] | "
+    "limit [person | channel | workspace RC]]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,

@@ -10,6 +10,7 @@ from adapters.messages import Usage
 from bot.billing import (
     OUTPUT_TOKENS_MIN,
     Billing,
+    Caps,
     Held,
     Price,
     Purse,
@@ -158,9 +159,10 @@ def test_a_hold_counts_with_what_is_expected_and_never_with_more_than_it_is() ->
 
 
 def test_what_is_counted_has_the_day_and_the_month_in_its_name() -> None:
-    limits = limits_of(SCOPE, Billing(person_day_max=rc(10)), NOW_US)
+    limits = limits_of(SCOPE, ConversationId("c-1"), Caps(person_day=rc(10), channel_month=rc(50)), NOW_US)
     assert [(item.subject, item.period, item.cap) for item in limits] == [
         ("a-1", "2026-11-18", rc(10)),
+        ("c-1", "2026-11", rc(50)),
         ("w-1", "2026-11-18", AMOUNT_MAX),
         ("w-1", "2026-11", AMOUNT_MAX),
     ]
