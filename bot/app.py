@@ -208,6 +208,7 @@ async def open_billing(
         plans,
         invoiced=Cashier(by_hand, Bridge(roadchain, store, by_hand.rail, plans, reward), clock_us),
         referral=reward,
+        tool_prices=dict(settings.tool_prices),
     )
     if not settings.stripe_api_key:
         yield billing

@@ -24,7 +24,7 @@ from ledger.actions import (
     Approver,
     TurnFinished,
 )
-from ledger.money import rc_text
+from ledger.money import FREE, Money, rc_text
 from ledger.pseudonyms import ActorId, TurnId
 
 VALUE_CHARACTERS_MAX = 1_000
@@ -81,10 +81,11 @@ def question(
     say: Sentences,
     *,
     doubtful: bool = False,
+    price: Money = FREE,
 ) -> Said:
     """What is shown before anything is done: each argument, what would change, what it costs, what cannot be undone.
 
-    ``doubtful``: it was allowed before, and is asked all the same.
+    ``doubtful``: it was allowed before, and is asked all the same. ``price`` is what CarPool takes for the use of the tool.
     """
     title, fields = say.of(preview.title), [(say.of(name), say.of(value)) for name, value in preview.fields]
     lines = [f"**{_unlinked(title)}** (`{_named(call.name)}`)", ""]
@@ -93,6 +94,8 @@ def question(
         lines += ["", *_fenced(_cut(visible(preview.diff), DIFF_CHARACTERS_MAX, say), "diff")]
     if preview.cost:
         lines += ["", say("It costs {0}.", rc_text(preview.cost))]
+    if price:
+        lines += ["", say("Using this tool costs {0} of credit, where it succeeds.", rc_text(price))]
     if preview.irreversible:
         lines += ["", say("This cannot be undone: {0}", _unlinked(say.of(preview.irreversible)))]
     shown = (title, *(text for pair in fields for text in pair), preview.diff)

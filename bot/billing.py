@@ -5,8 +5,8 @@ moment when it was held for: it stands in the entry, and a later list changes no
 divided once, and rounded up.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -25,6 +25,9 @@ from ledger.pseudonyms import ActorId, ConversationId, WorkspaceId
 
 Charges: TypeAlias = Literal["none", "funded", "all"]
 """Whose answers cost credit: nobody's, those of who ever had any, or everybody's."""
+
+TOOLS = "tools"
+"""Stands in place of a provider where something is held for the use of a tool."""
 
 BPS = 10_000
 OUTPUT_TOKENS_MIN = 16
@@ -60,7 +63,8 @@ def _lower(one: int, other: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Billing:
     """What the house takes. ``cashier`` None: nobody can pay here, and ``charges`` says whether it costs anything.
-    ``referral`` is what a workspace and the one that invited it get; 0: nothing."""
+    ``referral`` is what a workspace and the one that invited it get; 0: nothing. ``tool_prices``: uRC for a use, of the tools
+    that are not free."""
 
     charges: Charges = "none"
     markup_bps: int = 0
@@ -70,6 +74,7 @@ class Billing:
     cashier: Cashier | None = None
     invoiced: Cashier | None = None
     referral: Money = FREE
+    tool_prices: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def caps(self) -> Caps:
@@ -208,7 +213,7 @@ def closed(hold: CreditReserved, usage: Usage | None, shown: str, input_tokens: 
 def given_back(hold: CreditReserved) -> CreditVoided:
     """Of a call that was cut off: nobody has its answer, so nobody pays for it. What its provider may bill is the house's, but
     for what a key of the asker's own pays for."""
-    if hold.amount == 0:
+    if hold.amount == 0 or hold.provider == TOOLS:
         return CreditVoided(hold.hold, hold.provider)
     return CreditVoided(hold.hold, hold.provider, Price.read(hold.price).without_markup(hold.expected))
 

@@ -48,6 +48,7 @@ from ledger.credit_actions import (
     CreditSettled,
     CreditVoided,
     LateCost,
+    Limit,
 )
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, LimitReached
@@ -159,19 +160,19 @@ async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -
 
 
 def letting_go(story: Story) -> tuple[tuple[Action, None], ...]:
-    """A hold whose call was cut off: it is given back whole."""
-    return () if story.hold is None else ((given_back(story.hold), None),)
+    """The holds of what was cut off: they are given back whole."""
+    return tuple((given_back(hold), None) for hold in story.holds)
 
 
-def left_open(actions: Iterable[Action]) -> CreditReserved | None:
-    """The hold that a turn's entries leave open."""
-    hold: CreditReserved | None = None
+def left_open(actions: Iterable[Action]) -> tuple[CreditReserved, ...]:
+    """The holds that a turn's entries leave open."""
+    holds: dict[str, CreditReserved] = {}
     for action in actions:
         if isinstance(action, CreditReserved):
-            hold = action
+            holds[action.hold] = action
         elif isinstance(action, CreditSettled | CreditVoided):
-            hold = None
-    return hold
+            holds.pop(action.hold, None)
+    return tuple(holds.values())
 
 
 def taken_back(scope: Scope, entries: Iterable[Entry]) -> list[Draft]:
@@ -211,14 +212,19 @@ def input_tokens(request: ChatRequest) -> int:
 async def _held(
     story: Story, run: Run, called: ModelCalled, price: Price, held: Held, later: Overage | None = None
 ) -> Story:
-    desk = run.house.desk
     chosen = story.candidate(called.candidate)
     estimate = None if chosen.estimated_cost is None else price.marked_up(chosen.estimated_cost)
-    limits = limits_of(story.scope, _channel(story, run), await _caps(story, run), desk.clock())
-    hold = reserved(f"{story.scope.turn}-{called.attempt}", held, price, estimate, chosen, limits)
+    hold = reserved(
+        f"{story.scope.turn}-{called.attempt}", held, price, estimate, chosen, await spending_limits(story, run)
+    )
     if later is not None:
         hold = replace(hold, overage_period=later.period, overage_max=later.most)
     return await record(story, run, (hold, None), (called, None))
+
+
+async def spending_limits(story: Story, run: Run) -> tuple[Limit, ...]:
+    """What each use of this turn counts towards."""
+    return limits_of(story.scope, _channel(story, run), await _caps(story, run), run.house.desk.clock())
 
 
 def _channel(story: Story, run: Run) -> ConversationId:

@@ -1,6 +1,8 @@
 """How the text of one setting becomes its value. Each raises ``ValueError`` with a sentence on what it should be."""
 
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
@@ -11,6 +13,7 @@ from bot.lucidia.policy import AIMS, EFFORTS, Aim
 from bot.secret import Secret, SecretUrl
 from bot.sentences import languages
 from ledger.errors import LedgerError
+from ledger.money import URC_PER_RC
 from ledger.note import parse_vkey
 
 CHARGES: tuple[Charges, ...] = get_args(Charges)
@@ -18,6 +21,8 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")
 GGUF_MAGIC = b"GGUF"
+_TOOL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_AMOUNT = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 
 
 def secret(given: str) -> Secret:
@@ -217,6 +222,23 @@ def forks(given: str) -> tuple[tuple[Path, float], ...]:
         if path is not None:
             found.append((path, float(scale)))
     return tuple(found)
+
+
+def prices(given: str) -> tuple[tuple[str, int], ...]:
+    """``TOOL=RC``, several with commas between; in uRC.
+
+    >>> prices("web_page=0.1, gmail_send=2")
+    (('web_page', 100000), ('gmail_send', 2000000))
+    """
+    found: dict[str, int] = {}
+    for item in names(given):
+        tool, _, amount = (part.strip() for part in item.partition("="))
+        if not _TOOL.fullmatch(tool) or not _AMOUNT.fullmatch(amount) or tool in found:
+            raise ValueError(
+                "it should be such as web_page=0.1,gmail_send=2: each tool once, RC with six decimals at the most"
+            )
+        found[tool] = int(Decimal(amount) * URC_PER_RC)
+    return tuple(found.items())
 
 
 def names(given: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from ledger.actions import (
     ToolAnswered,
     ToolCalled,
 )
-from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided
+from ledger.credit_actions import CreditRefused, CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
 from ledger.payment_actions import ReferralOffered, ReferralTaken
 from ledger.pseudonyms import ActorId, TurnId
@@ -168,6 +168,8 @@ def draft_of(scope: Scope, action: Action, body: bytes | None) -> Draft:
             return Draft(action, scope, taken_key(scope.workspace), body)
         case CreditReserved(hold=hold) | CreditSettled(hold=hold) | CreditVoided(hold=hold):
             ordinal = hold
+        case CreditRefused(kind=kind):
+            ordinal = kind
         case _:
             ordinal = "1"
     return Draft(action, scope, f"{scope.turn}/{action.name}/{ordinal}", body)

@@ -108,6 +108,7 @@ class Settings:
     plans: Path | None
     charges: Charges
     markup_bps: int
+    tool_prices: tuple[tuple[str, int], ...]
     person_day_urc_max: int
     workspace_month_urc_max: int
     referral_urc: int
@@ -425,6 +426,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.count(0, 100_000),
             "0",
             "what is added to a model's price, in hundredths of a per cent",
+        ),
+        Setting(
+            "tool_prices",
+            "CARPOOL_TOOL_PRICES",
+            readers.prices,
+            "",
+            "what a use of a tool costs, in RC: TOOL=RC,...; the others are free",
         ),
         Setting(
             "person_day_urc_max",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from adapters.messages import File, Image, Message, ToolCall, ToolResult
+from bot.billing import TOOLS
 from bot.payloads import ERASED, Asked, Said, decode_asked, decode_message, decode_said
 from ledger.actions import (
     Action,
@@ -34,6 +35,7 @@ from ledger.actions import (
 )
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Scope
+from ledger.pseudonyms import TurnId
 
 KEYS = ("refused_key", "not_configured")
 """Errors that are those of a provider, whichever of its models was asked."""
@@ -128,6 +130,7 @@ class Story:
     tools: tuple[ToolUse, ...] = ()
     approvals: tuple[Approval, ...] = ()
     hold: CreditReserved | None = None
+    tool_holds: tuple[CreditReserved, ...] = ()
     charged: int | None = None
     reply: Prepared | None = None
     outcome: TurnOutcome | None = None
@@ -178,6 +181,20 @@ class Story:
         round_ = self.attempts[-1].called.attempt
         return next((use for use in self.tools if (use.called.round, use.called.call) == (round_, call.id)), None)
 
+    def hold_of(self, call: ToolCall) -> CreditReserved | None:
+        """What is held for the use of a call of the last round; None where that is nothing, or nothing any more."""
+        round_ = self.attempts[-1].called.attempt
+        for place, use in enumerate(self.tools, 1):
+            if (use.called.round, use.called.call) == (round_, call.id):
+                name = tool_hold(self.scope.turn, place)
+                return next((hold for hold in self.tool_holds if hold.hold == name), None)
+        return None
+
+    @property
+    def holds(self) -> tuple[CreditReserved, ...]:
+        """All that is held for this turn."""
+        return (*(() if self.hold is None else (self.hold,)), *self.tool_holds)
+
     def approval_of(self, call: ToolCall) -> Approval | None:
         round_ = self.attempts[-1].called.attempt
         return next((one for one in self.approvals if (one.asked.round, one.asked.call) == (round_, call.id)), None)
@@ -222,6 +239,11 @@ class Story:
         if self.route is None:
             raise IndexError("no route was chosen")
         return self.route.candidates[index]
+
+
+def tool_hold(turn: TurnId, place: int) -> str:
+    """The name of the hold for a use of a tool: the first one of a turn has the place 1."""
+    return f"{turn}-tool-{place}"
 
 
 def next_step(story: Story, *, calls_max: int, tool_rounds_max: int) -> Step:
@@ -303,14 +325,16 @@ def after(story: Story, fact: Fact) -> Story:
             return _approval(story, number, decision="refused" if cause == "person" else "superseded")
         case ApprovalExpired(number=number):
             return _approval(story, number, decision="expired")
+        case CreditReserved(provider=provider) as hold if provider == TOOLS:
+            return replace(story, tool_holds=(*story.tool_holds, hold))
         case CreditReserved() as hold:
             return replace(story, hold=hold)
-        case CreditSettled(price=price, counted=0):
-            return replace(story, hold=None, charged=(story.charged or 0) + price)
-        case CreditSettled():  # a key of the asker's own paid for it
-            return replace(story, hold=None)
-        case CreditVoided():
-            return replace(story, hold=None)
+        case CreditSettled(hold=name, price=price, counted=0):
+            return replace(_let_go(story, name), charged=(story.charged or 0) + price)
+        case CreditSettled(hold=name):  # a key of the asker's own paid for it
+            return _let_go(story, name)
+        case CreditVoided(hold=name):
+            return _let_go(story, name)
         case ReplyPrepared() as prepared:
             return replace(story, reply=Prepared(prepared, decode_said(body or b""), fact.inherited))
         case ReplySent(part=part) if story.reply is not None and story.reply.action.part == part:
@@ -319,6 +343,12 @@ def after(story: Story, fact: Fact) -> Story:
             return replace(story, outcome=outcome)
         case _:
             return story
+
+
+def _let_go(story: Story, name: str) -> Story:
+    others = tuple(hold for hold in story.tool_holds if hold.hold != name)
+    kept = story.hold if story.hold is not None and story.hold.hold != name else None
+    return replace(story, hold=kept, tool_holds=others)
 
 
 def _approval(story: Story, number: int, *, shown: bool | None = None, decision: Decision = "") -> Story:

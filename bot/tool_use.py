@@ -6,18 +6,27 @@ for at the service, and never done a second time.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from adapters.messages import Message, ToolCall, ToolResult
+from adapters.messages import Message, ToolCall, ToolCallId, ToolResult
 from bot.approvals import allowed_before, approver_of, digest, question, refusal_for_model
+from bot.paying_tools import call_tools, closing, price_of_use
 from bot.payloads import encode_message, encode_said
 from bot.platforms.base import Reply, ToolStep
 from bot.run import Run, Suspended, record, rules_in
 from bot.story import Approval, Story, ToolUse
 from integrations.tools.base import Tool, ToolError, Unknown, Use, Where
-from ledger.actions import ApprovalAsked, ApprovalExpired, ApprovalGiven, ApprovalShown, ToolAnswered, ToolCalled
+from ledger.actions import (
+    Action,
+    ApprovalAsked,
+    ApprovalExpired,
+    ApprovalGiven,
+    ApprovalShown,
+    ToolAnswered,
+    ToolCalled,
+)
 
 APPROVAL_PARTS = 1_000
 """Questions are marked at the platform by part numbers from here on, answers by those below."""
@@ -47,19 +56,36 @@ async def _read(story: Story, run: Run) -> Story:
     calls = [call for call in story.tools_open if not _changes(run, call)]
     left = run.house.limits.tool_calls_max - len(story.tools)
     new = [call for call in calls if story.use_of(call) is None]
-    called = [(_called(story, run, call), encode_message(Message("assistant", (call,)))) for call in new]
-    if called:
-        story = await record(story, run, *called)
+    over = {call.id for call in new[max(0, left) :]}
+    story, why_not = await _begun(story, run, new, over)
     for call in calls:
         await run.screen.tool(_step(story, run, call))
-    over = {call.id for call in new[max(0, left) :]}
-    results = await _until_stopped(run, [_result(story, run, call, call.id in over) for call in calls])
+    results = await _until_stopped(run, [_result(story, run, call, why_not.get(call.id, "")) for call in calls])
     return await _answered(story, run, list(zip(calls, results, strict=True)))
 
 
-async def _result(story: Story, run: Run, call: ToolCall, over: bool) -> ToolResult:
+async def _begun(
+    story: Story, run: Run, calls: Sequence[ToolCall], over: Set[ToolCallId]
+) -> tuple[Story, Mapping[ToolCallId, str]]:
+    """On record as about to be used; with those that are not to be, each with its reason."""
     if over:
-        return _failed(call, f"No more than {run.house.limits.tool_calls_max} tools are used for one answer.")
+        story = await record(story, run, *_uses(story, run, [call for call in calls if call.id in over]))
+    within = [call for call in calls if call.id not in over]
+    reasons = dict.fromkeys(over, f"No more than {run.house.limits.tool_calls_max} tools are used for one answer.")
+    if not within:
+        return story, reasons
+    uses = [(call, *use) for call, use in zip(within, _uses(story, run, within), strict=True)]
+    story, refused = await call_tools(story, run, uses)
+    return story, {**reasons, **refused}
+
+
+def _uses(story: Story, run: Run, calls: Sequence[ToolCall]) -> list[tuple[ToolCalled, bytes]]:
+    return [(_called(story, run, call), encode_message(Message("assistant", (call,)))) for call in calls]
+
+
+async def _result(story: Story, run: Run, call: ToolCall, why_not: str) -> ToolResult:
+    if why_not:
+        return _failed(call, why_not)
     if run.house.toolbox.find(call.name) is None:
         return _failed(call, f"There is no tool named {call.name}.")
     return await run.house.toolbox.use(_use(story, call))
@@ -118,7 +144,9 @@ async def _put_question(story: Story, run: Run, call: ToolCall, tool: Tool) -> S
     doubtful = bool(standing) and (
         story.has_read_others(run.house.toolbox.own) or await run.past.has_others(story, run.house, call.name)
     )
-    said = question(call, preview, approver, turn, number, limits.approval_s, run.house.desk.say, doubtful=doubtful)
+    price = await price_of_use(story, run, call.name)
+    say = run.house.desk.say
+    said = question(call, preview, approver, turn, number, limits.approval_s, say, doubtful=doubtful, price=price)
     if standing and not doubtful:
         given = ApprovalGiven(number, asked.arguments, standing)
         return await record(story, run, (asked, encode_said(said)), (given, None))
@@ -141,7 +169,9 @@ async def _write(story: Story, run: Run, call: ToolCall) -> Story:
         # An approval of something else is none.
         why = refusal_for_model("changed" if decision == "given" else decision)
         return await _all_failed(story, run, [call], why)
-    story = await record(story, run, (_called(story, run, call), encode_message(Message("assistant", (call,)))))
+    story, why_not = await _begun(story, run, [call], frozenset())
+    if why_not:
+        return await _answered(story, run, [(call, _failed(call, why_not[call.id]))])
     await run.screen.tool(_step(story, run, call))
     # It is not broken off where the person says stop: then nobody would know what became of it.
     return await _answered(story, run, [(call, await run.house.toolbox.use(_use(story, call)))])
@@ -164,23 +194,22 @@ async def _look(story: Story, run: Run, call: ToolCall, use: ToolUse) -> Story:
 
 
 async def _all_failed(story: Story, run: Run, calls: Sequence[ToolCall], sentence: str) -> Story:
-    new = [
-        (_called(story, run, call), encode_message(Message("assistant", (call,))))
-        for call in calls
-        if story.use_of(call) is None
-    ]
+    new = [call for call in calls if story.use_of(call) is None]
     if new:
-        story = await record(story, run, *new)
+        story = await record(story, run, *_uses(story, run, new))
     return await _answered(story, run, [(call, _failed(call, sentence)) for call in calls])
 
 
 async def _answered(story: Story, run: Run, results: Sequence[tuple[ToolCall, ToolResult | None]]) -> Story:
-    entries = []
+    entries: list[tuple[Action, bytes | None]] = []
     for call, came in results:
         result = _failed(call, "The person stopped this.") if came is None else came
         await run.screen.tool(replace(_step(story, run, call), state="failed" if result.failed else "done"))
         answered = ToolAnswered(story.attempts[-1].called.attempt, call.id, result.failed)
-        entries.append((answered, encode_message(Message("tool", (result,)))))
+        entries += [
+            *closing(story, call, done=not result.failed),
+            (answered, encode_message(Message("tool", (result,)))),
+        ]
     return await record(story, run, *entries) if entries else story
 
 

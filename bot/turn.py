@@ -264,8 +264,8 @@ async def give_up(claimed: OpenTurn, house: House, outcome: TurnOutcome) -> None
 async def apologise(claimed: OpenTurn, house: House, text: str) -> None:
     """Prepare a notice in place of a reply that a fault of ours kept from being made. Durable on return."""
     scope = Scope(claimed.workspace, claimed.actor, claimed.conversation, claimed.turn)
-    hold = left_open(recorded.entry.action for recorded in await house.desk.store.entries_of(claimed.turn))
-    returned = () if hold is None else (draft_of(scope, given_back(hold), None),)
+    holds = left_open(recorded.entry.action for recorded in await house.desk.store.entries_of(claimed.turn))
+    returned = [draft_of(scope, given_back(hold), None) for hold in holds]
     await house.roadchain.append(*returned, draft_of(scope, ReplyPrepared(1, "notice", "failed"), text.encode()))
 
 
