@@ -35,6 +35,7 @@ from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.notices import Notices
 from bot.opening import check_key, close_if_changed, file_of, found_ledger, open_ledger, open_notary, open_vault
+from bot.own_usage import own_usage
 from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
 from bot.retention import Retention
@@ -139,7 +140,8 @@ async def open_house(
             say=say,
         )
         documents = DocumentReader(settings.limits.documents_at_once_max)
-        toolbox = await toolbox_of(settings, clock_us, credentials, places)
+        usage = None if settings.charges == "none" else lambda use: own_usage(use, desk)
+        toolbox = await toolbox_of(settings, clock_us, credentials, places, usage)
         house = House(roadchain, desk, by_name, toolbox, settings.limits, clock_us, documents, settings.image_hosts)
         intake = Intake(house, pseudonyms, store.owner, clock_us)
         if not isinstance(store, SqliteStore):

@@ -4,14 +4,14 @@ To add one: a few lines in ``toolbox_of``, and its settings. Nothing is imported
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from bot.mcp_servers import ServerTable
 from bot.settings import Settings
 from integrations.oauth import OAuthApp
 from integrations.services import Service, who_at
-from integrations.tools.base import EMPTY_TOOLBOX, PlaceToken, Tokens, Tool, Toolbox, ToolError
+from integrations.tools.base import EMPTY_TOOLBOX, PlaceToken, Tokens, Tool, Toolbox, ToolError, Use
 
 log = logging.getLogger(__name__)
 
@@ -94,15 +94,21 @@ async def toolbox_of(
     clock: Callable[[], int],
     tokens: Tokens | None = None,
     places: Mapping[str, PlaceToken] = MappingProxyType({}),
+    usage: Callable[[Use], Awaitable[str]] | None = None,
 ) -> Toolbox:
     """All that is set up, with ``tokens`` what people can connect, and with ``places`` what acts with the token of a workspace
-    that let CarPool in. An MCP server that cannot be reached is left out, and the log says so."""
+    that let CarPool in; with ``usage`` what tells an asker what they have spent. An MCP server that cannot be reached is left
+    out, and the log says so."""
     if not settings.tools_enabled:
         return EMPTY_TOOLBOX
     from integrations.tools.calculator import calculator_tool
     from integrations.tools.clock import clock_tool
 
     local: list[Tool] = [clock_tool(clock), calculator_tool()]
+    if usage is not None:
+        from integrations.tools.usage import usage_tool
+
+        local.append(usage_tool(usage))
     own = frozenset(tool.spec.name for tool in local)
     if settings.web_hosts:
         from integrations.tools.web_page import web_page_tool

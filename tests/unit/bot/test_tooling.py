@@ -12,7 +12,7 @@ from bot.config import load
 from bot.lucidia.cards import SCRIPTED
 from bot.mcp_servers import mcp_servers
 from bot.tooling import services_of, toolbox_of
-from integrations.tools.base import Toolbox
+from integrations.tools.base import Toolbox, Use
 from ledger.pseudonyms import ActorId, WorkspaceId
 from tests.house import RecordingPlatform, RecordingTool, asks, card, running_house
 
@@ -27,6 +27,17 @@ async def test_a_house_that_says_nothing_has_the_tools_that_ask_nobody(tmp_path:
     found = await box(tmp_path)
     assert set(found.tools) == {"date_and_time", "calculator"}
     assert not found.changes_something
+
+
+async def test_where_answers_cost_credit_a_model_is_told_what_its_asker_spent(tmp_path: Path) -> None:
+    async def tell(use: Use) -> str:
+        return "nothing"
+
+    loaded = load({}, tmp_path, tmp_path)
+    assert loaded.settings is not None
+    found = await toolbox_of(loaded.settings, lambda: 0, usage=tell)
+    assert set(found.tools) == {"date_and_time", "calculator", "my_credit_use"}
+    assert found.own == set(found.tools)
 
 
 async def test_tools_can_be_turned_off(tmp_path: Path) -> None:
