@@ -27,6 +27,7 @@ root and size. In a receipt: the path from the entry to the root of the signed c
 """
 
 import base64
+import gc
 import hashlib
 import json
 import os
@@ -250,7 +251,7 @@ def _verify(database: sqlite3.Connection) -> Verified:
             _check_text(seq, payload, salt, body)
         elif body is not None:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "it has a text, and commits to none")
-        if _NO_MONEY not in leaf:
+        if entry["postings"] != _NO_POSTINGS:
             book.post(seq, json.loads(leaf).get("postings"))
         tree.push(digest)
         keys.add(entry["idem"])
@@ -270,32 +271,34 @@ FROM chained WHERE seq >= ? AND seq < ? ORDER BY seq
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Entries in a row that are in order among themselves: what is left to compare with the others, and with what stands beside.
+    """Entries in a row that are in order among themselves, and with their texts and postings: what is left to compare with the
+    others.
 
-    ``before`` and ``after``: the hash and the time of the chain up to the first entry, and with the last. ``roots`` are those of
-    whole tiles, ``rest`` the hashes of the entries after them, ``parts`` the roots of a tile's first entries, by the size of the
-    ledger there. ``keys``, ``commitments`` and ``lengths`` are lines, empty ones for an entry without a text. ``told``: the
-    checkpoints that entries tell of. ``opened``: the entry that opened each turn; ``older`` is what entries say of turns that
-    none of these opened.
+    ``before`` and ``after``: the hash and the time of the chain up to the first entry, and with the last. ``keys`` are lines.
+    ``roots`` are those of whole tiles, ``rest`` the hashes of the entries after them, ``parts`` the roots of a tile's first
+    entries, by the size of the ledger there. ``told``: the checkpoints that entries tell of. ``opened``: the entry that opened
+    each turn; ``older`` is what entries say of turns that none of these opened. ``texts`` counts those that are there,
+    ``named`` those that entries commit to. ``moves``: what the entries move on each account.
     """
 
     before: tuple[bytes, int]
     after: tuple[bytes, int]
     keys: bytes
-    commitments: bytes
-    lengths: bytes
     roots: bytes
     rest: bytes
     parts: dict[int, bytes]
     told: tuple[tuple[int, bytes], ...]
     opened: dict[bytes, int]
     older: frozenset[tuple[bytes, int | None]]
-    money: tuple[tuple[int, bytes], ...]
+    texts: int
+    named: int
+    moves: "_Moves"
 
 
 def _verify_at_once(database: sqlite3.Connection, path: Path) -> Verified | None:
     """What ``_verify`` checks, as comparisons of whole lists, a tile at a time and on each processor. None where something is
-    not in order. The processes read entries only, which never change: they need not read at the same moment as this one.
+    not in order. The processes read what never changes, so that they need not read at the same moment as this one; where a
+    text was erased meanwhile, their number is not the one of this moment.
     """
     try:
         signed = _kept_checkpoints(database)
@@ -306,34 +309,32 @@ def _verify_at_once(database: sqlite3.Connection, path: Path) -> Verified | None
             return None
         size = last + 1
         end = (b"", 0)
+        texts, named, counted = 0, 0, 0
         keys: set[bytes] = set()
         opened: dict[bytes, int] = {}
-        named: list[tuple[bytes, bytes]] = []
         bounds = [(start, min(start + PIECE_ENTRIES, size)) for start in range(0, size, PIECE_ENTRIES)]
         with _processes(len(bounds)) as run:
-            pieces = run(_read_piece, [(path, *bound, sizes.intersection(range(*bound))) for bound in bounds])
-            texts = _texts(database)
-            for piece in pieces:
+            for piece in run(_read_piece, [(path, *bound, sizes.intersection(range(*bound))) for bound in bounds]):
                 # Of a checkpoint that is kept, the root is checked when the tree has its size; any other is for the other way.
                 if piece.before != end or any(root not in signed.get(count, ()) for count, root in piece.told):
                     return None
-                for seq, leaf in piece.money:
-                    book.post(seq, json.loads(leaf).get("postings"))
                 tree.push_piece(piece)
-                keys.update(piece.keys.split(b"\n"))
-                named += zip(piece.commitments.split(b"\n"), piece.lengths.split(b"\n"), strict=True)
+                book.add(piece.moves)
+                lines = piece.keys.split(b"\n")
+                keys.update(lines)
                 if any(opened.get(turn) != began for turn, began in piece.older):
                     return None
                 opened.update(piece.opened)
                 end = piece.after
-        if len(keys) != size or len(named) != size or any(named[seq] != text for seq, text in texts):
+                texts, named, counted = texts + piece.texts, named + piece.named, counted + len(lines)
+        # As many lines as entries: no key is made of two.
+        if not len(keys) == counted == size:
             return None
-        _check_end(database, size, *end, len(texts))
+        _check_end(database, size, *end, texts)
         tree.check(database)
         book.check()
-        names = sum(1 for commitment, _ in named if commitment)
-        return Verified(size, f"ps-sha256:{end[0].hex()}", len(texts), names - len(texts))
-    except (NotVerified, sqlite3.DatabaseError, OSError, RuntimeError, TypeError, ValueError, IndexError):
+        return Verified(size, f"ps-sha256:{end[0].hex()}", texts, named - texts)
+    except (NotVerified, sqlite3.DatabaseError, OSError, RuntimeError, TypeError, ValueError, IndexError, KeyError):
         return None  # the other way says what it is; where it is that no process could be started, it does without
 
 
@@ -345,7 +346,8 @@ def _processes(pieces: int) -> Iterator[Callable[..., Iterable[_Piece]]]:
     if count < 2 or not Path(globals().get("__file__", "")).is_file():
         yield map
         return
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+    # What is read makes no cycles: to look for some after each few hundred tuples would take a tenth of the time.
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
         yield pool.map
 
 
@@ -360,21 +362,20 @@ def _read_piece(work: tuple[Path, int, int, frozenset[int]]) -> _Piece:
         row = database.execute("SELECT hash, mono FROM entry WHERE seq = ?", (first - 1,)).fetchone()
         before: tuple[bytes, int] = (row[0], row[1]) if row else (b"", 0)
         chain = _Chain(None, *before)
-        commitments, lengths = list[bytes](), list[bytes]()
+        keys, commitments, lengths, postings = list[bytes](), list[bytes](), list[bytes](), list[bytes]()
         roots, rest, parts = list[bytes](), b"", dict[int, bytes]()
-        told, money = list[tuple[int, bytes]](), list[tuple[int, bytes]]()
+        told = list[tuple[int, bytes]]()
         turns = _Turns({}, set())
         rows = database.execute(_COLUMNS, (first, end))
         size = first
         while tile := rows.fetchmany(TILE_WIDTH):
             digests = [row[1] for row in tile]
-            leaves, actions, named, lengths_named = _read_tile_of(tile, size, chain, turns)
-            commitments += named
-            lengths += lengths_named
+            leaves, actions, *lists = _read_tile_of(tile, size, chain, turns)
+            for kept, more in zip((keys, commitments, lengths, postings), lists, strict=True):
+                kept += more
             if _SIGNED in actions:
                 telling = [(seq, leaves[seq - size]) for seq, action in enumerate(actions, size) if action == _SIGNED]
                 told += _told_checkpoints(telling)
-            money += [(seq, leaf) for seq, leaf in enumerate(leaves, size) if _NO_MONEY not in leaf]
             if len(tile) < TILE_WIDTH:
                 rest = b"".join(digests)
             else:
@@ -385,8 +386,11 @@ def _read_piece(work: tuple[Path, int, int, frozenset[int]]) -> _Piece:
         if size != end:
             raise ValueError("an entry is missing")
         after = (chain.before, chain.mono)
-        lines = b"\n".join(chain.keys), b"\n".join(commitments), b"\n".join(lengths)
-        return _Piece(before, after, *lines, b"".join(roots), rest, parts, tuple(told), *turns.result(), tuple(money))
+        texts = _count_texts(database, first, commitments, lengths)
+        named = len(commitments) - commitments.count(b"")
+        moves = _read_moves(database, first, postings)
+        tree = (b"".join(roots), rest, parts, tuple(told))
+        return _Piece(before, after, b"\n".join(keys), *tree, *turns.result(), texts, named, moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,11 +400,10 @@ class _Turns:
     opened: dict[bytes, int]
     older: set[tuple[bytes, int | None]]
 
-    def follow(self, first: int, actions: Sequence[bytes], turns: Sequence[bytes], began: Sequence[int | None]) -> None:
-        """Raises ``ValueError`` where an entry says otherwise of a turn that one of these opened."""
-        for seq, (action, turn) in enumerate(zip(actions, turns, strict=True), first):
-            if action == _RECEIVED:
-                self.opened.setdefault(turn, seq)
+    def follow(self, opening: Iterable[tuple[bytes, int]], turns: Sequence[bytes], began: Sequence[int | None]) -> None:
+        """``opening``: the turns that these entries open. Raises ``ValueError`` where an entry says otherwise of its turn."""
+        for turn, seq in opening:
+            self.opened.setdefault(turn, seq)
         if tuple(map(self.opened.get, turns)) != began:
             wrong = {said for said in zip(turns, began, strict=True) if self.opened.get(said[0]) != said[1]}
             if any(turn in self.opened for turn, _ in wrong):
@@ -414,37 +417,41 @@ class _Turns:
 def _read_tile_of(
     tile: Sequence[tuple[Any, ...]], first: int, chain: "_Chain", opened: _Turns
 ) -> tuple[tuple[bytes, ...], ...]:
-    """Of entries that follow on the chain, and agree with the columns beside them: bytes, actions, commitments, lengths."""
+    """Of entries that follow on the chain, and agree with the columns beside them: bytes, actions, keys, commitments, lengths,
+    postings.
+    """
     leaves, digests, actions, actors, idems, monos, commitments, turns, places, conversations, began, seqs = zip(
         *tile, strict=True
     )
     fields = chain.follow(first, leaves, b"".join(digests))
-    *told_first, told_commitments, lengths, _, _, told_turns, _, told_places = zip(*fields, strict=True)
+    *told_first, told_commitments, lengths, postings, _, _, told_turns, told_places = zip(*fields, strict=True)
+    received = [index for index, action in enumerate(actions) if action == _RECEIVED]
     if (
         told_first != [actions, actors, idems, monos]
         or told_commitments != tuple([commitment or b"" for commitment in commitments])
         or (told_turns, told_places) != (turns, places)
         or b"" in commitments
-        or not all(map(_is_received_in, actions, leaves, conversations))
+        # Only a message that is received says in its bytes where. A quotation mark inside of a string would be escaped.
+        or not all(b'"conversation":"%s"' % conversations[index] in leaves[index] for index in received)
         or seqs != tuple(range(first, first + len(tile)))
     ):
         raise ValueError("the columns beside an entry do not agree with it")
-    opened.follow(first, actions, turns, began)
-    return leaves, actions, told_commitments, lengths
+    opened.follow([(turns[index], first + index) for index in received], turns, began)
+    return leaves, actions, idems, told_commitments, lengths, postings
 
 
-def _is_received_in(action: bytes, leaf: bytes, conversation: bytes) -> bool:
-    """Only a message that is received says in its bytes where. A quotation mark inside of a string would be escaped."""
-    return action != _RECEIVED or b'"conversation":"%s"' % conversation in leaf
-
-
-def _texts(database: sqlite3.Connection) -> list[tuple[int, tuple[bytes, bytes]]]:
-    """Of each text: its entry, and what that has to say of it, the commitment and the length."""
-    sha256 = hashlib.sha256
-    return [
-        (seq, (hexlify(sha256(salt + body).digest()), b"%d" % len(body)))
-        for seq, salt, body in database.execute("SELECT seq, salt, body FROM text")
-    ]
+def _count_texts(
+    database: sqlite3.Connection, first: int, commitments: Sequence[bytes], lengths: Sequence[bytes]
+) -> int:
+    """Of entries in a row: how many texts are there. Raises ``ValueError`` where one is not what its entry commits to."""
+    sha256, count = hashlib.sha256, 0
+    bounds = (first, first + len(commitments))
+    for seq, salt, body in database.execute("SELECT seq, salt, body FROM text WHERE seq >= ? AND seq < ?", bounds):
+        found = (hexlify(sha256(salt + body).digest()), b"%d" % len(body))
+        if found != (commitments[seq - first], lengths[seq - first]):
+            raise ValueError("a text is not the one that its entry commits to")
+        count += 1
+    return count
 
 
 def _typed(rows: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
@@ -461,6 +468,8 @@ def _typed(rows: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
 # such a pattern matches is canonical, and is found to be so in a fraction of the time.
 _STRING = rb"[ !#-\[\]-~]*+"
 _INTEGER = rb"(?>[1-8][0-9]{0,15}|9[0-9]{0,14}|0|-[1-9][0-9]{0,14})"
+_SIMPLE = b'(?>"' + _STRING + b'"|' + _INTEGER + b"|null|true|false)"
+_PAYLOAD = b'(?:null|\\{"commitment":"(' + _STRING + b')","length":(' + _INTEGER + b")\\})"
 _READ = {
     "action": str,
     "actor": str,
@@ -480,44 +489,51 @@ _shapes: dict[bytes, list[re.Pattern[bytes]]] = {}
 
 def _parse(seq: int, leaf: bytes) -> dict[str, Any]:
     """The fields that each entry has. Raises ``NotVerified`` where the bytes are not canonical or lack one."""
-    action, actor, idem, mono, commitment, length, prev, number, turn, version, workspace = _fields(seq, leaf)
+    action, actor, idem, mono, commitment, length, postings, prev, number, turn, workspace = _fields(seq, leaf)
     return {
         "action": action.decode(),
         "actor": actor.decode(),
         "idem": idem.decode(),
         "mono": int(mono),
         "payload": {"commitment": commitment.decode(), "length": int(length)} if length else None,
+        "postings": postings,
         "prev": prev.decode(),
         "seq": int(number),
         "turn": turn.decode(),
-        "v": int(version),
         "workspace": workspace.decode(),
     }
 
 
 def _fields(seq: int, leaf: bytes) -> tuple[bytes, ...]:
-    """action, actor, idem, mono, commitment, length, prev, seq, turn, v, workspace: as they are written.
+    """action, actor, idem, mono, commitment, length, postings, prev, seq, turn, workspace: as they are written.
 
-    The commitment and the length are empty where there is no payload.
+    The commitment and the length are empty where there is no payload, the postings where none are said.
     """
-    for pattern in _shapes.get(leaf[:_SHAPE_KEY_BYTES], ()):
+    known = _shapes.get(leaf[:_SHAPE_KEY_BYTES], ())
+    for pattern in known:
         match = pattern.fullmatch(leaf)
         if match is not None:
-            return match.groups()
+            return match.groups(b"")
     entry = _read_json(seq, leaf)
-    if sum(map(len, _shapes.values())) < _SHAPES_MAX:
-        _shapes.setdefault(leaf[:_SHAPE_KEY_BYTES], []).append(re.compile(_shape(entry)))
+    shape = re.compile(_shape(entry))
+    # One that is known, and does not match, is of an entry with other letters than those of ASCII.
+    if shape not in known and sum(map(len, _shapes.values())) < _SHAPES_MAX:
+        _shapes.setdefault(leaf[:_SHAPE_KEY_BYTES], []).append(shape)
     payload = entry["payload"] or {"commitment": "", "length": ""}
-    values = {**entry, **payload}
-    names = ("action", "actor", "idem", "mono", "commitment", "length", "prev", "seq", "turn", "v", "workspace")
+    values = {**entry, **payload, "postings": _json(entry["postings"]) if "postings" in entry else ""}
+    names = ("action", "actor", "idem", "mono", "commitment", "length", "postings", "prev", "seq", "turn", "workspace")
     return tuple(str(values[name]).encode() for name in names)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _read_json(seq: int, leaf: bytes) -> dict[str, Any]:
     try:
         text = leaf.decode()
         entry: Any = json.loads(text)
-        again = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        again = _json(entry)
         # The profile has no floats and ASCII keys only, so that Python's JSON and RFC 8785 agree on everything else.
         canonical = again == text and isinstance(entry, dict) and _in_profile(entry)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -541,27 +557,40 @@ def _shape(entry: dict[str, Any]) -> bytes:
     """A pattern of what is written like this entry; what ``_fields`` gives is in its groups, in the order of the keys."""
     items: list[bytes] = []
     for name, value in sorted(entry.items()):
-        pattern = b"null()()" if name == "payload" and value is None else _value_shape(value, name in _READ)
-        items.append(re.escape(json.dumps(name).encode()) + b":" + pattern)
+        match name:
+            case "payload":
+                pattern = _PAYLOAD if "postings" in entry else _PAYLOAD + b"()"
+            case "postings":
+                pattern = b"(" + _value_shape(value) + b")"
+            case "v":
+                pattern = _INTEGER
+            case _ if name in _READ:
+                pattern = b'"(' + _STRING + b')"' if _READ[name] is str else b"(" + _INTEGER + b")"
+            case _:
+                pattern = _value_shape(value)
+        items.append(_item_shape(name, pattern))
     return b"\\{" + b",".join(items) + b"\\}"
 
 
-def _value_shape(value: Any, read: bool) -> bytes:
+def _item_shape(name: str, pattern: bytes) -> bytes:
+    return re.escape(json.dumps(name).encode()) + b":" + pattern
+
+
+def _value_shape(value: Any) -> bytes:
+    """Of a value that is only looked at for being canonical: any simple one may stand for another, and so may their number in
+    a list of values that are alike.
+    """
     match value:
         case dict():
-            items = [
-                re.escape(json.dumps(name).encode()) + b":" + _value_shape(item, read)
-                for name, item in sorted(value.items())
-            ]
+            items = [_item_shape(name, _value_shape(item)) for name, item in sorted(value.items())]
             return b"\\{" + b",".join(items) + b"\\}"
         case list():
-            return b"\\[" + b",".join(_value_shape(item, read) for item in value) + b"\\]"
-        case bool() | None:
-            return json.dumps(value).encode()
-        case str():
-            return b'"(' + _STRING + b')"' if read else b'"' + _STRING + b'"'
+            items = [_value_shape(item) for item in value]
+            if len(set(items)) == 1:
+                return b"\\[(?>%s(?:,%s)*)\\]" % (items[0], items[0])
+            return b"\\[" + b",".join(items) + b"\\]"
         case _:
-            return b"(" + _INTEGER + b")" if read else _INTEGER
+            return _SIMPLE
 
 
 def _in_profile(value: object) -> bool:
@@ -696,8 +725,7 @@ def _told_checkpoints(entries: Iterable[tuple[int, bytes]]) -> Iterator[tuple[in
 
 _RECEIVED = b"message.received"
 _SIGNED = b"checkpoint.signed"
-_NO_MONEY = b'"postings":[]'
-"""Inside of a string it would have its quotation marks escaped."""
+_NO_POSTINGS = b"[]"
 
 
 class _Book:
@@ -705,32 +733,29 @@ class _Book:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        self._balances: dict[tuple[str, str], int] = {}
+        self._balances: dict[_Account, int] = {}
         self._count = 0
 
-    def post(self, seq: int, postings: list[dict[str, str]]) -> None:
-        sums: dict[str, int] = {}
-        rows: list[tuple[int, str, str, int]] = []
-        try:
-            for n, posting in enumerate(postings):
-                account, currency, amount = posting["account"], posting["currency"], int(posting["amount"])
-                rows.append((n, account, currency, amount))
-                sums[currency] = sums.get(currency, 0) + amount
-                self._balances[account, currency] = self._balances.get((account, currency), 0) + amount
-        except (KeyError, TypeError, ValueError) as error:
-            raise NotVerified(INVALID_ENTRY_TYPE, seq, "its postings are not readable") from error
-        if any(sums.values()):
-            raise NotVerified(INVALID_ENTRY_TYPE, seq, "its postings do not sum to 0")
-        for _, account, currency, _ in rows:
+    def post(self, seq: int, postings: Any) -> None:
+        rows = _read_postings(seq, postings)
+        for _, _, account, currency, amount in rows:
+            self._balances[account, currency] = self._balances.get((account, currency), 0) + amount
+        for _, _, account, currency, _ in rows:
             balance = self._balances[account, currency]
-            if (account.startswith("L:ws:") and balance > 0) or (account.startswith("A:ws:") and balance < 0):
+            if _is_below_0(account, balance, balance):
                 raise NotVerified(INSUFFICIENT_BALANCE, seq, f"{account} falls below 0")
-        stored = self._database.execute(
-            "SELECT n, account, currency, amount FROM posting WHERE seq = ? ORDER BY n", (seq,)
-        ).fetchall()
-        if stored != rows:
+        if _stored_postings(self._database, seq, seq + 1) != rows:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, seq, "the postings beside the entry do not agree with it")
         self._count += len(rows)
+
+    def add(self, moves: "_Moves") -> None:
+        """What the next entries move. Raises ``ValueError`` where that is more than one may."""
+        for where, moved in moves.total.items():
+            before = self._balances.get(where, 0)
+            if _is_below_0(where[0], before + moves.lowest[where], before + moves.highest[where]):
+                raise ValueError("an account falls below 0")
+            self._balances[where] = before + moved
+        self._count += moves.count
 
     def check(self) -> None:
         (count,) = self._database.execute("SELECT count(*) FROM posting").fetchone()
@@ -739,6 +764,70 @@ class _Book:
         stored = self._database.execute("SELECT account, currency, balance FROM account").fetchall()
         if {(account, currency): balance for account, currency, balance in stored} != self._balances:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, None, "the stored balances are not those of the entries")
+
+
+_Account = tuple[str, str]
+"""Its name and the currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """What entries in a row move on each account: ``total`` is all of it, ``lowest`` and ``highest`` what it had come to after
+    some entry of them. ``count`` is that of their postings.
+    """
+
+    total: dict[_Account, int]
+    lowest: dict[_Account, int]
+    highest: dict[_Account, int]
+    count: int
+
+
+def _read_moves(database: sqlite3.Connection, first: int, postings: Sequence[bytes]) -> _Moves:
+    """``postings``: of entries in a row, as they are written. Raises ``ValueError`` where others stand beside the entries."""
+    rows = list[tuple[int, int, str, str, int]]()
+    total, lowest, highest = dict[_Account, int](), dict[_Account, int](), dict[_Account, int]()
+    for seq, text in enumerate(postings, first):
+        if text == _NO_POSTINGS:
+            continue
+        posted = _read_postings(seq, json.loads(text))
+        for _, _, account, currency, amount in posted:
+            total[account, currency] = total.get((account, currency), 0) + amount
+        for _, _, account, currency, _ in posted:
+            where = (account, currency)
+            moved = total[where]
+            lowest[where] = min(lowest.get(where, moved), moved)
+            highest[where] = max(highest.get(where, moved), moved)
+        rows += posted
+    if _stored_postings(database, first, first + len(postings)) != rows:
+        raise ValueError("the postings beside an entry do not agree with it")
+    return _Moves(total, lowest, highest, len(rows))
+
+
+def _read_postings(seq: int, postings: Any) -> list[tuple[int, int, str, str, int]]:
+    """Of an entry: its number, and the number, account, currency and amount of each posting."""
+    sums: dict[str, int] = {}
+    rows: list[tuple[int, int, str, str, int]] = []
+    try:
+        for n, posting in enumerate(postings):
+            account, currency, amount = posting["account"], posting["currency"], int(posting["amount"])
+            rows.append((seq, n, account, currency, amount))
+            sums[currency] = sums.get(currency, 0) + amount
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotVerified(INVALID_ENTRY_TYPE, seq, "its postings are not readable") from error
+    if any(sums.values()):
+        raise NotVerified(INVALID_ENTRY_TYPE, seq, "its postings do not sum to 0")
+    return rows
+
+
+def _stored_postings(database: sqlite3.Connection, first: int, end: int) -> list[tuple[int, int, str, str, int]]:
+    return database.execute(
+        "SELECT seq, n, account, currency, amount FROM posting WHERE seq >= ? AND seq < ? ORDER BY seq, n", (first, end)
+    ).fetchall()
+
+
+def _is_below_0(account: str, lowest: int, highest: int) -> bool:
+    """Credit is a debt to the workspace, and stands below 0 while there is some; what a workspace owes stands above."""
+    return (account.startswith("L:ws:") and highest > 0) or (account.startswith("A:ws:") and lowest < 0)
 
 
 def _check_signature_of_last(database: sqlite3.Connection, keys: Sequence[Key]) -> None:
@@ -764,7 +853,7 @@ def verify_folder(folder: Path, keys: Sequence[Key]) -> VerifiedFolder:
     checkpoint = _open_checkpoint(_read(folder / "checkpoint"), keys)
     if checkpoint.size == 0:
         raise Incomplete("the ledger has no entry yet")
-    chain = _Chain(checkpoint.origin)
+    chain = _Chain(checkpoint.origin, keys=set())
     roots: list[bytes] = []
     rest = b""
     for index, width in _tiles_of(checkpoint.size):
@@ -797,14 +886,17 @@ def verify_folder(folder: Path, keys: Sequence[Key]) -> VerifiedFolder:
 class _Chain:
     """What each entry has to be, given all of those before it."""
 
-    def __init__(self, origin: str | None, before: bytes = b"", mono: int = 0) -> None:
+    def __init__(
+        self, origin: str | None, before: bytes = b"", mono: int = 0, *, keys: set[bytes] | None = None
+    ) -> None:
         """``origin``: the name under which the ledger has to be begun, where one is known. ``before`` and ``mono``: the hash
-        and the time of the entry that is followed.
+        and the time of the entry that is followed. ``keys``: those of the entries so far, which none may have again; None
+        where that is seen to elsewhere.
         """
         self.before = before
         self.mono = mono
-        self.keys: set[bytes] = set()
         self._origin = origin
+        self._keys = keys
 
     def follow(self, first: int, leaves: Sequence[bytes], hashes: bytes) -> list[tuple[bytes, ...]]:
         """The next entries, and their hashes in a row. Returns their ``_fields``. Raises ``NotVerified`` at the first bad one."""
@@ -813,38 +905,43 @@ class _Chain:
             fields = [_fields(seq, leaf) for seq, leaf in enumerate(leaves, first)]
         except NotVerified:
             fields = []
-        if not fields or not self._fits(first, fields, digests, hashes):
+        if b"".join(digests) != hashes or not fields or not self._fits(first, fields, digests):
             raise self._first_fault(first, leaves, hashes)
         if first == 0 and self._origin is not None and json.loads(leaves[0]).get("origin") != self._origin:
             raise NotVerified(CHAIN_INTEGRITY_VIOLATION, 0, "the ledger was begun under another name")
         self.before = digests[-1]
         return fields
 
-    def _fits(self, first: int, fields: Sequence[tuple[bytes, ...]], digests: list[bytes], hashes: bytes) -> bool:
+    def _fits(self, first: int, fields: Sequence[tuple[bytes, ...]], digests: Sequence[bytes]) -> bool:
         """All of it at once, as comparisons of whole lists: ``_first_fault`` says what is wrong where this does not hold."""
-        actions, _, keys, monos, _, _, prevs, seqs, _, _, _ = zip(*fields, strict=True)
+        actions, _, keys, monos, _, _, _, prevs, seqs, _, _ = zip(*fields, strict=True)
         times = [self.mono, *map(int, monos)]
         expected = [b"ps-sha256:" + hexlify(digest) for digest in (self.before, *digests[:-1])]
         if first == 0:
             expected[0] = GENESIS.encode()
-        fresh = set(keys)
         fits = (
-            b"".join(digests) == hashes
-            and list(prevs) == expected
+            list(prevs) == expected
             and list(seqs) == [b"%d" % seq for seq in range(first, first + len(fields))]
             and times == sorted(times)
-            and len(fresh) == len(fields)
-            and self.keys.isdisjoint(fresh)
             and [seq for seq, action in enumerate(actions, first) if action == b"ledger.created"] == [0] * (first == 0)
+            and self._are_new(keys)
         )
         if fits:
-            self.keys |= fresh
             self.mono = times[-1]
         return fits
 
+    def _are_new(self, keys: Sequence[bytes]) -> bool:
+        if self._keys is None:
+            return True
+        fresh = set(keys)
+        if len(fresh) < len(keys) or not self._keys.isdisjoint(fresh):
+            return False
+        self._keys |= fresh
+        return True
+
     def _first_fault(self, first: int, leaves: Sequence[bytes], hashes: bytes) -> NotVerified:
         """Entry by entry, in the order of the checks."""
-        keys, before, mono = set(self.keys), self.before, self.mono
+        keys, before, mono = set(self._keys or ()), self.before, self.mono
         for seq, leaf in enumerate(leaves, first):
             try:
                 entry = _parse(seq, leaf)
