@@ -395,20 +395,21 @@ def _read_piece(work: tuple[Path, int, int, frozenset[int]]) -> _Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Turns:
-    """Which of the entries that were read opened each turn, and what others say of turns that none of these opened."""
+    """Which of the entries that were read opened each turn, and what others say of turns that none of these had opened."""
 
     opened: dict[bytes, int]
     older: set[tuple[bytes, int | None]]
 
-    def follow(self, opening: Iterable[tuple[bytes, int]], turns: Sequence[bytes], began: Sequence[int | None]) -> None:
-        """``opening``: the turns that these entries open. Raises ``ValueError`` where an entry says otherwise of its turn."""
-        for turn, seq in opening:
-            self.opened.setdefault(turn, seq)
+    def follow(self, first: int, received: Sequence[int], turns: Sequence[bytes], began: Sequence[int | None]) -> None:
+        """``received``: the entries that open a turn. Raises ``ValueError`` where one says otherwise of its turn."""
+        for seq in received:
+            self.opened.setdefault(turns[seq - first], seq)
         if tuple(map(self.opened.get, turns)) != began:
-            wrong = {said for said in zip(turns, began, strict=True) if self.opened.get(said[0]) != said[1]}
-            if any(turn in self.opened for turn, _ in wrong):
-                raise ValueError("an entry does not name the one that opened its turn")
-            self.older.update(wrong)
+            for seq, (turn, said) in enumerate(zip(turns, began, strict=True), first):
+                if self.opened.get(turn, seq + 1) > seq:
+                    self.older.add((turn, said))
+                elif self.opened[turn] != said:
+                    raise ValueError("an entry does not name the one that opened its turn")
 
     def result(self) -> tuple[dict[bytes, int], frozenset[tuple[bytes, int | None]]]:
         return self.opened, frozenset(self.older)
@@ -425,18 +426,18 @@ def _read_tile_of(
     )
     fields = chain.follow(first, leaves, b"".join(digests))
     *told_first, told_commitments, lengths, postings, _, _, told_turns, told_places = zip(*fields, strict=True)
-    received = [index for index, action in enumerate(actions) if action == _RECEIVED]
+    received = [seq for seq, action in enumerate(actions, first) if action == _RECEIVED]
     if (
         told_first != [actions, actors, idems, monos]
         or told_commitments != tuple([commitment or b"" for commitment in commitments])
         or (told_turns, told_places) != (turns, places)
         or b"" in commitments
         # Only a message that is received says in its bytes where. A quotation mark inside of a string would be escaped.
-        or not all(b'"conversation":"%s"' % conversations[index] in leaves[index] for index in received)
+        or not all(b'"conversation":"%s"' % conversations[seq - first] in leaves[seq - first] for seq in received)
         or seqs != tuple(range(first, first + len(tile)))
     ):
         raise ValueError("the columns beside an entry do not agree with it")
-    opened.follow([(turns[index], first + index) for index in received], turns, began)
+    opened.follow(first, received, turns, began)
     return leaves, actions, idems, told_commitments, lengths, postings
 
 
@@ -446,11 +447,12 @@ def _count_texts(
     """Of entries in a row: how many texts are there. Raises ``ValueError`` where one is not what its entry commits to."""
     sha256, count = hashlib.sha256, 0
     bounds = (first, first + len(commitments))
-    for seq, salt, body in database.execute("SELECT seq, salt, body FROM text WHERE seq >= ? AND seq < ?", bounds):
-        found = (hexlify(sha256(salt + body).digest()), b"%d" % len(body))
-        if found != (commitments[seq - first], lengths[seq - first]):
+    rows = database.execute("SELECT seq, salt, body FROM text WHERE seq >= ? AND seq < ?", bounds)
+    while some := rows.fetchmany(TILE_WIDTH):
+        texts = [(hexlify(sha256(salt + body).digest()), b"%d" % len(body)) for _, salt, body in some]
+        if texts != [(commitments[seq - first], lengths[seq - first]) for seq, _, _ in some]:
             raise ValueError("a text is not the one that its entry commits to")
-        count += 1
+        count += len(some)
     return count
 
 
@@ -467,8 +469,9 @@ def _typed(rows: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
 # pattern is made of the same keys in the same order, with plain ASCII strings and integers of at most 2^53 - 1 for values: what
 # such a pattern matches is canonical, and is found to be so in a fraction of the time.
 _STRING = rb"[ !#-\[\]-~]*+"
-_INTEGER = rb"(?>[1-8][0-9]{0,15}|9[0-9]{0,14}|0|-[1-9][0-9]{0,14})"
-_SIMPLE = b'(?>"' + _STRING + b'"|' + _INTEGER + b"|null|true|false)"
+_INTEGERS = rb"[1-8][0-9]{0,15}|9[0-9]{0,14}|0|-[1-9][0-9]{0,14}"
+_INTEGER = b"(?>" + _INTEGERS + b")"
+_SIMPLE = b'(?>"' + _STRING + b'"|' + _INTEGERS + b"|null|true|false)"
 _PAYLOAD = b'(?:null|\\{"commitment":"(' + _STRING + b')","length":(' + _INTEGER + b")\\})"
 _READ = {
     "action": str,
@@ -489,7 +492,7 @@ _shapes: dict[bytes, list[re.Pattern[bytes]]] = {}
 
 def _parse(seq: int, leaf: bytes) -> dict[str, Any]:
     """The fields that each entry has. Raises ``NotVerified`` where the bytes are not canonical or lack one."""
-    action, actor, idem, mono, commitment, length, postings, prev, number, turn, workspace = _fields(seq, leaf)
+    action, actor, idem, mono, commitment, length, postings, prev, number, turn, workspace = _fields(seq, [leaf])[0]
     return {
         "action": action.decode(),
         "actor": actor.decode(),
@@ -504,21 +507,33 @@ def _parse(seq: int, leaf: bytes) -> dict[str, Any]:
     }
 
 
-def _fields(seq: int, leaf: bytes) -> tuple[bytes, ...]:
-    """action, actor, idem, mono, commitment, length, postings, prev, seq, turn, workspace: as they are written.
+def _fields(first: int, leaves: Iterable[bytes]) -> list[tuple[bytes, ...]]:
+    """Of entries in a row, as they are written: action, actor, idem, mono, commitment, length, postings, prev, seq, turn,
+    workspace.
 
-    The commitment and the length are empty where there is no payload, the postings where none are said.
+    The commitment and the length are empty where there is no payload, the postings where none are said. Raises
+    ``NotVerified`` where the bytes are not canonical or lack a field that each entry has.
     """
-    known = _shapes.get(leaf[:_SHAPE_KEY_BYTES], ())
-    for pattern in known:
-        match = pattern.fullmatch(leaf)
-        if match is not None:
-            return match.groups(b"")
+    found: list[tuple[bytes, ...]] = []
+    for seq, leaf in enumerate(leaves, first):
+        for pattern in _shapes.get(leaf[:_SHAPE_KEY_BYTES], ()):
+            match = pattern.fullmatch(leaf)
+            if match is not None:
+                found.append(match.groups(b""))
+                break
+        else:
+            found.append(_learn(seq, leaf))
+    return found
+
+
+def _learn(seq: int, leaf: bytes) -> tuple[bytes, ...]:
+    """The ``_fields`` of an entry that no pattern matches so far. The next one like it is found by its pattern."""
     entry = _read_json(seq, leaf)
     shape = re.compile(_shape(entry))
-    # One that is known, and does not match, is of an entry with other letters than those of ASCII.
+    known = _shapes.setdefault(leaf[:_SHAPE_KEY_BYTES], [])
+    # One with other letters than those of ASCII matches no pattern, not even its own.
     if shape not in known and sum(map(len, _shapes.values())) < _SHAPES_MAX:
-        _shapes.setdefault(leaf[:_SHAPE_KEY_BYTES], []).append(shape)
+        known.append(shape)
     payload = entry["payload"] or {"commitment": "", "length": ""}
     values = {**entry, **payload, "postings": _json(entry["postings"]) if "postings" in entry else ""}
     names = ("action", "actor", "idem", "mono", "commitment", "length", "postings", "prev", "seq", "turn", "workspace")
@@ -752,7 +767,7 @@ class _Book:
         """What the next entries move. Raises ``ValueError`` where that is more than one may."""
         for where, moved in moves.total.items():
             before = self._balances.get(where, 0)
-            if _is_below_0(where[0], before + moves.lowest[where], before + moves.highest[where]):
+            if _is_below_0(where[0], before + moves.lowest.get(where, 0), before + moves.highest.get(where, 0)):
                 raise ValueError("an account falls below 0")
             self._balances[where] = before + moved
         self._count += moves.count
@@ -772,8 +787,8 @@ _Account = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """What entries in a row move on each account: ``total`` is all of it, ``lowest`` and ``highest`` what it had come to after
-    some entry of them. ``count`` is that of their postings.
+    """What entries in a row move on each account: ``total`` is all of it; ``lowest`` and ``highest`` are what it had come to
+    after some entry of them, where that is below or above 0. ``count`` is that of their postings.
     """
 
     total: dict[_Account, int]
@@ -792,11 +807,12 @@ def _read_moves(database: sqlite3.Connection, first: int, postings: Sequence[byt
         posted = _read_postings(seq, json.loads(text))
         for _, _, account, currency, amount in posted:
             total[account, currency] = total.get((account, currency), 0) + amount
-        for _, _, account, currency, _ in posted:
-            where = (account, currency)
+        for where in {(account, currency) for _, _, account, currency, _ in posted}:
             moved = total[where]
-            lowest[where] = min(lowest.get(where, moved), moved)
-            highest[where] = max(highest.get(where, moved), moved)
+            if moved < lowest.get(where, 0):
+                lowest[where] = moved
+            elif moved > highest.get(where, 0):
+                highest[where] = moved
         rows += posted
     if _stored_postings(database, first, first + len(postings)) != rows:
         raise ValueError("the postings beside an entry do not agree with it")
@@ -902,7 +918,7 @@ class _Chain:
         """The next entries, and their hashes in a row. Returns their ``_fields``. Raises ``NotVerified`` at the first bad one."""
         digests = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
         try:
-            fields = [_fields(seq, leaf) for seq, leaf in enumerate(leaves, first)]
+            fields = _fields(first, leaves)
         except NotVerified:
             fields = []
         if b"".join(digests) != hashes or not fields or not self._fits(first, fields, digests):

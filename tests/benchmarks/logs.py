@@ -1,4 +1,6 @@
-"""Ledgers of a given size to measure on: whole turns, each of seven entries with three texts, as the house records them."""
+"""Ledgers of a given size to measure on: whole turns, each of seven entries with three texts, as the house records them; where
+they are paid for, of nine.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from ledger.actions import (
 )
 from ledger.book import wanted
 from ledger.chain import seal
+from ledger.credit_actions import CreditReserved, CreditSettled, CreditTopup
 from ledger.entry import HOUSE, Draft, Scope
 from ledger.note import Signer
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
@@ -57,12 +60,25 @@ def turn(number: int) -> tuple[Draft, ...]:
     )
 
 
-def _groups(size: int) -> Iterator[list[Draft]]:
+def paid_turn(number: int) -> tuple[Draft, ...]:
+    """The same, held for before the model is called and settled after."""
+    received, route, called, answered, *rest = turn(number)
+    scope = received.scope
+    hold = f"{scope.turn}/1"
+    reserved = Draft(CreditReserved(hold, 2_000, 900, "openai", "gpt-5-mini"), scope, f"{scope.turn}/reserve/1")
+    settled = Draft(CreditSettled(hold, 700 + number % 200, "openai", 600), scope, f"{scope.turn}/settle/1")
+    return (received, route, reserved, called, answered, settled, *rest)
+
+
+def _groups(size: int, *, paid: bool) -> Iterator[list[Draft]]:
     group = [GENESIS]
-    missing, number = size - 1, 0
+    if paid:
+        outside = Scope(_WORKSPACE, ActorId(""), ConversationId(""), TurnId(""))
+        group.append(Draft(CreditTopup("stripe", 10**12), outside, "topup"))
+    missing, number = size - len(group), 0
     while missing > 0:
         for _ in range(GROUP_TURNS):
-            drafts = turn(number)[:missing]
+            drafts = (paid_turn if paid else turn)(number)[:missing]
             group += drafts
             missing -= len(drafts)
             number += 1
@@ -70,9 +86,9 @@ def _groups(size: int) -> Iterator[list[Draft]]:
         group = []
 
 
-async def fill(store: Store, size: int) -> None:
+async def fill(store: Store, size: int, *, paid: bool = False) -> None:
     """``size`` entries in an empty store, in big transactions."""
-    for drafts in _groups(size):
+    for drafts in _groups(size, paid=paid):
         groups = [(draft,) for draft in drafts]
         now_us = clock_us()
         await store.commit(wanted(drafts), lambda found: seal(found, groups, now_us, new_salt))  # noqa: B023  # awaited here

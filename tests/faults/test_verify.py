@@ -194,6 +194,95 @@ async def test_a_whole_ledger_is_verified_without_looking_at_each_entry(
         assert verified == entry_by_entry(database)
 
 
+@pytest.mark.parametrize("processors", [1, 2])
+async def test_balances_are_rebuilt_without_looking_at_each_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int
+) -> None:
+    in_pieces(monkeypatch, processors)
+    path = await paid_for(tmp_path)
+    with closing(sqlite3.connect(path)) as database:
+        verify._lay_out(database)
+        assert verify._verify_at_once(database, path) == verify._verify(database)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "entry"),
+    [
+        (sql("UPDATE posting SET amount = amount + 1 WHERE seq = 601"), "RC011", 601),
+        (sql("DELETE FROM posting WHERE seq = 601"), "RC011", 601),
+        (sql("INSERT INTO posting VALUES (599, 0, 'A:bank', 'RC', 5)"), "RC011", None),
+        (sql("UPDATE account SET balance = balance + 1 WHERE account = 'R:usage'"), "RC011", None),
+    ],
+)
+async def test_money_that_differs_in_a_later_piece_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Change, code: str, entry: int | None
+) -> None:
+    in_pieces(monkeypatch, 1)
+    path = await paid_for(tmp_path)
+    forge(path, change)
+    with closing(sqlite3.connect(path)) as database:
+        assert verify._verify_at_once(database, path) is None
+    with pytest.raises(NotVerified) as found:
+        verify_database(path)
+    assert (found.value.code, found.value.seq) == (code, entry)
+
+
+def test_an_account_that_falls_below_0_between_two_entries_of_a_piece_is_found() -> None:
+    """It had 10 before the piece, and has 10 after it: what counts is what it had between."""
+    spent = [posted("L:ws:w-1:paid", -10), posted("L:ws:w-1:paid", 10), posted("L:ws:w-1:paid", -10)]
+    too_much = [posted("L:ws:w-1:paid", -10), posted("L:ws:w-1:paid", 11), posted("L:ws:w-1:paid", -11)]
+    owed = [posted("A:ws:w-1:debt", 10), posted("A:ws:w-1:debt", -10), posted("A:ws:w-1:debt", 10)]
+    paid_twice = [posted("A:ws:w-1:debt", 10), posted("A:ws:w-1:debt", -11), posted("A:ws:w-1:debt", 11)]
+    assert [falls_below_0(entries) for entries in (spent, too_much, owed, paid_twice)] == [False, True, False, True]
+
+
+def posted(account: str, amount: int) -> list[tuple[str, int]]:
+    return [(account, amount), ("A:bank", -amount)]
+
+
+def falls_below_0(entries: list[list[tuple[str, int]]]) -> bool:
+    """The first entry is a piece of its own, the others are another one."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE posting (seq, n, account, currency, amount)")
+        for seq, entry in enumerate(entries):
+            rows = [(seq, n, account, "RC", amount) for n, (account, amount) in enumerate(entry)]
+            database.executemany("INSERT INTO posting VALUES (?, ?, ?, ?, ?)", rows)
+        texts = [
+            json.dumps(
+                [{"account": account, "amount": str(amount), "currency": "RC"} for account, amount in entry]
+            ).encode()
+            for entry in entries
+        ]
+        book = verify._Book(database)
+        book.add(verify._read_moves(database, 0, texts[:1]))
+        try:
+            book.add(verify._read_moves(database, 1, texts[1:]))
+        except ValueError:
+            return True
+        return False
+
+
+async def test_what_is_recorded_of_a_turn_before_it_is_opened_does_not_slow_the_verification(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "roadchain.db"
+    store = await SqliteStore.open(path)
+    first, *others = turn(0)
+    async with RoadChain(store) as roadchain:
+        await roadchain.append(GENESIS, others[0], first, *others[1:])
+    await store.aclose()
+    monkeypatch.setattr(verify, "_verify", pytest.fail)
+    assert verify_database(path).size == 8
+
+
+async def paid_for(folder: Path) -> Path:
+    """700 entries, of turns that are paid for."""
+    store = await SqliteStore.open(folder / "paid.db")
+    await fill(store, 700, paid=True)
+    await store.aclose()
+    return folder / "paid.db"
+
+
 @pytest.mark.parametrize(("size", "entry"), [(300, 299), (700, 699)])
 async def test_a_checkpoint_over_other_entries_is_found_wherever_it_was_signed(
     tmp_path: Path, size: int, entry: int
