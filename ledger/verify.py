@@ -38,7 +38,7 @@ from binascii import hexlify
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -362,17 +362,20 @@ def _read_piece(work: tuple[Path, int, int, frozenset[int]]) -> _Piece:
         row = database.execute("SELECT hash, mono FROM entry WHERE seq = ?", (first - 1,)).fetchone()
         before: tuple[bytes, int] = (row[0], row[1]) if row else (b"", 0)
         chain = _Chain(None, *before)
-        keys, commitments, lengths, postings = list[bytes](), list[bytes](), list[bytes](), list[bytes]()
+        keys, texts, named = list[bytes](), 0, 0
         roots, rest, parts = list[bytes](), b"", dict[int, bytes]()
         told = list[tuple[int, bytes]]()
-        turns = _Turns({}, set())
+        turns, moves = _Turns({}, set()), _Moves()
         rows = database.execute(_COLUMNS, (first, end))
         size = first
         while tile := rows.fetchmany(TILE_WIDTH):
             digests = [row[1] for row in tile]
-            leaves, actions, *lists = _read_tile_of(tile, size, chain, turns)
-            for kept, more in zip((keys, commitments, lengths, postings), lists, strict=True):
-                kept += more
+            leaves, actions, idems, commitments, lengths, postings = _read_tile_of(tile, size, chain, turns)
+            keys.append(b"\n".join(idems))
+            texts += _count_texts(database, size, commitments, lengths)
+            named += len(tile) - commitments.count(b"")
+            if postings.count(_NO_POSTINGS) != len(tile):
+                moves.follow(database, size, postings)
             if _SIGNED in actions:
                 telling = [(seq, leaves[seq - size]) for seq, action in enumerate(actions, size) if action == _SIGNED]
                 told += _told_checkpoints(telling)
@@ -386,9 +389,6 @@ def _read_piece(work: tuple[Path, int, int, frozenset[int]]) -> _Piece:
         if size != end:
             raise ValueError("an entry is missing")
         after = (chain.before, chain.mono)
-        texts = _count_texts(database, first, commitments, lengths)
-        named = len(commitments) - commitments.count(b"")
-        moves = _read_moves(database, first, postings)
         tree = (b"".join(roots), rest, parts, tuple(told))
         return _Piece(before, after, b"\n".join(keys), *tree, *turns.result(), texts, named, moves)
 
@@ -785,38 +785,36 @@ _Account = tuple[str, str]
 """Its name and the currency."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Moves:
     """What entries in a row move on each account: ``total`` is all of it; ``lowest`` and ``highest`` are what it had come to
     after some entry of them, where that is below or above 0. ``count`` is that of their postings.
     """
 
-    total: dict[_Account, int]
-    lowest: dict[_Account, int]
-    highest: dict[_Account, int]
-    count: int
+    total: dict[_Account, int] = field(default_factory=dict)
+    lowest: dict[_Account, int] = field(default_factory=dict)
+    highest: dict[_Account, int] = field(default_factory=dict)
+    count: int = 0
 
-
-def _read_moves(database: sqlite3.Connection, first: int, postings: Sequence[bytes]) -> _Moves:
-    """``postings``: of entries in a row, as they are written. Raises ``ValueError`` where others stand beside the entries."""
-    rows = list[tuple[int, int, str, str, int]]()
-    total, lowest, highest = dict[_Account, int](), dict[_Account, int](), dict[_Account, int]()
-    for seq, text in enumerate(postings, first):
-        if text == _NO_POSTINGS:
-            continue
-        posted = _read_postings(seq, json.loads(text))
-        for _, _, account, currency, amount in posted:
-            total[account, currency] = total.get((account, currency), 0) + amount
-        for where in {(account, currency) for _, _, account, currency, _ in posted}:
-            moved = total[where]
-            if moved < lowest.get(where, 0):
-                lowest[where] = moved
-            elif moved > highest.get(where, 0):
-                highest[where] = moved
-        rows += posted
-    if _stored_postings(database, first, first + len(postings)) != rows:
-        raise ValueError("the postings beside an entry do not agree with it")
-    return _Moves(total, lowest, highest, len(rows))
+    def follow(self, database: sqlite3.Connection, first: int, postings: Sequence[bytes]) -> None:
+        """``postings``: of the next entries, as they are written. Raises ``ValueError`` where others stand beside them."""
+        rows: list[tuple[int, int, str, str, int]] = []
+        for seq, text in enumerate(postings, first):
+            if text == _NO_POSTINGS:
+                continue
+            posted = _read_postings(seq, json.loads(text))
+            for _, _, account, currency, amount in posted:
+                self.total[account, currency] = self.total.get((account, currency), 0) + amount
+            for where in {(account, currency) for _, _, account, currency, _ in posted}:
+                moved = self.total[where]
+                if moved < self.lowest.get(where, 0):
+                    self.lowest[where] = moved
+                elif moved > self.highest.get(where, 0):
+                    self.highest[where] = moved
+            rows += posted
+        if _stored_postings(database, first, first + len(postings)) != rows:
+            raise ValueError("the postings beside an entry do not agree with it")
+        self.count += len(rows)
 
 
 def _read_postings(seq: int, postings: Any) -> list[tuple[int, int, str, str, int]]:

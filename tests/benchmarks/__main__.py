@@ -21,6 +21,7 @@ from tests.benchmarks.starting import starting
 from tests.benchmarks.store import store
 from tests.benchmarks.tools import tools
 from tests.benchmarks.turn import turn
+from tests.benchmarks.verification import verification
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "store": store,
     "postgres": postgres,
     "ledger": ledger,
+    "verification": verification,
 }
 COLUMNS = ("What", "CarPool", "Beside it, in the same run", "Ratio", "Goal")
 

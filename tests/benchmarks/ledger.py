@@ -4,15 +4,10 @@ Each figure stands beside a floor or a peer of the same run. Writes the picture 
 """
 
 import asyncio
-import hashlib
 import json
 import random
-import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +31,7 @@ from tests.benchmarks.appends import (
 from tests.benchmarks.figures import Figure, fdatasync_samples, milliseconds, percentile
 from tests.benchmarks.growth import Line, picture
 from tests.benchmarks.logs import SIGNER, fill
+from tests.benchmarks.verification import Verification, verification_of
 from tests.postgres import Server, database_of, running_postgres
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -51,16 +47,6 @@ SMALL_IS_READ = 3
 PROJECT = Path(__file__).parents[2]
 PICTURE = PROJECT / "ledger" / "growth.svg"
 PYMERKLE = PROJECT / ".venv-pymerkle" / "bin" / "python"
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """Seconds for the whole ledger. ``hashing``: SHA-256 of its leaves, from memory. ``reading``: the rows of entries and
-    texts read from SQLite, and every leaf, text and node of the tree hashed, with nothing else looked at."""
-
-    verified: float
-    hashing: float
-    reading: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +77,7 @@ async def ledger(folder: Path) -> list[Figure]:
         proof = await _proof(store, size)
         receipts = await _receipts(store, size, folder)
         await store.aclose()
-        verifications.append(_verification(path, 1 if size == SIZES[-1] else SMALL_IS_READ))
+        verifications.append(verification_of(path, 1 if size == SIZES[-1] else SMALL_IS_READ))
         store = await SqliteStore.open(path)
         disk = percentile(fdatasync_samples(folder, 200), 50)
         points.append(Point(size, percentile((await rate(store, CALLERS)).samples, 50), disk, proof))
@@ -145,48 +131,6 @@ async def _receipts(store: SqliteStore, size: int, folder: Path) -> Receipts:
         samples.append(time.perf_counter() - began)
         lengths.append(len(receipt))
     return Receipts(max(lengths), percentile(samples, 50))
-
-
-def _verification(path: Path, times: int) -> Verification:
-    def timed(work: Callable[[], float]) -> float:
-        return min(work() for _ in range(times))
-
-    def verified() -> float:
-        """As somebody does who has the one file: with what it takes to start."""
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-I", verify.__file__, str(path)], check=True, capture_output=True)
-        return time.perf_counter() - began
-
-    return Verification(timed(verified), timed(lambda: _hashing(path)), timed(lambda: _reading(path)))
-
-
-def _hashing(path: Path) -> float:
-    sha256, seconds = hashlib.sha256, 0.0
-    with closing(sqlite3.connect(path)) as database:
-        rows = database.execute("SELECT leaf FROM entry ORDER BY seq")
-        while some := rows.fetchmany(10_000):
-            leaves = [leaf for (leaf,) in some]
-            began = time.perf_counter()
-            for leaf in leaves:
-                sha256(b"\x00" + leaf).digest()
-            seconds += time.perf_counter() - began
-    return seconds
-
-
-def _reading(path: Path) -> float:
-    sha256 = hashlib.sha256
-    began = time.perf_counter()
-    with closing(sqlite3.connect(path)) as database:
-        rows = database.execute("SELECT leaf, hash, idem, turn, action, commitment, seq FROM entry ORDER BY seq")
-        while some := rows.fetchmany(256):
-            hashes = [sha256(b"\x00" + row[0]).digest() for row in some]
-            while len(hashes) > 1:
-                hashes = [sha256(b"\x01" + hashes[n] + hashes[n + 1]).digest() for n in range(0, len(hashes) - 1, 2)]
-        rows = database.execute("SELECT seq, salt, body FROM payload")
-        while some := rows.fetchmany(256):
-            for _, salt, body in some:
-                sha256(salt + body).hexdigest()
-    return time.perf_counter() - began
 
 
 async def _pymerkle(folder: Path) -> dict[int, list[float]]:

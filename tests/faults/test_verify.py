@@ -253,10 +253,12 @@ def falls_below_0(entries: list[list[tuple[str, int]]]) -> bool:
             ).encode()
             for entry in entries
         ]
-        book = verify._Book(database)
-        book.add(verify._read_moves(database, 0, texts[:1]))
+        book, before, after = verify._Book(database), verify._Moves(), verify._Moves()
+        before.follow(database, 0, texts[:1])
+        after.follow(database, 1, texts[1:])
+        book.add(before)
         try:
-            book.add(verify._read_moves(database, 1, texts[1:]))
+            book.add(after)
         except ValueError:
             return True
         return False
