@@ -161,9 +161,11 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
         case "grant" | "writeoff" | "resolve" | "reverse":
             return _adjust(arguments, settings)
         case "invoice":
-            return console.ask_by_hand(settings, arguments.platform, arguments.workspace, arguments.amount)
+            where = (arguments.platform, arguments.workspace)
+            return console.ask_by_hand(settings, *where, arguments.amount, new=arguments.new)
         case "refund":
-            where, whose = (arguments.platform, arguments.workspace), (arguments.payment, arguments.amount)
+            where = (arguments.platform, arguments.workspace)
+            whose = (arguments.payment, arguments.amount)
             return console.refund(settings, *where, *whose, " ".join(arguments.reason), arguments.reference)
         case "requests":
             return console.requests(settings)
@@ -182,11 +184,12 @@ def _adjust(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any,
     match arguments.billing_command:
         case "grant":
             where = (arguments.platform, arguments.workspace)
-            return console.grant(settings, *where, arguments.amount, reason, arguments.days)
+            return console.grant(settings, *where, arguments.amount, reason, arguments.days, new=arguments.new)
         case "writeoff":
             return console.write_off(settings, arguments.platform, arguments.workspace, arguments.amount, reason)
         case "resolve":
-            return console.resolve(settings, arguments.platform, arguments.workspace, arguments.payment, reason)
+            where = (arguments.platform, arguments.workspace)
+            return console.resolve(settings, *where, arguments.payment, reason, new=arguments.new)
         case _:
             return console.reverse(settings, arguments.entry, reason)
 
@@ -315,7 +318,7 @@ def _add_keys(keys: argparse.ArgumentParser) -> None:
 def _add_billing(billing: argparse.ArgumentParser) -> None:
     of_billing = billing.add_subparsers(dest="billing_command", required=True, metavar="COMMAND")
     reconcile = of_billing.add_parser("reconcile", help="compare the payment service with the ledger")
-    reconcile.add_argument("--days", type=int, choices=range(1, 366), default=30, metavar="N", help="how far back")
+    reconcile.add_argument("--days", default="30", metavar="N", help="how far back")
     grant = of_billing.add_parser("grant", help="give a workspace promotional credit")
     written_off = of_billing.add_parser("writeoff", help="forgive what a workspace owes")
     invoice = of_billing.add_parser("invoice", help="ask a workspace for a bank transfer; prints its reference")
@@ -329,13 +332,15 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     for command in (grant, written_off, invoice, refund):
         command.add_argument("amount", metavar="DOLLARS")
     reverse = of_billing.add_parser("reverse", help="take back an entry that moved credit, such as a grant")
-    reverse.add_argument("entry", type=int, metavar="ENTRY", help="its number, as `carpool ledger entries` shows it")
+    reverse.add_argument("entry", metavar="ENTRY", help="its number, as `carpool ledger entries` shows it")
     of_billing.add_parser("requests", help="list the refunds that were asked for in chat")
     approve = of_billing.add_parser("approve", help="send a refund that was asked for in chat")
     approve.add_argument("reference", metavar="REFERENCE", help="as `carpool billing requests` shows it")
     for command in (grant, written_off, refund, resolve, reverse, approve):
         command.add_argument("reason", nargs="+", metavar="REASON")
-    grant.add_argument("--days", type=int, choices=range(1, 3651), metavar="N", help="how long it lasts")
+    grant.add_argument("--days", metavar="N", help="how long it lasts")
+    for command in (grant, invoice, resolve):
+        command.add_argument("--new", action="store_true", help="the ledger knows nothing of this workspace yet")
     refund.add_argument("--reference", default="", metavar="REFERENCE", help="goes on with a refund that was begun")
     statement = of_billing.add_parser("statement", help="print what a person's answers were charged in a month")
     statement.add_argument("platform", choices=["slack", "discord", "terminal"])

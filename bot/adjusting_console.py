@@ -3,9 +3,9 @@ reason, which is kept beside the chain; each prints one sentence, and gives an e
 
 import secrets
 
-from bot.commands.amounts import read_dollars
+from bot.commands.amounts import code_of, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
-from bot.operating import NO_AMOUNT, Opened, opened
+from bot.operating import NO_AMOUNT, Opened, opened, turned_away
 from bot.settings import Settings
 from integrations.payments.base import urc
 from integrations.payments.roadchain_bridge import resolved_key, returned_key
@@ -24,25 +24,39 @@ from ledger.credit_actions import (
     SuspenseResolved,
 )
 from ledger.entry import Draft, Scope
-from ledger.errors import InsufficientBalance, KeyReused, LedgerError
+from ledger.errors import Code, InsufficientBalance, KeyReused, LedgerError
 from ledger.money import Money, rc_text
 from ledger.pseudonyms import ConversationId, TurnId
 from ledger.store import Receipt, Recorded
 
 DAY_US = 86_400_000_000
+DAYS_MAX = 3_650
+NO_DAYS = f"--days is a whole number from 1 to {DAYS_MAX:,}. Nothing was changed."
+NOT_REVERSIBLE = "Entry {0} is none that can be taken back: a grant, a reward, an allocation, a write-off, an expiry."
 REVERSIBLE = (CreditGranted, RewardGranted, CreditAllocated, CreditExpired, DebtWrittenOff)
 """What moves credit alone. What came in or went out as money is set right where the money is."""
 
 
 async def grant(
-    settings: Settings, platform: str, workspace: str, amount: str, reason: str, days: int | None = None
+    settings: Settings,
+    platform: str,
+    workspace: str,
+    amount: str,
+    reason: str,
+    days_text: str | None = None,
+    *,
+    new: bool = False,
 ) -> int:
-    """Promotional credit for a workspace; ``days`` is how long it lasts, None: until it is spent."""
-    cents = read_dollars(amount)
+    """Promotional credit for a workspace; ``days_text`` is how long it lasts, None: until it is spent. ``new``: one that the
+    ledger knows nothing of."""
+    cents, days = read_dollars(amount), None
     if cents is None:
-        complain(NO_AMOUNT)
-        return EXIT_USAGE
+        return await turned_away(settings, "grant", code_of(amount), NO_AMOUNT, platform, workspace)
+    if days_text is not None and (days := read_whole(days_text, 1, DAYS_MAX)) is None:
+        return await turned_away(settings, "grant", code_of(days_text), NO_DAYS, platform, workspace)
     async with opened(settings) as house:
+        if not new and await house.refuse_strange("grant", platform, workspace, may_be_new=True):
+            return EXIT_USAGE
         scope, name = house.scope(platform, workspace), secrets.token_hex(8)
         expires_us = None if days is None else (await house.store.head()).mono + days * DAY_US
         granted = CreditGranted(f"grant-{name}", urc(cents), expires_us)
@@ -55,9 +69,10 @@ async def write_off(settings: Settings, platform: str, workspace: str, amount: s
     """What a workspace owes is forgiven; its answers go on."""
     cents = read_dollars(amount)
     if cents is None:
-        complain(NO_AMOUNT)
-        return EXIT_USAGE
+        return await turned_away(settings, "writeoff", code_of(amount), NO_AMOUNT, platform, workspace)
     async with opened(settings) as house:
+        if await house.refuse_strange("writeoff", platform, workspace):
+            return EXIT_USAGE
         scope, name = house.scope(platform, workspace), secrets.token_hex(8)
         written_off = Draft(DebtWrittenOff(urc(cents)), scope, f"credit.writeoff/{name}")
         try:
@@ -69,25 +84,32 @@ async def write_off(settings: Settings, platform: str, workspace: str, amount: s
     return EXIT_OK
 
 
-async def resolve(settings: Settings, platform: str, workspace: str, payment: str, reason: str) -> int:
+async def resolve(
+    settings: Settings, platform: str, workspace: str, payment: str, reason: str, *, new: bool = False
+) -> int:
     """Money that fitted nothing becomes credit of a workspace, once."""
     async with opened(settings) as house:
-        waiting = await _in_suspense(house, payment)
+        if not new and await house.refuse_strange("resolve", platform, workspace, may_be_new=True):
+            return EXIT_USAGE
+        scope, waiting = house.scope(platform, workspace), await _in_suspense(house, payment)
         action = None if waiting is None else waiting.entry.action
         if not isinstance(action, PaymentUnmatched):
             complain(f"{payment} does not wait in suspense. Nothing was changed.")
+            await house.refuse("resolve", Code.ENTITY_NOT_FOUND, scope)
             return EXIT_USAGE
         if action.currency != RC:
             complain(
                 f"It came in {action.currency}, and credit is counted in US dollars: give it back where it came from."
             )
+            await house.refuse("resolve", Code.INVALID_CURRENCY, scope)
             return EXIT_WRONG
-        scope = house.scope(platform, workspace)
+        if await house.store.find(returned_key(action.rail, payment)) is not None:
+            complain(f"{payment} was resolved or given back before. Nothing was changed.")
+            await house.refuse("resolve", Code.DUPLICATE_IDEMPOTENCY_KEY, scope)
+            return EXIT_WRONG
         resolved = SuspenseResolved(action.rail, action.amount, action.currency, "paid")
         draft = Draft(resolved, scope, resolved_key(action.rail, payment))
         try:
-            if await house.store.find(returned_key(action.rail, payment)) is not None:
-                raise KeyReused(f"{payment} was given back")
             entry = await _record(house, draft, f"resolve {reason}")
         except KeyReused:
             complain(f"{payment} was resolved or given back before. Nothing was changed.")
@@ -96,15 +118,17 @@ async def resolve(settings: Settings, platform: str, workspace: str, payment: st
     return EXIT_OK
 
 
-async def reverse(settings: Settings, seq: int, reason: str) -> int:
+async def reverse(settings: Settings, seq_text: str, reason: str) -> int:
     """The exact opposite of an entry that moved credit, once."""
+    seq = read_whole(seq_text, 0, 10**15)
+    if seq is None:
+        return await turned_away(settings, "reverse", code_of(seq_text), NOT_REVERSIBLE.format(f"{seq_text!r:.40}"))
     async with opened(settings) as house:
-        found = await house.store.entries(seq - 1, 1) if seq >= 0 else ()
+        found = await house.store.entries(seq - 1, 1)
         entry = found[0].entry if found and found[0].entry.seq == seq else None
         if entry is None or not isinstance(entry.action, REVERSIBLE) or not entry.postings:
-            complain(
-                f"Entry {seq} is none that can be taken back: a grant, a reward, an allocation, a write-off, an expiry."
-            )
+            complain(NOT_REVERSIBLE.format(seq))
+            await house.refuse("reverse", Code.ENTITY_NOT_FOUND if entry is None else Code.INVALID_ENTRY_TYPE)
             return EXIT_USAGE
         scope = Scope(entry.workspace, entry.actor, ConversationId(""), TurnId(""))
         try:

@@ -2,12 +2,13 @@
 way. They print, and give an exit status."""
 
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.commands.amounts import dollars_text, read_dollars
+from bot.commands.amounts import code_of, dollars_text, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.opening import ledger_exists
-from bot.operating import NO_AMOUNT, Opened, opened
+from bot.operating import NO_AMOUNT, Opened, opened, turned_away
 from bot.settings import Settings
 from integrations.payments.base import (
     Amount,
@@ -26,13 +27,14 @@ from integrations.payments.reconcile import Difference, reconcile
 from integrations.payments.roadchain_bridge import asked_key, requested_key
 from ledger.actions import CommandRun
 from ledger.entry import Draft, Scope
-from ledger.errors import InsufficientBalance, KeyReused, LedgerError
+from ledger.errors import Code, InsufficientBalance, LedgerError
 from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.payment_actions import PaymentAsked
 from ledger.pseudonyms import ConversationId, TurnId
 from ledger.roadchain import clock_us
 
 DAY_S = 86_400
+RECONCILED_DAYS_MAX = 365
 PAGE = 1000
 BY_HAND = "inv-"
 NOT_CONNECTED = "No payment service is connected: set STRIPE_API_KEY."
@@ -48,8 +50,12 @@ _WHAT = {
 }
 
 
-async def reconcile_payments(settings: Settings, days: int) -> int:
+async def reconcile_payments(settings: Settings, days_text: str) -> int:
     """0 where all agrees, 1 where something differs; what was missing and could be told from the rail is recorded."""
+    days = read_whole(days_text, 1, RECONCILED_DAYS_MAX)
+    if days is None:
+        complain(f"--days is a whole number from 1 to {RECONCILED_DAYS_MAX}.")
+        return EXIT_USAGE
     if not await ledger_exists(settings):
         complain("There is no ledger yet.")
         return EXIT_USAGE
@@ -83,13 +89,15 @@ async def _meters(cashier: Cashier, house: Opened, since_s: int) -> tuple[Differ
     return await reconcile_meters(cashier, cashier.subscriptions, house.store, since_s, clock_us() // 1_000_000)
 
 
-async def ask_by_hand(settings: Settings, platform: str, workspace: str, amount: str) -> int:
-    """What a workspace is to pay by bank transfer; prints the reference to pay it with."""
+async def ask_by_hand(settings: Settings, platform: str, workspace: str, amount: str, *, new: bool = False) -> int:
+    """What a workspace is to pay by bank transfer; prints the reference to pay it with. ``new``: one that the ledger knows
+    nothing of."""
     cents = read_dollars(amount)
     if cents is None:
-        complain(NO_AMOUNT)
-        return EXIT_USAGE
+        return await turned_away(settings, "invoice", code_of(amount), NO_AMOUNT, platform, workspace)
     async with opened(settings) as house:
+        if not new and await house.refuse_strange("invoice", platform, workspace, may_be_new=True):
+            return EXIT_USAGE
         scope = house.scope(platform, workspace)
         buyer = Buyer(scope.workspace, scope.actor, IntentId(f"{BY_HAND}{secrets.token_hex(5)}"))
         await house.roadchain.append(Draft(_asked(cents), scope, asked_key(buyer)))
@@ -107,9 +115,11 @@ async def paid_by_hand(settings: Settings, reference: str) -> int:
             outcome = await by_hand.look_at(ObjectRef("transfer", reference))
         except PaymentUnknown:
             complain(f"Nothing was asked for as {reference}. Nothing was changed.")
+            await house.refuse("paid", Code.ENTITY_NOT_FOUND)
             return EXIT_USAGE
         except LedgerError as error:
             complain(str(error))
+            await house.refuse("paid", error.code)
             return EXIT_WRONG
     say("The credit is there." if outcome == "recorded" else "It waits in suspense.")
     return EXIT_OK
@@ -121,16 +131,18 @@ async def refund(
     """Money of a top-up goes back the way it came, from what was not spent. ``reference`` goes on with one that was begun."""
     cents = read_dollars(amount)
     if cents is None:
-        complain(NO_AMOUNT)
-        return EXIT_USAGE
+        return await turned_away(settings, "refund", code_of(amount), NO_AMOUNT, platform, workspace)
     async with opened(settings) as house:
+        if await house.refuse_strange("refund", platform, workspace):
+            return EXIT_USAGE
         cashier = house.billing.invoiced if payment.startswith(BY_HAND) else house.billing.cashier
         if cashier is None:
             complain(NOT_CONNECTED)
             return EXIT_USAGE
         scope = house.scope(platform, workspace)
         intent = IntentId(reference or f"ref-{secrets.token_hex(5)}")
-        return await _send_back(house, cashier, scope, payment, cents, intent, f"refund {payment} {amount} {reason}")
+        sending = Sending(cashier, scope, payment, cents, intent, "refund")
+        return await _send_back(house, sending, f"refund {payment} {amount} {reason}")
 
 
 async def approve(settings: Settings, reference: str, reason: str) -> int:
@@ -146,11 +158,12 @@ async def approve(settings: Settings, reference: str, reason: str) -> int:
             complain(
                 f"No refund was asked for as {reference}: `carpool billing requests` lists them. Nothing was changed."
             )
+            await house.refuse("approve", Code.ENTITY_NOT_FOUND)
             return EXIT_USAGE
         scope = Scope(request.workspace, request.actor, ConversationId(""), TurnId(""))
         cents = Cents(request.action.amount // URC_PER_RC)
-        said = f"approve {reference} {reason}"
-        return await _send_back(house, cashier, scope, request.stripe.id, cents, IntentId(reference), said)
+        sending = Sending(cashier, scope, request.stripe.id, cents, IntentId(reference), "approve")
+        return await _send_back(house, sending, f"approve {reference} {reason}")
 
 
 async def requests(settings: Settings) -> int:
@@ -178,32 +191,53 @@ async def requests(settings: Settings) -> int:
     return EXIT_OK
 
 
-async def _send_back(
-    house: Opened, cashier: Cashier, scope: Scope, payment: str, cents: Cents, intent: IntentId, said: str
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A refund that is to be sent. ``what`` is the command that says so."""
+
+    cashier: Cashier
+    scope: Scope
+    payment: str
+    cents: Cents
+    intent: IntentId
+    what: str
+
+
+async def _send_back(house: Opened, sending: Sending, said: str) -> int:
+    """What is refused is on record, and why."""
+    cashier, payment, credit = sending.cashier, sending.payment, rc_text(urc(sending.cents))
     run = CommandRun("billing")
-    await house.roadchain.append(Draft(run, scope, f"command.run/{secrets.token_hex(8)}", said.encode()))
+    await house.roadchain.append(Draft(run, sending.scope, f"command.run/{secrets.token_hex(8)}", said.encode()))
     try:
-        made = await cashier.refund(scope, payment, cents, intent)
+        made = await cashier.refund(sending.scope, payment, sending.cents, sending.intent)
         if cashier is house.billing.invoiced:  # whoever says so sends it
             await cashier.look_at(made)
     except PaymentUnknown:
-        complain(f"{payment} is no top-up of this workspace. Nothing was changed.")
-        return EXIT_USAGE
-    except InsufficientBalance:
-        complain(f"Less than {rc_text(urc(cents))} of what was bought is left. Nothing was changed.")
-        return EXIT_WRONG
+        sentence = f"{payment} is no top-up of this workspace. Nothing was changed."
+        code, status = Code.ENTITY_NOT_FOUND, EXIT_USAGE
+    except InsufficientBalance as error:
+        sentence = f"Less than {credit} of what was bought is left. Nothing was changed."
+        code, status = error.code, EXIT_WRONG
     except PaymentRefused as error:
-        complain(f"The payment service refuses it ({error.code or 'no code'}): no money was sent, no credit taken.")
-        return EXIT_WRONG
-    except KeyReused:
-        complain(f"{intent} is another refund. Nothing was changed.")
-        return EXIT_USAGE
+        why = error.code or "no code"
+        sentence = f"The payment service refuses it ({why}): no money was sent, no credit taken."
+        code, status = Code.INVALID_ENTRY_TYPE, EXIT_WRONG
+    except LedgerError as error:  # another request has this reference, or it is none
+        sentence = f"{sending.intent} is another refund. Nothing was changed."
+        code, status = error.code, EXIT_USAGE
     except PaymentError as error:
-        complain(f"{error}. The credit is held until it is known: run this again with --reference {intent}.")
+        complain(
+            f"{error}. The credit is held until it is known: run this again with --reference {sending.intent}."
+            if sending.what == "refund"
+            else f"{error}. The credit is held until it is known: run this again."
+        )
         return EXIT_WRONG
-    say(f"{made.id}: {rc_text(urc(cents))} of credit goes back as money.")
-    return EXIT_OK
+    else:
+        say(f"{made.id}: {credit} of credit goes back as money.")
+        return EXIT_OK
+    complain(sentence)
+    await house.refuse(sending.what, code, sending.scope)
+    return status
 
 
 def _asked(cents: Cents) -> PaymentAsked:

@@ -1,13 +1,15 @@
-"""Amounts of money as people write and read them."""
+"""Amounts of money, and what else is typed beside them, as people write and read them."""
 
 import re
 from decimal import Decimal
 
+from bot.visible import visible
 from integrations.payments.base import Amount, Cents
 from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money
 
 DOLLARS_MIN, DOLLARS_MAX = 1, 1000
+QUOTED_MAX = 40
 RC_MAX = 100_000
 _DOLLARS = re.compile(r"\$?([0-9]{1,9})(?:\.([0-9]{1,2}))?(?: ?(?:\$|usd|dollars?))?", re.IGNORECASE)
 _RC = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(?: ?rc)?", re.IGNORECASE)
@@ -37,9 +39,27 @@ def read_rc(text: str) -> Money | None:
     return Money(amount) if 0 < amount <= RC_MAX * URC_PER_RC else None
 
 
+def read_whole(text: str, least: int, most: int) -> int | None:
+    """
+    >>> read_whole("30", 1, 365), read_whole("0", 1, 365), read_whole("-5", 1, 365), read_whole("٣", 1, 365)
+    (30, None, None, None)
+    """
+    number = int(text) if re.fullmatch(r"[0-9]{1,15}", text.strip()) else least - 1
+    return number if least <= number <= most else None
+
+
 def code_of(text: str) -> Code:
     """Why what was written is no amount, as it stands on the ledger."""
     return Code.NEGATIVE_AMOUNT if text.strip().startswith(("-", "\N{MINUS SIGN}")) else Code.INVALID_ENTRY_TYPE
+
+
+def in_code(typed: str) -> str:
+    """What somebody typed, said back to them: as code on one line, and never as markup of its own.
+
+    >>> in_code("gold"), in_code("a`b\\nc")
+    ('`gold`', "`a'b c`")
+    """
+    return f"`{visible(' '.join(typed.split())).replace('`', chr(39))[:QUOTED_MAX]}`"
 
 
 def dollars_text(amount: Amount) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from bot.billing import Billing, Purse, days_before, purse_of
-from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, read_dollars
+from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, in_code, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
 from bot.commands.limit import limit
 from bot.commands.referral import referral
@@ -16,7 +16,7 @@ from bot.platforms.base import Button
 from bot.sentences import Sentences
 from integrations.payments.base import Amount, Cents, InvoiceShown, Link, PaymentError
 from integrations.payments.cashier import Cashier
-from integrations.payments.plans import Plan
+from integrations.payments.plans import Plan, Plans
 from ledger.book import Counter
 from ledger.credit_actions import CreditRefused
 from ledger.errors import Code
@@ -51,7 +51,7 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
         return await own(asking, desk, rest.strip())
     at_home = _AT_HOME.get(name.casefold())
     if what is None and at_home is None:
-        return Result(desk.say("`/billing {0}` is not known. {1}", name[:32], _how(desk.billing, desk.say)))
+        return Result(desk.say("{0} is not known. {1}", in_code(f"/billing {name}"), _how(desk.billing, desk.say)))
     if not asking.rules.may(asking.role, "billing"):
         return Result(desk.say(NOT_YOURS), (CreditRefused(f"billing.{name.casefold()}", Code.UNAUTHORISED.value),))
     if at_home is not None:
@@ -175,22 +175,11 @@ async def _topup(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
 
 
 async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
-    plans = desk.billing.plans
-    plan = plans.named(rest)
+    plan = _named(desk.billing.plans, rest)
     if plan is None:
-        if not plans.all:
-            return Result(desk.say("There are no plans here: `/billing topup 10` buys credit."))
-        listed = (
-            desk.say(
-                "- `/billing subscribe {0}`: {1} of credit a month, for {2}",
-                plan.name,
-                rc_text(plan.credit),
-                dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC))),
-            )
-            + _beyond(plan, desk.say)
-            for plan in plans.all
-        )
-        return Result("\n".join([desk.say("The plans:"), "", *listed]))
+        unknown = [desk.say("There is no plan {0}. Nothing was charged.", in_code(rest))] if rest else []
+        refused = (CreditRefused("billing.subscribe", Code.ENTITY_NOT_FOUND.value),) if rest else ()
+        return Result("\n".join([*unknown, *_offered(desk.billing.plans, desk.say)]), refused)
     price = dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC)))
     try:
         link = await cashier.subscribe(asking.scope, plan)
@@ -206,6 +195,28 @@ async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) ->
             desk.say,
         )
     )
+
+
+def _named(plans: Plans, name: str) -> Plan | None:
+    """As it is written, or else whatever its case, where that is one plan alone."""
+    alike = [plan for plan in plans.all if plan.name.casefold() == name.casefold()]
+    return plans.named(name) or (alike[0] if len(alike) == 1 else None)
+
+
+def _offered(plans: Plans, say: Sentences) -> list[str]:
+    if not plans.all:
+        return [say("There are no plans here: `/billing topup 10` buys credit.")]
+    listed = (
+        say(
+            "- `/billing subscribe {0}`: {1} of credit a month, for {2}",
+            plan.name,
+            rc_text(plan.credit),
+            dollars_text(Amount(Cents((plan.credit + plan.fee) // URC_PER_RC))),
+        )
+        + _beyond(plan, say)
+        for plan in plans.all
+    )
+    return [say("The plans:"), "", *listed]
 
 
 def _beyond(plan: Plan, say: Sentences) -> str:

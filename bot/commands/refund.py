@@ -7,7 +7,7 @@ who runs the house sends money out of it.
 from datetime import UTC, datetime
 
 from bot.billing import purse_of
-from bot.commands.amounts import code_of, dollars_text, read_dollars
+from bot.commands.amounts import code_of, dollars_text, in_code, read_dollars
 from bot.commands.base import Asking, Desk, Result
 from bot.sentences import Sentences
 from integrations.payments.base import (
@@ -51,18 +51,18 @@ async def refund(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
     try:
         await cashier.request_refund(scope, payment, cents, intent)
     except PaymentUnknown:
-        said = desk.say("`{0}` is no top-up of this workspace: `/billing refund` lists them.", payment[:40])
+        said = desk.say("{0} is no top-up of this workspace: `/billing refund` lists them.", in_code(payment))
         return _refused(desk.say, said, Code.ENTITY_NOT_FOUND)
     except PaymentRefused:
         said = desk.say(
-            "{0} is more than was paid with `{1}`: `/billing refund` shows how much.",
+            "{0} is more than was paid with {1}: `/billing refund` shows how much.",
             dollars_text(Amount(cents)),
-            payment,
+            in_code(payment),
         )
         return _refused(desk.say, said, Code.INVALID_ENTRY_TYPE)
     return Result(
         desk.say(
-            "Asked for: {0} back, the way they came. Whoever runs this CarPool decides on it; its reference "
+            "Asked for: {0} back, the way it was paid. Whoever runs this CarPool decides on it; its reference "
             "is `{1}`. Until then the credit can be spent, and what is spent is not given back.",
             dollars_text(Amount(cents)),
             intent,

@@ -92,13 +92,25 @@ async def test_what_an_operator_changes_by_hand_is_done_once_or_refused_in_a_sen
         (("resolve", "terminal", "local", "pi_none", "unknown"), 2, "pi_none does not wait in suspense."),
         (("resolve", "terminal", "local", returned, "too late"), 1, f"{returned} was resolved or given back before."),
         (("resolve", "terminal", "local", payment, "they wrote to us"), 0, "500 RC of credit are there (entry "),
-        (("resolve", "terminal", "other", payment, "twice"), 1, f"{payment} was resolved or given back before."),
+        (
+            ("resolve", "terminal", "other", payment, "twice", "--new"),
+            1,
+            f"{payment} was resolved or given back before.",
+        ),
     ):
         done = await home.run("billing", *what)
         assert (done.status, said in done.out + done.err) == (status, True), (what, done)
     assert "**500 RC** of credit can be spent" in (await home.run("chat", given=b"/billing")).out
     refused = [entry for entry in home.entries() if entry["action"] == "credit.refused"]
-    assert [entry["kind"] for entry in refused] == ["credit.reversal", "credit.writeoff", "credit.resolve"]
+    assert [(entry["kind"], entry["code"]) for entry in refused] == [
+        ("credit.reversal", "RC009"),
+        ("billing.reverse", "RC002"),
+        ("credit.writeoff", "RC001"),
+        ("billing.writeoff", "RC002"),
+        ("billing.resolve", "RC003"),
+        ("billing.resolve", "RC009"),
+        ("credit.resolve", "RC009"),
+    ]
 
 
 async def test_money_is_given_back_by_the_operator_and_each_refusal_is_a_sentence(
@@ -137,7 +149,7 @@ async def test_money_is_given_back_by_the_operator_and_each_refusal_is_a_sentenc
 
 
 async def test_a_statement_is_printed_written_or_refused_in_a_sentence(home: Home) -> None:
-    await home.run("billing", "grant", "terminal", "local", "2.50", "for", "testing")
+    await home.run("chat", given=b"hello")
     whose = ("billing", "statement", "terminal", "local", "owner")
     printed = await home.run(*whose, "--month", "2026-10")
     assert printed.out.startswith("CarPool statement, 2026-10\nThe whole month, by UTC.\n")

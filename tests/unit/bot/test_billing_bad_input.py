@@ -34,6 +34,11 @@ SAID = {
     "refund PAID 999": ("Less than 99900 RC", "refund", "RC001"),
     "refund OTHER 4": ("is no top-up of this workspace", "refund", "RC003"),
     "refund cus_000001 4": ("is no top-up of this workspace", "refund", "RC003"),
+    "refund pi_`break`out 4": ("`pi_'break'out` is no top-up", "refund", "RC003"),
+    **{
+        f"subscribe {plan}": (f"There is no plan `{plan}`. Nothing was charged.\nThe plans:", "subscribe", "RC003")
+        for plan in ("gold", "cus_000002", "NaN", "-1", "pro top")
+    },
     "portal cus_000002": (OWN_ONLY, "portal", "RC010"),
     "portal --customer=cus_000002": (OWN_ONLY, "portal", "RC010"),
     "invoices cus_000002": (OWN_ONLY, "invoices", "RC010"),

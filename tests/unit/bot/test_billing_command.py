@@ -180,7 +180,11 @@ async def test_plans_are_listed_and_one_is_subscribed_to_once(tmp_path: Path) ->
     async with talking(tmp_path) as talk:
         listed = (await talk.says("subscribe")).text
         assert "- `/billing subscribe pro`: 1500 RC of credit a month, for $20" in listed
-        link = (await talk.says("subscribe pro")).text
+        unknown = await talk.says("subscribe `gold` _x_")
+        assert unknown.text.startswith(
+            "There is no plan `'gold' _x_`. Nothing was charged.\nThe plans:\n\n- `/billing subscribe pro`"
+        )
+        link = (await talk.says("subscribe Pro")).text
         assert link.startswith("[Subscribe to pro: $20 a month for 1500 RC of credit](http://checkout.test/")
         talk.till.account.pay(talk.till.account.of("checkout.session")[0]["id"])
         await talk.till.delivered()
@@ -235,6 +239,7 @@ async def test_debt_holds_and_set_aside_credit_are_shown(tmp_path: Path) -> None
 async def test_a_word_that_is_not_known_shows_what_there_is(tmp_path: Path) -> None:
     async with talking(tmp_path) as talk:
         assert (await talk.says("transfer all")).text.startswith("`/billing transfer` is not known.")
+        assert (await talk.says("tr`an`s **x**")).text.startswith("`/billing tr'an's` is not known.")
 
 
 async def test_a_billing_admin_asks_for_a_refund_once_and_the_operator_sends_what_was_asked_for(tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""What an operator types about money: bad input is answered, moves nothing and is on the ledger; two of them decide on much."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.operating import Opened, opened
+from integrations.payments.base import Cents, IntentId
+from ledger.actions import CommandRun
+from ledger.credit_actions import CreditGranted
+from ledger.money import URC_PER_RC
+from tests.consoles import Console, console_in
+from tests.fakes.stripe_account import Account
+from tests.fakes.stripe_server import StripeServer, running_stripe
+
+HERE = ("terminal", "local")
+AMOUNTS = {
+    **dict.fromkeys(("-5", "-0.01", "\N{MINUS SIGN}5"), "RC008"),
+    **dict.fromkeys(("0", "0.99", "1000000000", "1e9", "2.123456789", "NaN", "inf", "ten", "9" * 400), "RC002"),
+    **dict.fromkeys(("\N{ARABIC-INDIC DIGIT FIVE}", "\N{FULLWIDTH DIGIT FIVE}", ""), "RC002"),
+}
+"""What is no amount, and its code on the ledger."""
+
+
+@pytest.fixture
+async def stripe() -> AsyncIterator[StripeServer]:
+    async with running_stripe(Account(int(time.time()))) as running:
+        yield running
+
+
+@asynccontextmanager
+async def till_of(console: Console) -> AsyncIterator[Opened]:
+    async with opened(console.settings) as house:
+        yield house
+
+
+async def bought(console: Console, stripe: StripeServer, dollars: int = 10) -> str:
+    """The payment of a top-up in the workspace of the terminal."""
+    async with till_of(console) as house:
+        assert house.billing.cashier is not None
+        link = await house.billing.cashier.topup(house.scope(*HERE), Cents(dollars * 100))
+        payment: str = stripe.account.pay(link.about.id)["payment_intent"]
+        assert (await house.billing.cashier.scan()).left == 0
+    return payment
+
+
+async def test_without_a_ledger_bad_input_is_answered_and_makes_none(tmp_path: Path) -> None:
+    console = console_in(tmp_path)
+    refused = await console.run("grant", *HERE, "-5", "x")
+    assert (refused.status, refused.out, "Nothing was changed." in refused.err) == (2, "", True)
+    assert not (console.settings.home / "roadchain.db").exists()
+
+
+async def test_no_amount_moves_anything_and_each_try_is_on_the_ledger(tmp_path: Path, stripe: StripeServer) -> None:
+    console = console_in(tmp_path, stripe)
+    payment = await bought(console, stripe)
+    before, begun = await console.money(), len(await console.entries())
+    wanted: list[tuple[str, str]] = []
+    for amount, code in AMOUNTS.items():
+        for command in (("grant", *HERE), ("writeoff", *HERE), ("invoice", *HERE), ("refund", *HERE, payment)):
+            reason = () if command[0] == "invoice" else ("sk_live_crimson",)
+            done = await console.run(*command, amount, *reason)
+            assert (done.status, done.out) == (2, ""), (command, amount)
+            assert (
+                done.err == "The amount is in US dollars, from 1 to 1,000, such as 10 or 2.50. Nothing was changed.\n"
+            )
+            wanted.append((f"billing.{command[0]}", code))
+    assert await console.refused(begun) == wanted
+    assert await console.money() == before
+    assert "crimson" not in str(await console.entries())
+
+
+async def test_names_that_nobody_knows_and_numbers_that_are_none_are_answered_and_on_the_ledger(
+    tmp_path: Path, stripe: StripeServer
+) -> None:
+    console = console_in(tmp_path, stripe)
+    payment = await bought(console, stripe)
+    before, begun = await console.money(), len(await console.entries())
+    unknown_place = "The ledger knows no workspace localx of terminal"
+    strange = ("terminal", "localx")
+    for words, said, refusal in (
+        (("grant", *strange, "5", "typo"), f"{unknown_place}: is its id", ("billing.grant", "RC003")),
+        (("writeoff", *strange, "5", "typo"), unknown_place, ("billing.writeoff", "RC003")),
+        (("invoice", *strange, "5"), unknown_place, ("billing.invoice", "RC003")),
+        (("refund", *strange, payment, "5", "typo"), unknown_place, ("billing.refund", "RC003")),
+        (("resolve", *strange, payment, "typo"), unknown_place, ("billing.resolve", "RC003")),
+        (
+            ("grant", *HERE, "5", "x", "--days", "-5"),
+            "--days is a whole number from 1 to 3,650.",
+            ("billing.grant", "RC008"),
+        ),
+        (("grant", *HERE, "5", "x", "--days", "3651"), "--days is a whole number", ("billing.grant", "RC002")),
+        (("paid", "inv-none"), "Nothing was asked for as inv-none.", ("billing.paid", "RC003")),
+        (("approve", "ref-none", "x"), "No refund was asked for as ref-none", ("billing.approve", "RC003")),
+        (("resolve", *HERE, "pi_none", "x"), "pi_none does not wait in suspense.", ("billing.resolve", "RC003")),
+        (
+            ("refund", *HERE, "pi_none", "5", "x"),
+            "pi_none is no top-up of this workspace.",
+            ("billing.refund", "RC003"),
+        ),
+        (("refund", *HERE, payment, "11", "x"), "Less than 1100 RC", ("billing.refund", "RC001")),
+        (("reverse", "-1", "x"), "Entry '-1' is none that can be taken back", ("billing.reverse", "RC008")),
+        (("reverse", "NaN", "x"), "Entry 'NaN' is none", ("billing.reverse", "RC002")),
+        (
+            ("reverse", "\N{ARABIC-INDIC DIGIT THREE}", "x"),
+            "is none that can be taken back",
+            ("billing.reverse", "RC002"),
+        ),
+        (("reverse", "9" * 400, "x"), "is none that can be taken back", ("billing.reverse", "RC002")),
+        (("reverse", "0", "x"), "Entry 0 is none that can be taken back", ("billing.reverse", "RC002")),
+        (("reverse", "999999", "x"), "Entry 999999 is none", ("billing.reverse", "RC003")),
+    ):
+        done = await console.run(*words)
+        assert (done.status in (1, 2), done.out, said in done.err) == (True, "", True), (words, done)
+        assert len(done.err.splitlines()) == 1, words
+        assert await console.refused(begun) == [refusal], words
+        begun = len(await console.entries())
+    assert await console.money() == before
+
+
+async def test_a_workspace_that_is_new_is_one_that_the_operator_says_is(tmp_path: Path) -> None:
+    console = console_in(tmp_path)
+    assert (await console.run("grant", "slack", "T0NEW", "5", "welcome")).status == 2
+    assert (await console.run("grant", "slack", "T0NEW", "5", "welcome", "--new")).status == 0
+    assert (await console.run("grant", "slack", "T0NEW", "5", "again")).status == 0
+    granted = [item.entry.action for item in await console.entries() if isinstance(item.entry.action, CreditGranted)]
+    assert [action.amount for action in granted] == [500 * URC_PER_RC] * 2
+
+
+@pytest.mark.parametrize("days", ["0", "-5", "366", "NaN", "\N{ARABIC-INDIC DIGIT THREE}"])
+async def test_days_to_compare_that_are_none_are_one_sentence(tmp_path: Path, days: str) -> None:
+    done = await console_in(tmp_path).run("reconcile", "--days", days)
+    assert (done.status, done.err) == (2, "--days is a whole number from 1 to 365.\n")
+
+
+async def test_an_approval_that_the_credit_is_not_there_for_is_refused_on_the_ledger(
+    tmp_path: Path, stripe: StripeServer
+) -> None:
+    console = console_in(tmp_path, stripe)
+    payment = await bought(console, stripe)
+    async with till_of(console) as house:
+        assert house.billing.cashier is not None
+        scope = house.scope(*HERE)
+        await house.billing.cashier.request_refund(scope, payment, Cents(600), IntentId("ref-t-1"))
+        await house.billing.cashier.refund(scope, payment, Cents(500), IntentId("ref-other"))
+    begun, before = len(await console.entries()), await console.money()
+    done = await console.run("approve", "ref-t-1", "why", "not")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == "Less than 600 RC of what was bought is left. Nothing was changed.\n"
+    assert await console.refused(begun) == [("billing.approve", "RC001")]
+    assert await console.money() == before
+    runs = [item for item in (await console.entries())[begun:] if isinstance(item.entry.action, CommandRun)]
+    assert [item.body for item in runs] == [b"approve ref-t-1 why not"]
