@@ -171,6 +171,8 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
             return console.requests(settings)
         case "approve":
             return console.approve(settings, arguments.reference, " ".join(arguments.reason))
+        case "decline":
+            return console.decline_request(settings, arguments.reference, " ".join(arguments.reason))
         case "statement":
             return _statement(arguments, settings)
         case _:
@@ -335,8 +337,10 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     reverse.add_argument("entry", metavar="ENTRY", help="its number, as `carpool ledger entries` shows it")
     of_billing.add_parser("requests", help="list the refunds that were asked for in chat")
     approve = of_billing.add_parser("approve", help="send a refund that was asked for in chat")
-    approve.add_argument("reference", metavar="REFERENCE", help="as `carpool billing requests` shows it")
-    for command in (grant, written_off, refund, resolve, reverse, approve):
+    decline = of_billing.add_parser("decline", help="do not send a refund that was asked for in chat")
+    for command in (approve, decline):
+        command.add_argument("reference", metavar="REFERENCE", help="as `carpool billing requests` shows it")
+    for command in (grant, written_off, refund, resolve, reverse, approve, decline):
         command.add_argument("reason", nargs="+", metavar="REASON")
     grant.add_argument("--days", metavar="N", help="how long it lasts")
     for command in (grant, invoice, resolve):

@@ -10,7 +10,6 @@ from bot.settings import Settings
 from integrations.payments.base import urc
 from integrations.payments.roadchain_bridge import resolved_key, returned_key
 from ledger.accounts import RC
-from ledger.actions import CommandRun
 from ledger.credit_actions import (
     CreditAction,
     CreditAllocated,
@@ -150,7 +149,7 @@ async def _in_suspense(house: Opened, payment: str) -> Recorded | None:
 
 async def _record(house: Opened, draft: Draft, said: str) -> Receipt:
     """The reason, and what follows from it. A refusal is on the ledger too. Raises ``LedgerError``, ``StoreFailed``."""
-    run = Draft(CommandRun("billing"), draft.scope, f"command.run/{secrets.token_hex(8)}", said.encode())
+    run = house.run(draft.scope, said)
     try:
         receipts = await house.roadchain.append(run, draft)
     except LedgerError as error:

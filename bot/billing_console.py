@@ -21,16 +21,15 @@ from integrations.payments.base import (
     PaymentUnknown,
     urc,
 )
-from integrations.payments.cashier import Cashier, opened_key
+from integrations.payments.cashier import Cashier
 from integrations.payments.metering import reconcile_meters
 from integrations.payments.reconcile import Difference, reconcile
+from integrations.payments.requests import REQUEST, RefundRequest, decline, request_of
 from integrations.payments.roadchain_bridge import asked_key, requested_key
-from ledger.actions import CommandRun
 from ledger.entry import Draft, Scope
-from ledger.errors import Code, InsufficientBalance, LedgerError
+from ledger.errors import Code, InsufficientBalance, KeyReused, LedgerError
 from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.payment_actions import PaymentAsked
-from ledger.pseudonyms import ConversationId, TurnId
 from ledger.roadchain import clock_us
 
 DAY_S = 86_400
@@ -146,28 +145,63 @@ async def refund(
 
 
 async def approve(settings: Settings, reference: str, reason: str) -> int:
-    """Send the refund that a billing admin asked for in chat, once."""
+    """Send the refund that a billing admin asked for in chat, once. They are told."""
     async with opened(settings) as house:
         cashier = house.billing.cashier
         if cashier is None:
             complain(NOT_CONNECTED)
             return EXIT_USAGE
-        found = await house.store.find(requested_key(reference))
-        request = None if found is None else found.entry
-        if request is None or not isinstance(request.action, PaymentAsked) or request.stripe is None:
-            complain(
-                f"No refund was asked for as {reference}: `carpool billing requests` lists them. Nothing was changed."
-            )
-            await house.refuse("approve", Code.ENTITY_NOT_FOUND)
+        request = await _request(house, reference, "approve")
+        if request is None:
             return EXIT_USAGE
-        scope = Scope(request.workspace, request.actor, ConversationId(""), TurnId(""))
-        cents = Cents(request.action.amount // URC_PER_RC)
-        sending = Sending(cashier, scope, request.stripe.id, cents, IntentId(reference), "approve")
-        return await _send_back(house, sending, f"approve {reference} {reason}")
+        if request.state == "declined":
+            return await _decided_before(house, request, "approve", "declined")
+        cents = Cents(request.amount // URC_PER_RC)
+        sending = Sending(cashier, request.scope, request.payment, cents, request.reference, "approve")
+        status = await _send_back(house, sending, f"approve {reference} {reason}")
+        if status == EXIT_OK:
+            await house.notices.tell_decided(request, sent=True)
+        return status
+
+
+async def decline_request(settings: Settings, reference: str, reason: str) -> int:
+    """A refund that a billing admin asked for in chat is not sent. They are told so, and not why."""
+    async with opened(settings) as house:
+        cashier = house.billing.cashier
+        if cashier is None:
+            complain(NOT_CONNECTED)
+            return EXIT_USAGE
+        request = await _request(house, reference, "decline")
+        if request is None:
+            return EXIT_USAGE
+        if request.state != "waiting":
+            known = "declined" if request.state == "declined" else "approved"
+            return await _decided_before(house, request, "decline", known)
+        try:
+            await decline(cashier.bridge, request, house.run(request.scope, f"decline {reference} {reason}"))
+        except KeyReused:  # meanwhile, by somebody else
+            return await _decided_before(house, request, "decline", "decided on")
+        await house.notices.tell_decided(request, sent=False)
+    say(f"{reference} is declined: no money was sent, no credit taken. Whoever asked is told.")
+    return EXIT_OK
+
+
+async def _request(house: Opened, reference: str, what: str) -> RefundRequest | None:
+    request = await request_of(house.store, reference)
+    if request is None:
+        complain(f"No refund was asked for as {reference}: `carpool billing requests` lists them. Nothing was changed.")
+        await house.refuse(what, Code.ENTITY_NOT_FOUND)
+    return request
+
+
+async def _decided_before(house: Opened, request: RefundRequest, what: str, how: str) -> int:
+    complain(f"{request.reference} was {how} before. Nothing was changed.")
+    await house.refuse(what, Code.DUPLICATE_IDEMPOTENCY_KEY, request.scope)
+    return EXIT_WRONG
 
 
 async def requests(settings: Settings) -> int:
-    """The refunds that were asked for in chat and not sent, the oldest first."""
+    """The refunds that were asked for in chat and are not decided on, the oldest first."""
     if not await ledger_exists(settings):
         complain("There is no ledger yet.")
         return EXIT_USAGE
@@ -176,19 +210,25 @@ async def requests(settings: Settings) -> int:
         after = -1
         while page := await house.store.entries(after, PAGE):
             for recorded in page:
-                entry = recorded.entry
-                if not isinstance(entry.action, PaymentAsked) or entry.action.kind != "refund_request":
+                action, key = recorded.entry.action, recorded.entry.idem
+                if not isinstance(action, PaymentAsked) or action.kind != REQUEST:
                     continue
-                reference = entry.idem.removeprefix(requested_key(""))
-                if entry.stripe is None or await house.store.find(opened_key(reference)) is not None:
-                    continue
-                waiting += 1
-                day = datetime.fromtimestamp(entry.mono // 1_000_000, UTC)
-                amount = dollars_text(Amount(Cents(entry.action.amount // URC_PER_RC)))
-                say(f"{reference}  {day:%Y-%m-%d}  {amount} of {entry.stripe.id}, for workspace {entry.workspace}")
+                request = await request_of(house.store, key.removeprefix(requested_key("")))
+                if request is not None and request.is_open:
+                    waiting += 1
+                    say(_shown(request))
             after = page[-1].entry.seq
-    say(f"{waiting} to decide on: `carpool billing approve REFERENCE REASON` sends one.")
+    say(
+        f"{waiting} to decide on: `carpool billing approve REFERENCE REASON` sends one, `carpool billing decline` does not."
+    )
     return EXIT_OK
+
+
+def _shown(request: RefundRequest) -> str:
+    day = datetime.fromtimestamp(request.entry.mono // 1_000_000, UTC)
+    amount = dollars_text(Amount(Cents(request.amount // URC_PER_RC)))
+    begun = ", begun and not known to be sent: approve it again" if request.state == "begun" else ""
+    return f"{request.reference}  {day:%Y-%m-%d}  {amount} of {request.payment}, for workspace {request.entry.workspace}{begun}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +246,7 @@ class Sending:
 async def _send_back(house: Opened, sending: Sending, said: str) -> int:
     """What is refused is on record, and why."""
     cashier, payment, credit = sending.cashier, sending.payment, rc_text(urc(sending.cents))
-    run = CommandRun("billing")
-    await house.roadchain.append(Draft(run, sending.scope, f"command.run/{secrets.token_hex(8)}", said.encode()))
+    await house.roadchain.append(house.run(sending.scope, said))
     try:
         made = await cashier.refund(sending.scope, payment, sending.cents, sending.intent)
         if cashier is house.billing.invoiced:  # whoever says so sends it

@@ -1,4 +1,4 @@
-"""What a person is told who asks nothing just now: what came of a payment that they began.
+"""What a person is told who asks nothing just now: what came of a payment that they began, or of a refund that they asked for.
 
 It is a turn like any other, whose reply is prepared with it in one step: so it is delivered once, whatever happens to this
 process, by whoever has the platform, and it is for the person alone. It goes where they asked for the payment.
@@ -8,20 +8,26 @@ from dataclasses import dataclass
 
 from bot.commands.amounts import dollars_text
 from bot.commands.billing import BILLING
+from bot.commands.refund import REFERENCE
 from bot.payloads import decode_asked
 from bot.sentences import ENGLISH, Sentences
 from bot.telling import notice
-from integrations.payments.base import Amount, News, urc
+from integrations.payments.base import Amount, Cents, News, urc
+from integrations.payments.requests import RefundRequest
 from integrations.payments.roadchain_bridge import asked_key
 from ledger.actions import MessageReceived
 from ledger.entry import Scope
 from ledger.errors import LedgerError
-from ledger.money import rc_text
-from ledger.pseudonyms import Pseudonyms
+from ledger.money import URC_PER_RC, rc_text
+from ledger.pseudonyms import ActorId, Pseudonyms, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Store
 
 AGAIN = "`/billing topup DOLLARS` makes a new link."
+SENT = "What you asked for as `{0}` is on its way: {1} back, the way it was paid."
+DECLINED = (
+    "What you asked for as `{0}`, {1} back, was declined by whoever runs this CarPool. The credit is still there."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +46,27 @@ class Notices:
         Raises ``StoreFailed``.
         """
         asked = await self.store.find(asked_key(news.buyer))
-        first = () if asked is None else await self.store.entries_of(asked.entry.turn)
-        if (
-            asked is None
-            or not first
-            or first[0].body is None
-            or not isinstance(first[0].entry.action, MessageReceived)
-        ):
+        if asked is not None:
+            event = f"payment/{news.about.id}/{news.outcome}"
+            await self._say(asked.entry.turn, asked.entry.workspace, asked.entry.actor, event, sentence(news, self.say))
+
+    async def tell_decided(self, request: RefundRequest, *, sent: bool) -> None:
+        """Have whoever asked for a refund told what was decided, once, as above. Raises ``StoreFailed``."""
+        amount = dollars_text(Amount(Cents(request.amount // URC_PER_RC)))
+        text = self.say(SENT if sent else DECLINED, request.reference, amount)
+        turn = TurnId(request.reference.removeprefix(REFERENCE))
+        event = f"refund/{request.reference}/{'sent' if sent else 'declined'}"
+        await self._say(turn, request.entry.workspace, request.entry.actor, event, text)
+
+    async def _say(self, turn: TurnId, workspace: WorkspaceId, actor: ActorId, event: str, text: str) -> None:
+        """Where ``turn`` asked for it."""
+        first = await self.store.entries_of(turn)
+        if not first or first[0].body is None or not isinstance(first[0].entry.action, MessageReceived):
             return
         address, conversation = decode_asked(first[0].body).address, first[0].entry.action.conversation
-        event = f"payment/{news.about.id}/{news.outcome}"
-        person = Scope(asked.entry.workspace, asked.entry.actor, conversation, asked.entry.turn)
         # In the name of the command, whose replies are private.
-        drafts = notice(self.pseudonyms, address, person, event, BILLING.name, sentence(news, self.say))
+        person = Scope(workspace, actor, conversation, turn)
+        drafts = notice(self.pseudonyms, address, person, event, BILLING.name, text)
         try:
             receipts = await self.roadchain.append(*drafts)
         except LedgerError:  # it was said before, in other words

@@ -11,8 +11,10 @@ from bot.billing import Billing
 from bot.console import EXIT_USAGE, complain
 from bot.notices import Notices
 from bot.opening import found_ledger, ledger_exists, open_ledger
+from bot.sentences import sentences_of
 from bot.settings import Settings
 from integrations.payments.roadchain_bridge import THE_HOUSE
+from ledger.actions import CommandRun
 from ledger.credit_actions import CreditRefused
 from ledger.entry import Draft, Scope
 from ledger.errors import Code
@@ -38,6 +40,10 @@ class Opened:
         """The operator, in a workspace."""
         actor = self.pseudonyms.actor(platform, workspace, OPERATOR)
         return Scope(self.pseudonyms.workspace(platform, workspace), actor, ConversationId(""), TurnId(""))
+
+    def run(self, scope: Scope, said: str) -> Draft:
+        """That a command was run; what was said with it is kept beside the chain."""
+        return Draft(CommandRun("billing"), scope, f"command.run/{secrets.token_hex(8)}", said.encode())
 
     async def knows(self, platform: str, workspace: str) -> bool:
         """Whether somebody has said something there, or money is on record for it."""
@@ -72,7 +78,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
     async with open_ledger(settings) as (store, keys), RoadChain(store) as roadchain:
         await found_ledger(roadchain, store, keys, settings.origin)
         pseudonyms = Pseudonyms(keys.pseudonyms)
-        notices = Notices(roadchain, store, pseudonyms)
+        notices = Notices(roadchain, store, pseudonyms, say=sentences_of(settings.language))
         async with open_billing(settings, store, roadchain, notices, at_work=False) as billing:
             yield Opened(store, roadchain, billing, pseudonyms, notices)
 

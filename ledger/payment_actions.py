@@ -26,7 +26,8 @@ class PaymentAsked:
 
 @dataclass(frozen=True, slots=True)
 class PaymentOpened:
-    """The rail has made it: which object it is stands beside. Never a link: who holds one may pay with it."""
+    """The rail has made it: which object it is stands beside. Never a link: who holds one may pay with it. Of a
+    ``refund_request`` it is our own reference, in the order in which a payment was asked for."""
 
     name: ClassVar[str] = "payment.opened"
     rail: str
@@ -35,7 +36,7 @@ class PaymentOpened:
 
 @dataclass(frozen=True, slots=True)
 class PaymentClosed:
-    """What was made at the rail is there no more: nothing is opened in its name again."""
+    """What was made at the rail is there no more: nothing is opened in its name again. A ``refund_request`` was declined."""
 
     name: ClassVar[str] = "payment.closed"
     rail: str

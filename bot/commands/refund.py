@@ -25,6 +25,9 @@ from ledger.money import rc_text
 
 PAYMENTS_SHOWN = 10
 KIND = "billing.refund"
+REFERENCE = "ref-"
+"""Behind it stands the turn that asked."""
+
 NOTHING_MOVED = "No money was sent, and no credit taken."
 
 
@@ -47,13 +50,20 @@ async def refund(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
             "Less than {0} of what was bought here is left: what was spent is not given back.", rc_text(urc(cents))
         )
         return _refused(desk.say, said, Code.INSUFFICIENT_BALANCE)
-    intent = IntentId(f"ref-{scope.turn}")
+    intent = IntentId(f"{REFERENCE}{scope.turn}")
     try:
         await cashier.request_refund(scope, payment, cents, intent)
     except PaymentUnknown:
         said = desk.say("{0} is no top-up of this workspace: `/billing refund` lists them.", in_code(payment))
         return _refused(desk.say, said, Code.ENTITY_NOT_FOUND)
-    except PaymentRefused:
+    except PaymentRefused as error:
+        if error.code == "asked_before":
+            said = desk.say(
+                "Less than {0} is left of {1}: the rest was given back, or asked for before and waits to be decided on.",
+                dollars_text(Amount(cents)),
+                in_code(payment),
+            )
+            return _refused(desk.say, said, Code.INSUFFICIENT_BALANCE)
         said = desk.say(
             "{0} is more than was paid with {1}: `/billing refund` shows how much.",
             dollars_text(Amount(cents)),

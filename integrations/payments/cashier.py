@@ -44,11 +44,12 @@ from integrations.payments.base import (
     urc,
 )
 from integrations.payments.plans import Plan
-from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key, requested_key
+from integrations.payments.requests import put_on_record
+from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key, opened_key
 from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused, LedgerError, StoreFailed
-from ledger.money import URC_PER_RC
+from ledger.money import URC_PER_RC, Money
 from ledger.payment_actions import (
     PaymentAsked,
     PaymentHandled,
@@ -78,6 +79,7 @@ LINK_S = 2400
 PAYMENTS: tuple[ObjectKind, ...] = ("payment_intent", "invoice", "transfer")
 """What money can have come as."""
 
+PAYMENTS_MAX = 100
 REFUSALS_S = 60
 WAITING_MAX = 1000
 
@@ -323,15 +325,16 @@ class Cashier:
     async def request_refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> None:
         """Put on record that this is wanted back. Nothing moves: ``refund`` with the same ``intent`` does what was asked for.
 
-        Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``PaymentRefused`` where less was paid.
+        Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``PaymentRefused`` where less was paid
+        (``amount_too_large``), or less is left of it than earlier requests and refunds leave (``asked_before``).
         """
         paid = await self._topup_of(scope.workspace, payment)
         if paid.paid < urc(cents):
             raise PaymentRefused("less was paid", "amount_too_large")
-        own = Scope(scope.workspace, scope.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
-        about = StripeObject("payment_intent", payment)
-        request = PaymentAsked(self.rail, "refund_request", urc(cents))
-        await self.bridge.roadchain.append(Draft(request, own, requested_key(intent), stripe=about))
+        shown = [item for item in await self.payments(scope, PAYMENTS_MAX) if item.id == payment and item.amount.cents]
+        # Of what was given back the tax is no credit.
+        back = max((-(-paid.paid * item.refunded.cents // item.amount.cents) for item in shown), default=0)
+        await put_on_record(self.bridge, scope, payment, urc(cents), Money(paid.paid - back), intent)
 
     async def refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> ObjectRef:
         """Give back what was not spent of a payment of this workspace. The credit is held before the money is asked for.
@@ -477,10 +480,6 @@ class Cashier:
 
     def _now_s(self) -> int:
         return self._clock_us() // 1_000_000
-
-
-def opened_key(intent: str) -> str:
-    return f"payment.opened/{intent}"
 
 
 def _earlier(fact: Fact) -> tuple[ObjectRef, ...]:

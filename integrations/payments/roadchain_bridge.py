@@ -344,8 +344,13 @@ def requested_key(intent: str) -> str:
     return f"payment.requested/{intent}"
 
 
+def opened_key(intent: str) -> str:
+    """Of what the rail made for it."""
+    return f"payment.opened/{intent}"
+
+
 def hold_key(intent: str) -> str:
-    """Of the credit that waits for a refund to be sent."""
+    """Of the credit that waits for a refund to be sent; or of the end of a request that is declined."""
     return f"payment.hold/{intent}"
 
 

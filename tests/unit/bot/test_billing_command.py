@@ -20,6 +20,7 @@ from bot.sentences import ENGLISH, Sentences
 from bot.statement import Month
 from integrations.payments.base import Amount, Cents, IntentId, Link, PaymentError
 from integrations.payments.plans import Plans
+from integrations.payments.requests import decline, request_of
 from integrations.storage.sqlite import SqliteStore
 from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, Limit
 from ledger.entry import Draft, Scope
@@ -298,6 +299,29 @@ async def test_more_than_was_paid_with_a_payment_is_refused_though_other_credit_
         refused = await talk.says(f"refund {payment} 10.01")
         assert refused.text.startswith(f"$10.01 is more than was paid with `{payment}`")
         assert await talk.till.store.balances() == before
+
+
+async def test_a_second_request_beyond_what_is_left_of_a_payment_is_refused(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        payment = await talk.till.bought(5)
+        await talk.till.bought(20)
+        for turn in ("t-1", "t-1"):  # the same turn asks once
+            assert (await talk.says(f"refund {payment} 3", turn=turn)).text.startswith(
+                "Asked for: $3 back, the way it was"
+            )
+        refused = await talk.says(f"refund {payment} 3", turn="t-2")
+        assert refused.text.startswith(
+            f"Less than $3 is left of `{payment}`: the rest was given back, or asked for before"
+        )
+        assert refused.changes == (CreditRefused("billing.refund", "RC001"),)
+        assert (await talk.says(f"refund {payment} 2", turn="t-3")).text.startswith("Asked for: $2 back")
+        request = await request_of(talk.till.store, "ref-t-1")
+        assert request is not None
+        await decline(talk.till.cashier.bridge, request)
+        assert (await talk.says(f"refund {payment} 3", turn="t-4")).text.startswith("Asked for: $3 back")
+        await talk.till.cashier.refund(scope("", "a-operator"), payment, Cents(200), IntentId("ref-t-3"))
+        await talk.till.delivered()
+        assert "is left of" in (await talk.says(f"refund {payment} 1", turn="t-5")).text
 
 
 def test_the_reply_is_for_the_asker_alone() -> None:

@@ -9,9 +9,12 @@ import pytest
 
 from bot.operating import Opened, opened
 from integrations.payments.base import Cents, IntentId
+from integrations.payments.requests import decline, request_of
 from ledger.actions import CommandRun
 from ledger.credit_actions import CreditGranted
+from ledger.errors import KeyReused
 from ledger.money import URC_PER_RC
+from ledger.payment_actions import PaymentClosed
 from tests.consoles import Console, console_in
 from tests.fakes.stripe_account import Account
 from tests.fakes.stripe_server import StripeServer, running_stripe
@@ -154,3 +157,70 @@ async def test_an_approval_that_the_credit_is_not_there_for_is_refused_on_the_le
     assert await console.money() == before
     runs = [item for item in (await console.entries())[begun:] if isinstance(item.entry.action, CommandRun)]
     assert [item.body for item in runs] == [b"approve ref-t-1 why not"]
+
+
+async def asked_for(console: Console, payment: str, dollars: int, reference: str) -> None:
+    async with till_of(console) as house:
+        assert house.billing.cashier is not None
+        cents = Cents(dollars * 100)
+        await house.billing.cashier.request_refund(house.scope(*HERE), payment, cents, IntentId(reference))
+
+
+async def test_a_request_is_closed_once_by_an_approval_or_by_a_refusal(tmp_path: Path, stripe: StripeServer) -> None:
+    console = console_in(tmp_path, stripe)
+    payment = await bought(console, stripe)
+    for reference in ("ref-t-1", "ref-t-2", "ref-t-3"):
+        await asked_for(console, payment, 3, reference)
+    before = await console.money()
+    declined = await console.run("decline", "ref-t-1", "they", "spent", "it")
+    assert (declined.status, declined.out) == (
+        0,
+        "ref-t-1 is declined: no money was sent, no credit taken. Whoever asked is told.\n",
+    )
+    assert await console.money() == before
+    closed = (await console.entries())[-1].entry
+    assert (closed.action, closed.stripe and closed.stripe.id) == (PaymentClosed("stripe", "refund_request"), payment)
+    listed = (await console.run("requests")).out
+    assert [line.split()[0] for line in listed.splitlines()] == ["ref-t-2", "ref-t-3", "2"]
+    assert (await console.run("approve", "ref-t-2", "fine")).status == 0
+    stripe.account.refund(payment, 600, {})  # past us, so that Stripe refuses the next
+    assert (await console.run("approve", "ref-t-3", "fine")).status == 1  # by Stripe
+    begun, before = len(await console.entries()), await console.money()
+    for words, said in (
+        (("approve", "ref-t-1"), "ref-t-1 was declined before. Nothing was changed.\n"),
+        (("decline", "ref-t-1"), "ref-t-1 was declined before. Nothing was changed.\n"),
+        (("decline", "ref-t-2"), "ref-t-2 was approved before. Nothing was changed.\n"),
+        (("decline", "ref-t-3"), "ref-t-3 was approved before. Nothing was changed.\n"),
+        (
+            ("decline", "ref-none"),
+            "No refund was asked for as ref-none: `carpool billing requests` lists them. Nothing was changed.\n",
+        ),
+    ):
+        done = await console.run(*words, "again")
+        assert (done.out, done.err) == ("", said), words
+    assert [code for _, code in await console.refused(begun)] == ["RC009"] * 4 + ["RC003"]
+    assert await console.money() == before
+    assert (await console.run("requests")).out.startswith("0 to decide on")
+    assert sorted(refund["amount"] for refund in stripe.account.of("refund")) == [300, 600]
+
+
+async def test_whoever_declines_what_is_being_approved_is_too_late(tmp_path: Path, stripe: StripeServer) -> None:
+    """Between the look and the decision another operator was faster: one of both counts."""
+    console = console_in(tmp_path, stripe)
+    payment = await bought(console, stripe)
+    await asked_for(console, payment, 3, "ref-t-1")
+    async with till_of(console) as house:
+        cashier = house.billing.cashier
+        request = await request_of(house.store, "ref-t-1")
+        assert cashier is not None
+        assert request is not None
+        await cashier.refund(request.scope, payment, Cents(300), request.reference)
+        with pytest.raises(KeyReused):
+            await decline(cashier.bridge, request)
+        await asked_for(console, payment, 3, "ref-t-2")
+        other = await request_of(house.store, "ref-t-2")
+        assert other is not None
+        await decline(cashier.bridge, other)
+        with pytest.raises(KeyReused):
+            await cashier.refund(other.scope, payment, Cents(300), other.reference)
+    assert [refund["amount"] for refund in stripe.account.of("refund")] == [300]

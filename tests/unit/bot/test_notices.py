@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.notices import Notices
+from integrations.payments.requests import request_of
 from ledger.actions import TurnFinished
 from ledger.pseudonyms import TurnId
 from tests.house import PSEUDONYMS, asks
-from tests.house_at_a_till import Place, at_a_till
+from tests.house_at_a_till import Place, at_a_till, bought
 
 
 async def told(place: Place, count: int) -> list[str]:
@@ -88,3 +89,21 @@ async def test_of_a_payment_that_nobody_here_asked_for_nothing_is_said(tmp_path:
         await place.till.bought(10)
         place.till.account.foreign_payment(700)
         assert await told(place, 0) == []
+
+
+async def test_who_asked_for_a_refund_is_told_once_what_was_decided(tmp_path: Path) -> None:
+    async with at_a_till(tmp_path) as place:
+        payment = await bought(place.till)
+        notices = Notices(place.open.roadchain, place.open.store, PSEUDONYMS, frozenset({"test"}))
+        decided: list[str] = []
+        for sent in (True, False):
+            turn = await says(place, f"/billing refund {payment} 4")
+            request = await request_of(place.till.store, f"ref-{turn}")
+            assert request is not None
+            for _ in range(2):
+                await notices.tell_decided(request, sent=sent)
+            decided += (await told(place, 2 * len(decided) + 1))[:1]
+            assert len(place.platform.sent) == 2 * len(decided)
+            assert place.platform.sent[-1][2].private
+        assert decided[0].endswith("` is on its way: $4 back, the way it was paid.")
+        assert "`, $4 back, was declined by whoever runs this CarPool" in decided[1]
