@@ -20,7 +20,7 @@ from ledger.actions import Candidate
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, Limit
 from ledger.entry import Scope
-from ledger.money import FREE, Money, rc_text
+from ledger.money import FREE, URC_PER_RC, Money, rc_text
 from ledger.pseudonyms import ActorId, ConversationId, WorkspaceId
 
 Charges: TypeAlias = Literal["none", "funded", "all"]
@@ -34,6 +34,7 @@ OUTPUT_TOKENS_MIN = 16
 """An answer that is shorter than this is of no use: then it is not begun."""
 
 LOW_PER_CENT = (100, 80)
+URC_PER_HUNDREDTH = URC_PER_RC // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,14 +300,15 @@ CHANNEL_SPENT = (
 WORKSPACE_SPENT = (
     "This workspace has spent {0} of {1} in {2}. It goes on {3}, or once the limit is raised (`/billing limit`)."
 )
-YOURS_IS_USED_UP, YOURS_IS_USED = "Your limit for {0} is used up.", "Your limit for {0} is used to {1} per cent."
-CHANNELS_IS_USED_UP = "This channel's limit for {0} is used up."
-CHANNELS_IS_USED = "This channel's limit for {0} is used to {1} per cent."
-WORKSPACES_IS_USED_UP = "This workspace's limit for {0} is used up."
-WORKSPACES_IS_USED = "This workspace's limit for {0} is used to {1} per cent."
+YOURS_IS_USED_UP = "Your limit for {0} is used up: {1} of {2}."
+YOURS_IS_USED = "Your limit for {0} is used to {3} per cent: {1} of {2}."
+CHANNELS_IS_USED_UP = "This channel's limit for {0} is used up: {1} of {2}."
+CHANNELS_IS_USED = "This channel's limit for {0} is used to {3} per cent: {1} of {2}."
+WORKSPACES_IS_USED_UP = "This workspace's limit for {0} is used up: {1} of {2}."
+WORKSPACES_IS_USED = "This workspace's limit for {0} is used to {3} per cent: {1} of {2}."
 
 
-BEYOND = "The {0} that may be used beyond it in a period of the plan, and paid later, are used up too."
+BEYOND = "The {0} that may be used beyond the credit in a period of the plan, and paid later, are used up too."
 
 
 def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool, later: Money = FREE) -> str:
@@ -316,12 +318,23 @@ def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool,
             "{0} are owed: a payment was taken back after it was spent. The next top-up pays it.", rc_text(purse.owed)
         )
     else:
-        # The balance is not everybody's to know, and this is read by all who see the conversation.
-        said = say("An answer would take {0} of credit or more, and less than that is left.", rc_text(short.needed))
+        # The balance is not everybody's to know, and this is read by all who see the conversation: what is missing tells it not.
+        said = _missing(short, say)
         said += f" {say(BEYOND, rc_text(later))}" if later else ""
     helps = say("`/billing topup 10` adds 1000 RC." if may_pay else "Ask a billing admin here to top up.")
     cheaper = [say("{0} would still fit: `/model` chooses one.", ", ".join(short.cheaper))] if short.cheaper else []
     return " ".join((said, helps, *cheaper))
+
+
+def _missing(short: Short, say: Sentences) -> str:
+    """Rounded up, so that as much again is enough."""
+    missing = short.needed - short.available
+    if missing <= 0:  # other answers took it meanwhile
+        return say("Too little credit is left for an answer.")
+    hundredths = -(-missing // URC_PER_HUNDREDTH) if missing >= URC_PER_HUNDREDTH else 0
+    return say(
+        "Even for a short answer {0} of credit is missing.", rc_text(Money(hundredths * URC_PER_HUNDREDTH or missing))
+    )
 
 
 def limit_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope, say: Sentences) -> str:
@@ -332,12 +345,14 @@ def limit_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope
     return say(WORKSPACE_SPENT if subject == scope.workspace else CHANNEL_SPENT, *amounts)
 
 
-def warning_sentence(subject: str, period: str, mark: int, scope: Scope, say: Sentences) -> str:
+def warning_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope, say: Sentences) -> str:
+    """How far a limit is used, once a call has passed a mark of it."""
+    used = (period, rc_text(Money(spent)), rc_text(Money(cap)), spent * 100 // cap)
     if subject == scope.actor:
-        return say(YOURS_IS_USED_UP if mark == 100 else YOURS_IS_USED, period, mark)
+        return say(YOURS_IS_USED_UP if spent >= cap else YOURS_IS_USED, *used)
     if subject != scope.workspace:
-        return say(CHANNELS_IS_USED_UP if mark == 100 else CHANNELS_IS_USED, period, mark)
-    return say(WORKSPACES_IS_USED_UP if mark == 100 else WORKSPACES_IS_USED, period, mark)
+        return say(CHANNELS_IS_USED_UP if spent >= cap else CHANNELS_IS_USED, *used)
+    return say(WORKSPACES_IS_USED_UP if spent >= cap else WORKSPACES_IS_USED, *used)
 
 
 def days_before(now_us: int, count: int) -> tuple[str, ...]:

@@ -24,8 +24,15 @@ from ledger.store import Store
 
 OPERATOR = "operator"
 NO_AMOUNT = "The amount is in US dollars, from 1 to 1,000, such as 10 or 2.50. Nothing was changed."
+UNKNOWN = "The ledger knows no workspace {0} of {1}: is its id written as the platform does?"
 HERE = ("terminal", "local")
 """The one workspace that there is before anybody has said anything."""
+
+
+async def is_known(store: Store, pseudonyms: Pseudonyms, platform: str, workspace: str) -> bool:
+    """Whether somebody has said something there, or money is on record for it."""
+    name = pseudonyms.workspace(platform, workspace)
+    return (platform, workspace) == HERE or bool(await store.balances_of(name)) or name in await store.workspaces()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +52,6 @@ class Opened:
         """That a command was run; what was said with it is kept beside the chain."""
         return Draft(CommandRun("billing"), scope, f"command.run/{secrets.token_hex(8)}", said.encode())
 
-    async def knows(self, platform: str, workspace: str) -> bool:
-        """Whether somebody has said something there, or money is on record for it."""
-        name = self.pseudonyms.workspace(platform, workspace)
-        return (
-            (platform, workspace) == HERE
-            or bool(await self.store.balances_of(name))
-            or name in await self.store.workspaces()
-        )
-
     async def refuse(self, what: str, code: Code, scope: Scope = THE_HOUSE) -> None:
         """Put on record that something was asked for at the console and refused. Raises ``StoreFailed``."""
         refused = CreditRefused(f"billing.{what}", code.value)
@@ -61,13 +59,10 @@ class Opened:
 
     async def refuse_strange(self, what: str, platform: str, workspace: str, *, may_be_new: bool = False) -> bool:
         """Whether the ledger knows nothing of a workspace: that is said, and on record."""
-        if await self.knows(platform, workspace):
+        if await is_known(self.store, self.pseudonyms, platform, workspace):
             return False
         new = " If it is a new one, add --new." if may_be_new else ""
-        complain(
-            f"The ledger knows no workspace {workspace} of {platform}: is its id written as the platform does?{new} "
-            "Nothing was changed."
-        )
+        complain(f"{UNKNOWN.format(workspace, platform)}{new} Nothing was changed.")
         await self.refuse(what, Code.ENTITY_NOT_FOUND, self.scope(platform, workspace))
         return True
 

@@ -153,9 +153,9 @@ async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -
             continue
         counter = Counter(story.scope.workspace, limit.subject, limit.period)
         before = await run.house.desk.store.spent(counter) - hold.expected  # the hold itself counts until it is settled
-        mark = warned_at(before, before + price, limit.cap)
-        if mark:
-            return warning_sentence(limit.subject, limit.period, mark, story.scope, run.house.desk.say)
+        spent = before + price
+        if warned_at(before, spent, limit.cap):
+            return warning_sentence(limit.subject, limit.period, spent, limit.cap, story.scope, run.house.desk.say)
     return ""
 
 

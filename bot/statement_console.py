@@ -8,12 +8,14 @@ from typing import Literal
 
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain
 from bot.opening import ledger_exists, open_ledger
+from bot.operating import UNKNOWN, is_known
 from bot.settings import Settings
 from bot.statement import Month, Statement, statement_of
 from bot.statement_forms import PDF_LINES_MAX, as_csv, as_email, as_pdf, as_text
-from ledger.pseudonyms import Pseudonyms
+from ledger.pseudonyms import ConversationId, Pseudonyms
 from ledger.roadchain import clock_us
 
+ANYWHERE, NEWEST = ConversationId(""), 2**62
 Form = Literal["text", "csv", "pdf", "email"]
 
 
@@ -47,7 +49,13 @@ async def print_statement(settings: Settings, wanted: StatementWanted) -> int:
         names = Pseudonyms(keys.pseudonyms)
         workspace = names.workspace(wanted.platform, wanted.workspace)
         actor = names.actor(wanted.platform, wanted.workspace, wanted.person)
+        if not await is_known(store, names, wanted.platform, wanted.workspace):
+            complain(UNKNOWN.format(wanted.workspace, wanted.platform))
+            return EXIT_USAGE
         made = await statement_of(store, workspace, actor, month, now_us)
+        if not made.charges and await store.last_turn(ANYWHERE, actor, NEWEST) is None:
+            complain(f"Nobody has asked anything there as {wanted.person}: is the id written as the platform does?")
+            return EXIT_USAGE
     try:
         content = await asyncio.to_thread(_formed, made, wanted)
     except ValueError:

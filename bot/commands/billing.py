@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from bot.billing import Billing, Purse, days_before, purse_of
 from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, in_code, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
-from bot.commands.limit import limit
+from bot.commands.limit import channel_of, limit
 from bot.commands.referral import referral
 from bot.commands.refund import refund
 from bot.commands.statement import statement
@@ -29,7 +29,8 @@ NOT_YOURS = "Only a billing admin of this workspace can do that: its owner names
 NO_WAY_TO_PAY = "Nobody can pay here: whoever runs this CarPool has connected no payment service. Answers cost nothing."
 BOUGHT, OF_PLAN, PROMOTIONAL = "{0} bought", "{0} of the plan", "{0} promotional"
 BY_WORKSPACE, BY_YOU = "Spent by this workspace in the last {0} days (UTC):", "Spent by you in the last {0} days (UTC):"
-FOR_YOU_ALONE = "The link is for you alone and closes by itself. The credit is here as soon as it is paid."
+FOR_YOU_ALONE = "The link is for you alone and closes by itself."
+AND_THEN = "The credit is here as soon as it is paid."
 STATEMENT = "`/billing statement` lists what your answers were charged."
 INVOICE_STATES = {
     "draft": "draft",
@@ -75,18 +76,19 @@ async def _overview(asking: Asking, desk: Desk) -> Result:
     subject = str(scope.workspace if whole else scope.actor)
     spent = [await desk.store.spent(Counter(scope.workspace, subject, day)) for day in days]
     plan = await running_plan(desk.store, billing.plans, scope.workspace)
+    balance = _balance(purse, desk.say) if whole else _set_aside(purse, desk.say)
     lines = [
-        *(_balance(purse, desk.say) if whole else _set_aside(purse, desk.say)),
         *_runs(plan, desk.say),
         *(
             _later(await overage_of(desk.store, billing.plans, scope.workspace, rows, now_us), desk.say)
             if whole
             else []
         ),
-        *_limits(billing, spent[-1], whole, desk.say),
+        *await _limits(asking, desk, days[-1], whole=whole),
     ]
     picture = ["```", *bars(dict(zip(days, spent, strict=True))), "```"] if any(spent) else [desk.say("Nothing yet.")]
-    text = [*lines, "", desk.say(BY_WORKSPACE if whole else BY_YOU, DAYS_SHOWN), "", *picture]
+    apart = [""] if balance and lines else []  # or the list above goes on with it
+    text = [*balance, *apart, *lines, "", desk.say(BY_WORKSPACE if whole else BY_YOU, DAYS_SHOWN), "", *picture]
     buttons = (Button(desk.say("Top up $10"), "billing topup 10"),) if whole and billing.cashier is not None else ()
     return Result("\n".join([*text, "", _how(billing, desk.say)]).strip(), buttons=buttons)
 
@@ -134,10 +136,23 @@ def _later(later: Overage | None, say: Sentences) -> list[str]:
     return [f"{said} {say('It comes to {0}, on the next invoice of the plan.', dollars_text(cost))}"]
 
 
-def _limits(billing: Billing, today: int, whole: bool, say: Sentences) -> list[str]:
-    if whole or not billing.person_day_max:
-        return []
-    return [say("{0} of your {1} for today is spent.", rc_text(Money(today)), rc_text(Money(billing.person_day_max)))]
+async def _limits(asking: Asking, desk: Desk, today: str, *, whole: bool) -> list[str]:
+    """The asker's own, and the channel's and the workspace's for who may see them."""
+    scope, channel, say = asking.scope, channel_of(asking, desk), desk.say
+    caps, month, lines = asking.rules.caps(desk.billing.caps, channel), today[: len("2026-11")], list[str]()
+
+    async def used(subject: str, period: str, cap: int) -> tuple[str, str]:
+        spent = await desk.store.spent(Counter(scope.workspace, subject, period))
+        return rc_text(Money(spent)), rc_text(Money(cap))
+
+    if cap := caps.person_day:
+        lines.append(say("{0} of your {1} for today is spent.", *await used(scope.actor, today, cap)))
+    if whole and (cap := caps.channel_month):
+        lines.append(say("{0} of this channel's {1} for this month is spent.", *await used(channel, month, cap)))
+    if whole and (cap := caps.workspace_month):
+        amounts = await used(scope.workspace, month, cap)
+        lines.append(say("{0} of this workspace's {1} for this month is spent.", *amounts))
+    return lines
 
 
 def bars(spent: Mapping[str, int]) -> list[str]:
@@ -166,7 +181,7 @@ async def _topup(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
         )
     link = await cashier.topup(asking.scope, cents)
     return Result(
-        _linked(
+        _to_pay(
             desk.say("Pay {0} for {1} of credit", dollars_text(Amount(cents)), rc_text(Money(cents * URC_PER_RC))),
             link,
             desk.say,
@@ -188,7 +203,7 @@ async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) ->
             return Result(desk.say("This workspace has a plan already: `/billing portal` changes or ends it."))
         raise
     return Result(
-        _linked(
+        _to_pay(
             desk.say("Subscribe to {0}: {1} a month for {2} of credit", plan.name, price, rc_text(plan.credit))
             + _beyond(plan, desk.say),
             link,
@@ -267,6 +282,10 @@ def _invoice(item: InvoiceShown, say: Sentences) -> str:
 
 def _linked(what: str, link: Link, say: Sentences) -> str:
     return f"[{what}]({link.url})\n\n{say(FOR_YOU_ALONE)}"
+
+
+def _to_pay(what: str, link: Link, say: Sentences) -> str:
+    return f"{_linked(what, link, say)} {say(AND_THEN)}"
 
 
 def _how(billing: Billing, say: Sentences) -> str:

@@ -50,7 +50,7 @@ async def limit(asking: Asking, desk: Desk, rest: str) -> Result:
             RC_MAX,
         )
         return Result(said, (CreditRefused("billing.limit", code_of(amount_text).value),))
-    channel = _channel(asking, desk)
+    channel = channel_of(asking, desk)
     change = SettingChanged(kind.setting, "" if amount is None else str(amount), channel if kind.here else NOWHERE)
     rules = _with(asking.rules, kind, amount, channel)
     text = desk.say(
@@ -66,13 +66,13 @@ def _with(rules: Rules, kind: _Kind, amount: Money | None, channel: Conversation
     return rules.limited(kind.setting, channel, 0 if amount is None else amount)
 
 
-def _channel(asking: Asking, desk: Desk) -> ConversationId:
+def channel_of(asking: Asking, desk: Desk) -> ConversationId:
     address = asking.address
     return desk.pseudonyms.conversation(address.platform, address.workspace, address.channel, "")
 
 
 def _shown(asking: Asking, desk: Desk) -> str:
-    caps = asking.rules.caps(desk.billing.caps, _channel(asking, desk))
+    caps = asking.rules.caps(desk.billing.caps, channel_of(asking, desk))
     lines = [
         f"- `{name}`, {desk.say(kind.whose)}: **{_text(kind.of(caps), desk.say)}**" for name, kind in KINDS.items()
     ]

@@ -28,6 +28,7 @@ from bot.billing import (
     reserved,
     short_sentence,
     warned_at,
+    warning_sentence,
 )
 from bot.lucidia.catalog import Rates, Tier
 from bot.sentences import ENGLISH
@@ -215,14 +216,43 @@ def test_a_warning_comes_once_at_each_mark(before: int, after: int, mark: int) -
     assert warned_at(before, after, AMOUNT_MAX) == 0
 
 
+@pytest.mark.parametrize(
+    ("needed", "available", "missing"),
+    [
+        (rc(4.8), rc(1.2), "3.6 RC"),
+        (100, 0, "under 0.01 RC"),
+        (9_999, 0, "under 0.01 RC"),
+        (10_000, 0, "0.01 RC"),
+        (1_004_000, 0, "1.01 RC"),  # so that as much again is enough
+    ],
+)
+def test_what_is_missing_for_an_answer_is_said(needed: int, available: int, missing: str) -> None:
+    said = short_sentence(Short(Money(needed), Money(available)), NOTHING, ENGLISH, may_pay=True)
+    assert said == f"Even for a short answer {missing} of credit is missing. `/billing topup 10` adds 1000 RC."
+
+
 def test_short_credit_is_said_with_what_helps() -> None:
     short = Short(Money(rc(4.8)), Money(rc(1.2)), ("p/small",))
-    assert short_sentence(short, NOTHING, ENGLISH, may_pay=True) == (
-        "An answer would take 4.8 RC of credit or more, and less than that is left. `/billing topup 10` adds 1000 RC. "
-        "p/small would still fit: `/model` chooses one."
-    )
+    said = short_sentence(short, NOTHING, ENGLISH, may_pay=True)
+    assert said.endswith(" `/billing topup 10` adds 1000 RC. p/small would still fit: `/model` chooses one.")
     assert "Ask a billing admin here" in short_sentence(short, NOTHING, ENGLISH, may_pay=False)
     assert short_sentence(short, replace(NOTHING, owed=Money(rc(3))), ENGLISH, may_pay=True).startswith("3 RC are owed")
+    taken = short_sentence(Short(Money(rc(1)), Money(rc(1))), NOTHING, ENGLISH, may_pay=False)
+    assert taken.startswith("Too little credit is left for an answer.")
+
+
+@pytest.mark.parametrize(
+    ("subject", "spent", "said"),
+    [
+        ("a-1", 9.6, "Your limit for 2026-11-18 is used to 96 per cent: 9.6 RC of 10 RC."),
+        ("a-1", 9.999, "Your limit for 2026-11-18 is used to 99 per cent: 10 RC of 10 RC."),
+        ("a-1", 10, "Your limit for 2026-11-18 is used up: 10 RC of 10 RC."),
+        ("w-1", 8, "This workspace's limit for 2026-11-18 is used to 80 per cent: 8 RC of 10 RC."),
+        ("w-1", 12.5, "This workspace's limit for 2026-11-18 is used up: 12.5 RC of 10 RC."),
+    ],
+)
+def test_a_warning_says_how_much_is_used(subject: str, spent: float, said: str) -> None:
+    assert warning_sentence(subject, "2026-11-18", rc(spent), rc(10), SCOPE, ENGLISH) == said
 
 
 def test_a_limit_that_is_reached_is_said_with_when_it_goes_on() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,15 +63,14 @@ async def _no_receipt(recorded: Recorded) -> bytes | None:
 
 
 @asynccontextmanager
-async def talking(folder: Path, *, connected: bool = True, say: Sentences = ENGLISH) -> AsyncIterator[Talk]:
+async def talking(
+    folder: Path, *, connected: bool = True, say: Sentences = ENGLISH, billing: Billing = Billing()
+) -> AsyncIterator[Talk]:
     store = await SqliteStore.open(folder / "ledger.db")
     try:
         async with open_till(store) as till:
-            billing = Billing(
-                plans=Plans((till.pro, till.top)),
-                cashier=till.cashier if connected else None,
-            )
-            yield Talk(till, billing, say)
+            cashier = till.cashier if connected else None
+            yield Talk(till, replace(billing, plans=Plans((till.pro, till.top)), cashier=cashier), say)
     finally:
         await store.aclose()
 
@@ -79,6 +79,7 @@ async def test_a_topup_is_asked_for_paid_and_seen(tmp_path: Path) -> None:
     async with talking(tmp_path) as talk:
         asked = await talk.says("topup 10")
         assert asked.text.startswith("[Pay $10 for 1000 RC of credit](http://checkout.test/cs_test_")
+        assert asked.text.endswith("closes by itself. The credit is here as soon as it is paid.")
         session = talk.till.account.of("checkout.session")[0]["id"]
         talk.till.account.pay(session)
         await talk.till.delivered()
@@ -103,6 +104,24 @@ async def test_what_was_spent_is_drawn_day_by_day(tmp_path: Path) -> None:
         own = await talk.says("", "member")
         assert "Spent by you" in own.text
         assert "can be spent" not in own.text
+
+
+async def test_an_owner_sees_their_own_limit_and_the_workspaces_and_a_member_their_own(tmp_path: Path) -> None:
+    billing = Billing(person_day_max=10 * URC_PER_RC, workspace_month_max=100 * URC_PER_RC)
+    async with talking(tmp_path, billing=billing) as talk:
+        await talk.till.bought(10)
+        for actor, rc in (("a-1", 3), ("a-2", 4)):
+            limits = (Limit(actor, "2026-11-18", 10**12), Limit(W, "2026-11", 10**12))
+            held = CreditReserved(actor, rc * URC_PER_RC, rc * URC_PER_RC, "p", "m", "", limits)
+            await talk.till.roadchain.append(Draft(held, scope("t-1", actor), f"{actor}/reserve"))
+        own, workspaces = (
+            "3 RC of your 10 RC for today is spent.",
+            "7 RC of this workspace's 100 RC for this month is spent.",
+        )
+        assert f"\n\n{own}\n{workspaces}\n\n" in (await talk.says("")).text
+        member = (await talk.says("", "member")).text
+        assert own in member
+        assert "this workspace" not in member.partition("Spent by you")[0]
 
 
 async def test_a_member_gets_their_own_month_with_each_line_and_both_files(tmp_path: Path) -> None:
@@ -191,10 +210,12 @@ async def test_plans_are_listed_and_one_is_subscribed_to_once(tmp_path: Path) ->
         await talk.till.delivered()
         assert "has a plan already" in (await talk.says("subscribe top")).text
         assert "- [in_" in (await talk.says("invoices")).text
-        assert "(http://portal.test/1)" in (await talk.says("portal")).text
+        assert (await talk.says("portal")).text == (
+            "[Cards, plan and receipts of this workspace](http://portal.test/1)\n\n"
+            "The link is for you alone and closes by itself."
+        )
         shown = (await talk.says("")).text
-        assert "- 1500 RC of the plan" in shown
-        assert "The plan pro runs, paid until 2026-12-18." in shown
+        assert "- 1500 RC of the plan\n\nThe plan pro runs, paid until 2026-12-18.\n" in shown
 
 
 async def test_with_stripe_down_a_person_reads_what_to_do(tmp_path: Path) -> None:

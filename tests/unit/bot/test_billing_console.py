@@ -224,3 +224,14 @@ async def test_whoever_declines_what_is_being_approved_is_too_late(tmp_path: Pat
         with pytest.raises(KeyReused):
             await cashier.refund(other.scope, payment, Cents(300), other.reference)
     assert [refund["amount"] for refund in stripe.account.of("refund")] == [300]
+
+
+async def test_a_statement_of_whom_nobody_knows_says_so(tmp_path: Path) -> None:
+    console = console_in(tmp_path)
+    assert (await console.run("grant", "slack", "T0", "5", "welcome", "--new")).status == 0
+    for whose, said in (
+        (("slack", "T1", "U1"), "The ledger knows no workspace T1 of slack: is its id written as the platform does?\n"),
+        (("slack", "T0", "U1"), "Nobody has asked anything there as U1: is the id written as the platform does?\n"),
+    ):
+        done = await console.run("statement", *whose)
+        assert (done.status, done.out, done.err) == (2, "", said)

@@ -161,7 +161,7 @@ async def test_without_credit_nobody_is_asked_and_the_person_reads_what_helps(tm
         ]
         assert not [action for action in entries if isinstance(action, ModelCalled)]
         assert await left(open_) == 10_000
-    assert platform.texts[0].startswith("An answer would take ")
+    assert platform.texts[0].startswith("Even for a short answer 0.02 RC of credit is missing. ")
     assert "Ask a billing admin here to top up. cheap/m would still fit: `/model` chooses one." in platform.texts[0]
     assert platform.texts[0].endswith(f"(Reference: {turn})")
 
@@ -318,7 +318,7 @@ async def test_what_a_key_of_their_own_pays_for_counts_against_a_limit_and_is_no
     first = platform.sent[0][2].footer
     assert first is not None
     assert first.price == rc_text(Money(COST_URC))
-    assert platform.texts[1].endswith("is used up._")
+    assert platform.texts[1].endswith("is used up: 0.8 RC of 0.8 RC._")
     assert platform.texts[2].startswith("You have spent 0.8 RC of 0.8 RC in 20")
 
 
@@ -342,9 +342,22 @@ async def test_at_eighty_and_a_hundred_per_cent_of_a_limit_the_answer_says_so_on
             await open_.ask(asks("hello", str(number)))
     *before, fourth, fifth, refused = platform.texts
     assert before == ["Hello."] * 3
-    assert fourth.endswith("is used to 80 per cent._")
-    assert fifth.endswith("is used up._")
+    assert fourth.endswith(" is used to 80 per cent: 1.92 RC of 2.4 RC._")
+    assert fifth.endswith(" is used up: 2.4 RC of 2.4 RC._")
     assert refused.startswith("You have spent 2.4 RC of 2.4 RC in 20")
+
+
+async def test_a_warning_says_how_much_of_the_limit_is_used_and_not_which_mark_was_passed(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    billing, short = replace(FUNDED, person_day_max=PRICE_URC * 2 * 100 // 96), Limits(output_tokens_max=32)
+    async with running_house(
+        tmp_path, platform, [HELLO] * 2, cards=priced("scripted"), billing=billing, limits=short
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        for number in range(2):
+            await open_.ask(asks("hello", str(number)))
+    assert platform.texts[0] == "Hello."
+    assert platform.texts[1].endswith(" is used to 96 per cent: 0.96 RC of 1 RC._")
 
 
 async def test_fifty_at_once_spend_no_more_than_is_there(tmp_path: Path) -> None:  # S22
