@@ -166,17 +166,23 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
         case "refund":
             where = (arguments.platform, arguments.workspace)
             whose = (arguments.payment, arguments.amount)
-            return console.refund(settings, *where, *whose, " ".join(arguments.reason), arguments.reference)
-        case "requests":
-            return console.requests(settings)
-        case "approve":
-            return console.approve(settings, arguments.reference, " ".join(arguments.reason))
-        case "decline":
-            return console.decline_request(settings, arguments.reference, " ".join(arguments.reason))
+            said = (" ".join(arguments.reason), arguments.reference, arguments.operator)
+            return console.refund(settings, *where, *whose, *said)
+        case "requests" | "approve" | "decline":
+            return _decide(arguments, settings)
         case "statement":
             return _statement(arguments, settings)
         case _:
             return console.paid_by_hand(settings, arguments.reference)
+
+
+def _decide(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+    from bot import deciding_console as console
+
+    if arguments.billing_command == "requests":
+        return console.requests(settings)
+    decide = console.approve if arguments.billing_command == "approve" else console.decline_request
+    return decide(settings, arguments.reference, " ".join(arguments.reason), arguments.operator)
 
 
 def _adjust(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
@@ -186,9 +192,12 @@ def _adjust(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any,
     match arguments.billing_command:
         case "grant":
             where = (arguments.platform, arguments.workspace)
-            return console.grant(settings, *where, arguments.amount, reason, arguments.days, new=arguments.new)
+            new, operator = arguments.new, arguments.operator
+            amount, days = arguments.amount, arguments.days
+            return console.grant(settings, *where, amount, reason, days, new=new, operator=operator)
         case "writeoff":
-            return console.write_off(settings, arguments.platform, arguments.workspace, arguments.amount, reason)
+            where = (arguments.platform, arguments.workspace)
+            return console.write_off(settings, *where, arguments.amount, reason, arguments.operator)
         case "resolve":
             where = (arguments.platform, arguments.workspace)
             return console.resolve(settings, *where, arguments.payment, reason, new=arguments.new)
@@ -335,14 +344,18 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
         command.add_argument("amount", metavar="DOLLARS")
     reverse = of_billing.add_parser("reverse", help="take back an entry that moved credit, such as a grant")
     reverse.add_argument("entry", metavar="ENTRY", help="its number, as `carpool ledger entries` shows it")
-    of_billing.add_parser("requests", help="list the refunds that were asked for in chat")
-    approve = of_billing.add_parser("approve", help="send a refund that was asked for in chat")
-    decline = of_billing.add_parser("decline", help="do not send a refund that was asked for in chat")
+    of_billing.add_parser("requests", help="list what was asked for in chat, or by another operator, and waits")
+    approve = of_billing.add_parser("approve", help="do what was asked for")
+    decline = of_billing.add_parser("decline", help="do not do what was asked for")
     for command in (approve, decline):
         command.add_argument("reference", metavar="REFERENCE", help="as `carpool billing requests` shows it")
     for command in (grant, written_off, refund, resolve, reverse, approve, decline):
         command.add_argument("reason", nargs="+", metavar="REASON")
     grant.add_argument("--days", metavar="N", help="how long it lasts")
+    for command in (grant, written_off, refund, approve, decline):
+        command.add_argument(
+            "--as", dest="operator", default="", metavar="NAME", help="who you are: two decide on much"
+        )
     for command in (grant, invoice, resolve):
         command.add_argument("--new", action="store_true", help="the ledger knows nothing of this workspace yet")
     refund.add_argument("--reference", default="", metavar="REFERENCE", help="goes on with a refund that was begun")

@@ -6,6 +6,7 @@ import secrets
 from bot.commands.amounts import code_of, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
+from bot.second_operator import ask_second, is_much, movement
 from bot.settings import Settings
 from integrations.payments.base import urc
 from integrations.payments.roadchain_bridge import resolved_key, returned_key
@@ -25,10 +26,10 @@ from ledger.credit_actions import (
 from ledger.entry import Draft, Scope
 from ledger.errors import Code, InsufficientBalance, KeyReused, LedgerError
 from ledger.money import Money, rc_text
+from ledger.payment_actions import AdjustmentAsked
 from ledger.pseudonyms import ConversationId, TurnId
 from ledger.store import Receipt, Recorded
 
-DAY_US = 86_400_000_000
 DAYS_MAX = 3_650
 NO_DAYS = f"--days is a whole number from 1 to {DAYS_MAX:,}. Nothing was changed."
 NOT_REVERSIBLE = "Entry {0} is none that can be taken back: a grant, a reward, an allocation, a write-off, an expiry."
@@ -45,9 +46,10 @@ async def grant(
     days_text: str | None = None,
     *,
     new: bool = False,
+    operator: str = "",
 ) -> int:
     """Promotional credit for a workspace; ``days_text`` is how long it lasts, None: until it is spent. ``new``: one that the
-    ledger knows nothing of."""
+    ledger knows nothing of. More than ``operator`` decides on alone waits for another one."""
     cents, days = read_dollars(amount), None
     if cents is None:
         return await turned_away(settings, "grant", code_of(amount), NO_AMOUNT, platform, workspace)
@@ -56,26 +58,32 @@ async def grant(
     async with opened(settings) as house:
         if not new and await house.refuse_strange("grant", platform, workspace, may_be_new=True):
             return EXIT_USAGE
-        scope, name = house.scope(platform, workspace), secrets.token_hex(8)
-        expires_us = None if days is None else (await house.store.head()).mono + days * DAY_US
-        granted = CreditGranted(f"grant-{name}", urc(cents), expires_us)
-        entry = await _record(house, Draft(granted, scope, f"credit.grant/{name}"), f"grant {amount} {reason}")
+        scope, name = house.scope(platform, workspace), secrets.token_hex(5)
+        asked = AdjustmentAsked("grant", urc(cents), operator, days or 0)
+        said = f"grant {amount} {reason}"
+        if is_much(house, urc(cents)):
+            return await ask_second(house, asked, scope, f"adj-{name}", said)
+        entry = await _record(house, await movement(house, asked, scope, name), said)
     say(f"{rc_text(urc(cents))} of promotional credit are there (entry {entry.seq}).")
     return EXIT_OK
 
 
-async def write_off(settings: Settings, platform: str, workspace: str, amount: str, reason: str) -> int:
-    """What a workspace owes is forgiven; its answers go on."""
+async def write_off(
+    settings: Settings, platform: str, workspace: str, amount: str, reason: str, operator: str = ""
+) -> int:
+    """What a workspace owes is forgiven; its answers go on. More than ``operator`` decides on alone waits for another one."""
     cents = read_dollars(amount)
     if cents is None:
         return await turned_away(settings, "writeoff", code_of(amount), NO_AMOUNT, platform, workspace)
     async with opened(settings) as house:
         if await house.refuse_strange("writeoff", platform, workspace):
             return EXIT_USAGE
-        scope, name = house.scope(platform, workspace), secrets.token_hex(8)
-        written_off = Draft(DebtWrittenOff(urc(cents)), scope, f"credit.writeoff/{name}")
+        scope, name = house.scope(platform, workspace), secrets.token_hex(5)
+        asked, said = AdjustmentAsked("writeoff", urc(cents), operator), f"writeoff {amount} {reason}"
+        if is_much(house, urc(cents)):
+            return await ask_second(house, asked, scope, f"adj-{name}", said)
         try:
-            entry = await _record(house, written_off, f"writeoff {amount} {reason}")
+            entry = await _record(house, await movement(house, asked, scope, name), said)
         except InsufficientBalance:
             complain(f"Less than {rc_text(urc(cents))} is owed there. Nothing was changed.")
             return EXIT_WRONG

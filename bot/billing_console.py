@@ -3,15 +3,14 @@ way. They print, and give an exit status."""
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from bot.commands.amounts import code_of, dollars_text, read_dollars, read_whole
+from bot.commands.amounts import code_of, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.opening import ledger_exists
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
+from bot.second_operator import ask_second, is_much
 from bot.settings import Settings
 from integrations.payments.base import (
-    Amount,
     Buyer,
     Cents,
     IntentId,
@@ -24,17 +23,15 @@ from integrations.payments.base import (
 from integrations.payments.cashier import Cashier
 from integrations.payments.metering import reconcile_meters
 from integrations.payments.reconcile import Difference, reconcile
-from integrations.payments.requests import REQUEST, RefundRequest, decline, request_of
-from integrations.payments.roadchain_bridge import asked_key, requested_key
+from integrations.payments.roadchain_bridge import asked_key
 from ledger.entry import Draft, Scope
-from ledger.errors import Code, InsufficientBalance, KeyReused, LedgerError
-from ledger.money import URC_PER_RC, Money, rc_text
-from ledger.payment_actions import PaymentAsked
+from ledger.errors import Code, InsufficientBalance, LedgerError
+from ledger.money import Money, rc_text
+from ledger.payment_actions import AdjustmentAsked, PaymentAsked
 from ledger.roadchain import clock_us
 
 DAY_S = 86_400
 RECONCILED_DAYS_MAX = 365
-PAGE = 1000
 BY_HAND = "inv-"
 NOT_CONNECTED = "No payment service is connected: set STRIPE_API_KEY."
 
@@ -125,9 +122,17 @@ async def paid_by_hand(settings: Settings, reference: str) -> int:
 
 
 async def refund(
-    settings: Settings, platform: str, workspace: str, payment: str, amount: str, reason: str, reference: str
+    settings: Settings,
+    platform: str,
+    workspace: str,
+    payment: str,
+    amount: str,
+    reason: str,
+    reference: str,
+    operator: str = "",
 ) -> int:
-    """Money of a top-up goes back the way it came, from what was not spent. ``reference`` goes on with one that was begun."""
+    """Money of a top-up goes back the way it came, from what was not spent. ``reference`` goes on with one that was begun. More
+    than ``operator`` decides on alone waits for another one."""
     cents = read_dollars(amount)
     if cents is None:
         return await turned_away(settings, "refund", code_of(amount), NO_AMOUNT, platform, workspace)
@@ -140,95 +145,11 @@ async def refund(
             return EXIT_USAGE
         scope = house.scope(platform, workspace)
         intent = IntentId(reference or f"ref-{secrets.token_hex(5)}")
-        sending = Sending(cashier, scope, payment, cents, intent, "refund")
-        return await _send_back(house, sending, f"refund {payment} {amount} {reason}")
-
-
-async def approve(settings: Settings, reference: str, reason: str) -> int:
-    """Send the refund that a billing admin asked for in chat, once. They are told."""
-    async with opened(settings) as house:
-        cashier = house.billing.cashier
-        if cashier is None:
-            complain(NOT_CONNECTED)
-            return EXIT_USAGE
-        request = await _request(house, reference, "approve")
-        if request is None:
-            return EXIT_USAGE
-        if request.state == "declined":
-            return await _decided_before(house, request, "approve", "declined")
-        cents = Cents(request.amount // URC_PER_RC)
-        sending = Sending(cashier, request.scope, request.payment, cents, request.reference, "approve")
-        status = await _send_back(house, sending, f"approve {reference} {reason}")
-        if status == EXIT_OK:
-            await house.notices.tell_decided(request, sent=True)
-        return status
-
-
-async def decline_request(settings: Settings, reference: str, reason: str) -> int:
-    """A refund that a billing admin asked for in chat is not sent. They are told so, and not why."""
-    async with opened(settings) as house:
-        cashier = house.billing.cashier
-        if cashier is None:
-            complain(NOT_CONNECTED)
-            return EXIT_USAGE
-        request = await _request(house, reference, "decline")
-        if request is None:
-            return EXIT_USAGE
-        if request.state != "waiting":
-            known = "declined" if request.state == "declined" else "approved"
-            return await _decided_before(house, request, "decline", known)
-        try:
-            await decline(cashier.bridge, request, house.run(request.scope, f"decline {reference} {reason}"))
-        except KeyReused:  # meanwhile, by somebody else
-            return await _decided_before(house, request, "decline", "decided on")
-        await house.notices.tell_decided(request, sent=False)
-    say(f"{reference} is declined: no money was sent, no credit taken. Whoever asked is told.")
-    return EXIT_OK
-
-
-async def _request(house: Opened, reference: str, what: str) -> RefundRequest | None:
-    request = await request_of(house.store, reference)
-    if request is None:
-        complain(f"No refund was asked for as {reference}: `carpool billing requests` lists them. Nothing was changed.")
-        await house.refuse(what, Code.ENTITY_NOT_FOUND)
-    return request
-
-
-async def _decided_before(house: Opened, request: RefundRequest, what: str, how: str) -> int:
-    complain(f"{request.reference} was {how} before. Nothing was changed.")
-    await house.refuse(what, Code.DUPLICATE_IDEMPOTENCY_KEY, request.scope)
-    return EXIT_WRONG
-
-
-async def requests(settings: Settings) -> int:
-    """The refunds that were asked for in chat and are not decided on, the oldest first."""
-    if not await ledger_exists(settings):
-        complain("There is no ledger yet.")
-        return EXIT_USAGE
-    waiting = 0
-    async with opened(settings) as house:
-        after = -1
-        while page := await house.store.entries(after, PAGE):
-            for recorded in page:
-                action, key = recorded.entry.action, recorded.entry.idem
-                if not isinstance(action, PaymentAsked) or action.kind != REQUEST:
-                    continue
-                request = await request_of(house.store, key.removeprefix(requested_key("")))
-                if request is not None and request.is_open:
-                    waiting += 1
-                    say(_shown(request))
-            after = page[-1].entry.seq
-    say(
-        f"{waiting} to decide on: `carpool billing approve REFERENCE REASON` sends one, `carpool billing decline` does not."
-    )
-    return EXIT_OK
-
-
-def _shown(request: RefundRequest) -> str:
-    day = datetime.fromtimestamp(request.entry.mono // 1_000_000, UTC)
-    amount = dollars_text(Amount(Cents(request.amount // URC_PER_RC)))
-    begun = ", begun and not known to be sent: approve it again" if request.state == "begun" else ""
-    return f"{request.reference}  {day:%Y-%m-%d}  {amount} of {request.payment}, for workspace {request.entry.workspace}{begun}"
+        said = f"refund {payment} {amount} {reason}"
+        if is_much(house, urc(cents)):
+            asked = AdjustmentAsked("refund", urc(cents), operator, rail=cashier.rail)
+            return await ask_second(house, asked, scope, intent, said, payment)
+        return await send_back(house, Sending(cashier, scope, payment, cents, intent, "refund"), said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +164,7 @@ class Sending:
     what: str
 
 
-async def _send_back(house: Opened, sending: Sending, said: str) -> int:
+async def send_back(house: Opened, sending: Sending, said: str) -> int:
     """What is refused is on record, and why."""
     cashier, payment, credit = sending.cashier, sending.payment, rc_text(urc(sending.cents))
     await house.roadchain.append(house.run(sending.scope, said))

@@ -37,11 +37,14 @@ async def is_known(store: Store, pseudonyms: Pseudonyms, platform: str, workspac
 
 @dataclass(frozen=True, slots=True)
 class Opened:
+    """``second_above_usd``: more than that a second operator decides on, 0: nothing."""
+
     store: Store
     roadchain: RoadChain
     billing: Billing
     pseudonyms: Pseudonyms
     notices: Notices
+    second_above_usd: int
 
     def scope(self, platform: str, workspace: str) -> Scope:
         """The operator, in a workspace."""
@@ -75,7 +78,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         pseudonyms = Pseudonyms(keys.pseudonyms)
         notices = Notices(roadchain, store, pseudonyms, say=sentences_of(settings.language))
         async with open_billing(settings, store, roadchain, notices, at_work=False) as billing:
-            yield Opened(store, roadchain, billing, pseudonyms, notices)
+            yield Opened(store, roadchain, billing, pseudonyms, notices, settings.second_operator_above_usd)
 
 
 async def turned_away(

@@ -112,6 +112,7 @@ class Settings:
     person_day_urc_max: int
     workspace_month_urc_max: int
     referral_urc: int
+    second_operator_above_usd: int
     host: str
     port: int
     public_url: str
@@ -454,6 +455,13 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.count(0, 10**12),
             "0",
             "what a workspace and the one that invited it get when it first buys as much, in uRC; 0: nothing",
+        ),
+        Setting(
+            "second_operator_above_usd",
+            "CARPOOL_SECOND_OPERATOR_ABOVE_USD",
+            readers.count(0, 1_000_000),
+            "100",
+            "a grant, a write-off or a refund of more US dollars takes two operators; 0: never",
         ),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),

@@ -91,6 +91,29 @@ class UsageMetered:
 
 
 @dataclass(frozen=True, slots=True)
+class AdjustmentAsked:
+    """An operator asks for more than one of them decides on, or is the first who approves of it: nothing moves. ``operator`` is
+    the name that they gave: nobody checks it. ``amount`` in uRC; ``days`` is how long a grant lasts, 0: until it is spent. Of a
+    refund its payment stands beside, and ``rail`` is that payment's."""
+
+    name: ClassVar[str] = "adjustment.asked"
+    kind: Literal["grant", "writeoff", "refund"]
+    amount: int
+    operator: str
+    days: int = 0
+    rail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustmentDecided:
+    """Another operator has decided. What is approved moves with it, but for a refund, which is sent after it."""
+
+    name: ClassVar[str] = "adjustment.decided"
+    decision: Literal["approved", "declined"]
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReferralOffered:
     """A workspace invites others under a code."""
 
@@ -115,6 +138,8 @@ PaymentAction = (
     | PaymentRefused
     | PaymentsScanned
     | UsageMetered
+    | AdjustmentAsked
+    | AdjustmentDecided
     | ReferralOffered
     | ReferralTaken
 )

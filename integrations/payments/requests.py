@@ -5,8 +5,9 @@ request is declined. So it is never both, whoever decides at the same time.
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from integrations.payments import invoiced
 from integrations.payments.base import IntentId, PaymentRefused
 from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, Journal, hold_key, opened_key, requested_key
 from ledger.credit_actions import RefundHeld
@@ -14,8 +15,9 @@ from ledger.entry import Draft, Entry, Scope, StripeObject
 from ledger.errors import KeyReused
 from ledger.money import Money
 from ledger.payment_actions import PaymentAsked, PaymentClosed, PaymentOpened
+from ledger.roadchain import RoadChain
 
-REQUEST = "refund_request"
+REQUEST: Final = "refund_request"
 RequestState: TypeAlias = Literal["waiting", "begun", "sent", "refused", "declined"]
 """``begun``: its credit is held, and it is not known yet whether the money was sent. ``refused``: by the rail."""
 
@@ -26,6 +28,7 @@ class RefundRequest:
 
     reference: IntentId
     entry: Entry
+    rail: str
     payment: str
     amount: Money
     state: RequestState
@@ -45,8 +48,8 @@ async def request_of(journal: Journal, reference: str) -> RefundRequest | None:
     found = await journal.find(requested_key(reference))
     if found is None or not isinstance(found.entry.action, PaymentAsked) or found.entry.stripe is None:
         return None
-    amount, payment = Money(found.entry.action.amount), found.entry.stripe.id
-    return RefundRequest(IntentId(reference), found.entry, payment, amount, await _state(journal, reference))
+    asked, payment, state = found.entry.action, found.entry.stripe.id, await refund_state(journal, reference)
+    return RefundRequest(IntentId(reference), found.entry, asked.rail, payment, Money(asked.amount), state)
 
 
 async def put_on_record(
@@ -57,7 +60,7 @@ async def put_on_record(
     Raises ``PaymentRefused`` where earlier requests leave less.
     """
     own = Scope(scope.workspace, scope.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
-    about = StripeObject("payment_intent", payment)
+    about = payment_object(bridge.rail, payment)
     wanted = Draft(PaymentAsked(bridge.rail, REQUEST, amount), own, requested_key(reference), stripe=about)
     earlier = await _requests_for(bridge.journal, payment)
     while not any(request.reference == reference for request in earlier):
@@ -76,11 +79,16 @@ async def put_on_record(
     await bridge.roadchain.append(wanted)
 
 
-async def decline(bridge: Bridge, request: RefundRequest, *before: Draft) -> None:
+async def decline(roadchain: RoadChain, request: RefundRequest, *before: Draft) -> None:
     """Close a request, recorded with what goes ``before``. Raises ``KeyReused`` where it was decided on."""
-    about = StripeObject("payment_intent", request.payment)
-    closed = PaymentClosed(bridge.rail, REQUEST)
-    await bridge.roadchain.append(*before, Draft(closed, request.scope, hold_key(request.reference), stripe=about))
+    about = payment_object(request.rail, request.payment)
+    closed = PaymentClosed(request.rail, REQUEST)
+    await roadchain.append(*before, Draft(closed, request.scope, hold_key(request.reference), stripe=about))
+
+
+def payment_object(rail: str, payment: str) -> StripeObject:
+    """What a refund is of, as it stands in an entry."""
+    return StripeObject("transfer" if rail == invoiced.RAIL else "payment_intent", payment)
 
 
 async def _requests_for(journal: Journal, payment: str) -> list[RefundRequest]:
@@ -94,7 +102,8 @@ async def _requests_for(journal: Journal, payment: str) -> list[RefundRequest]:
     return requests
 
 
-async def _state(journal: Journal, reference: str) -> RequestState:
+async def refund_state(journal: Journal, reference: str) -> RequestState:
+    """What became of the refund of this reference."""
     decided = await journal.find(hold_key(reference))
     if decided is None:
         return "waiting"

@@ -20,9 +20,9 @@ from typing import Any
 import stripe
 
 from integrations.payments.base import Cents, IntentId, ObjectRef, PaymentError
-from integrations.payments.cashier import Cashier, opened_key
+from integrations.payments.cashier import Cashier
 from integrations.payments.plans import Plan, Plans
-from integrations.payments.roadchain_bridge import Bridge, hold_key
+from integrations.payments.roadchain_bridge import Bridge, hold_key, opened_key
 from integrations.payments.stripe import RAIL, StripePayments
 from integrations.storage.sqlite import SqliteStore
 from ledger.credit_actions import RefundHeld

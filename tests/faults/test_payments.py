@@ -8,9 +8,8 @@ from random import Random
 import pytest
 
 from integrations.payments.base import Buyer, IntentId
-from integrations.payments.cashier import opened_key
 from integrations.payments.reconcile import reconcile
-from integrations.payments.roadchain_bridge import asked_key, hold_key
+from integrations.payments.roadchain_bridge import asked_key, hold_key, opened_key
 from ledger.credit_actions import PlanGranted
 from ledger.entry import Entry
 from ledger.money import URC_PER_RC

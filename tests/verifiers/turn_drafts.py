@@ -30,6 +30,8 @@ from ledger.actions import (
 from ledger.credit_actions import Absorbed, CreditReserved, CreditSettled, CreditVoided, Limit
 from ledger.entry import Draft, Scope
 from ledger.payment_actions import (
+    AdjustmentAsked,
+    AdjustmentDecided,
     PaymentAsked,
     PaymentClosed,
     PaymentHandled,
@@ -88,6 +90,8 @@ def _command(scope: Scope, number: int) -> list[Draft]:
         PaymentRefused("stripe", "signature"),
         PaymentsScanned("stripe", 1_790_000_000, 1_790_003_600, 3),
         UsageMetered("stripe", "overage"),
+        AdjustmentAsked("refund", 10**10, "anna", 30, "stripe"),
+        AdjustmentDecided("approved", "b.ob"),
         ReferralOffered("r-0123456789abcdef"),
         ReferralTaken("r-0123456789abcdef"),
     )

@@ -338,7 +338,7 @@ async def test_a_second_request_beyond_what_is_left_of_a_payment_is_refused(tmp_
         assert (await talk.says(f"refund {payment} 2", turn="t-3")).text.startswith("Asked for: $2 back")
         request = await request_of(talk.till.store, "ref-t-1")
         assert request is not None
-        await decline(talk.till.cashier.bridge, request)
+        await decline(talk.till.roadchain, request)
         assert (await talk.says(f"refund {payment} 3", turn="t-4")).text.startswith("Asked for: $3 back")
         await talk.till.cashier.refund(scope("", "a-operator"), payment, Cents(200), IntentId("ref-t-3"))
         await talk.till.delivered()

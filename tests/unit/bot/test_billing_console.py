@@ -14,7 +14,7 @@ from ledger.actions import CommandRun
 from ledger.credit_actions import CreditGranted
 from ledger.errors import KeyReused
 from ledger.money import URC_PER_RC
-from ledger.payment_actions import PaymentClosed
+from ledger.payment_actions import AdjustmentAsked, AdjustmentDecided, PaymentClosed
 from tests.consoles import Console, console_in
 from tests.fakes.stripe_account import Account
 from tests.fakes.stripe_server import StripeServer, running_stripe
@@ -97,7 +97,7 @@ async def test_names_that_nobody_knows_and_numbers_that_are_none_are_answered_an
         ),
         (("grant", *HERE, "5", "x", "--days", "3651"), "--days is a whole number", ("billing.grant", "RC002")),
         (("paid", "inv-none"), "Nothing was asked for as inv-none.", ("billing.paid", "RC003")),
-        (("approve", "ref-none", "x"), "No refund was asked for as ref-none", ("billing.approve", "RC003")),
+        (("approve", "ref-none", "x"), "Nothing was asked for as ref-none", ("billing.approve", "RC003")),
         (("resolve", *HERE, "pi_none", "x"), "pi_none does not wait in suspense.", ("billing.resolve", "RC003")),
         (
             ("refund", *HERE, "pi_none", "5", "x"),
@@ -175,7 +175,7 @@ async def test_a_request_is_closed_once_by_an_approval_or_by_a_refusal(tmp_path:
     declined = await console.run("decline", "ref-t-1", "they", "spent", "it")
     assert (declined.status, declined.out) == (
         0,
-        "ref-t-1 is declined: no money was sent, no credit taken. Whoever asked is told.\n",
+        "ref-t-1 is declined: no money was sent, and no credit moved.\n",
     )
     assert await console.money() == before
     closed = (await console.entries())[-1].entry
@@ -193,7 +193,7 @@ async def test_a_request_is_closed_once_by_an_approval_or_by_a_refusal(tmp_path:
         (("decline", "ref-t-3"), "ref-t-3 was approved before. Nothing was changed.\n"),
         (
             ("decline", "ref-none"),
-            "No refund was asked for as ref-none: `carpool billing requests` lists them. Nothing was changed.\n",
+            "Nothing was asked for as ref-none: `carpool billing requests` lists them. Nothing was changed.\n",
         ),
     ):
         done = await console.run(*words, "again")
@@ -216,11 +216,11 @@ async def test_whoever_declines_what_is_being_approved_is_too_late(tmp_path: Pat
         assert request is not None
         await cashier.refund(request.scope, payment, Cents(300), request.reference)
         with pytest.raises(KeyReused):
-            await decline(cashier.bridge, request)
+            await decline(cashier.bridge.roadchain, request)
         await asked_for(console, payment, 3, "ref-t-2")
         other = await request_of(house.store, "ref-t-2")
         assert other is not None
-        await decline(cashier.bridge, other)
+        await decline(cashier.bridge.roadchain, other)
         with pytest.raises(KeyReused):
             await cashier.refund(other.scope, payment, Cents(300), other.reference)
     assert [refund["amount"] for refund in stripe.account.of("refund")] == [300]
@@ -235,3 +235,92 @@ async def test_a_statement_of_whom_nobody_knows_says_so(tmp_path: Path) -> None:
     ):
         done = await console.run("statement", *whose)
         assert (done.status, done.out, done.err) == (2, "", said)
+
+
+async def recorded(console: Console) -> list[AdjustmentAsked | AdjustmentDecided]:
+    """What operators asked for and decided, in order."""
+    actions = [item.entry.action for item in await console.entries()]
+    return [action for action in actions if isinstance(action, AdjustmentAsked | AdjustmentDecided)]
+
+
+async def test_a_grant_above_the_limit_takes_two_operators_by_name(tmp_path: Path) -> None:
+    console = console_in(tmp_path)
+    assert (await console.run("grant", *HERE, "100", "no more than the limit")).status == 0
+    before, begun = await console.money(), len(await console.entries())
+    nameless = await console.run("grant", *HERE, "100.01", "much")
+    assert (nameless.status, nameless.err.startswith("More than $100 is decided on by two operators")) == (2, True)
+    asked = await console.run("grant", *HERE, "100.01", "much", "--days", "30", "--as", "anna")
+    reference = asked.out.partition(":")[0]
+    assert asked.out.startswith(f"{reference}: asked for. It is more than $100, so another operator has to say")
+    assert f"{reference}  " in (listed := (await console.run("requests")).out)
+    assert "grant of $100.01, for workspace w-" in listed
+    assert "anna is for it, and another operator has to be\n1 to decide on" in listed
+    for words, said in (
+        (("--as", "anna"), "anna was for it already: another operator has to approve of"),
+        (("--as", "Anna"), "anna was for it already"),
+        ((), "say who you are with --as NAME"),
+        (("--as", "b ob"), "say who you are with --as NAME"),
+    ):
+        refused = await console.run("approve", reference, "fine", *words)
+        assert (refused.status, refused.out, said in refused.err) == (2, "", True), words
+    assert await console.refused(begun) == [("billing.grant", "RC010"), *[("billing.approve", "RC010")] * 4]
+    assert await console.money() == before
+    approved = await console.run("approve", reference, "fine", "--as", "bob")
+    assert approved.out.startswith("10001 RC of promotional credit are there (entry ")
+    again = await console.run("approve", reference, "fine", "--as", "carol")
+    assert (again.status, again.err) == (1, f"{reference} was approved before. Nothing was changed.\n")
+    assert await recorded(console) == [
+        AdjustmentAsked("grant", 10_001 * URC_PER_RC, "anna", 30),
+        AdjustmentDecided("approved", "bob"),
+    ]
+    granted = [item.entry.action for item in await console.entries() if isinstance(item.entry.action, CreditGranted)]
+    assert [action.amount for action in granted] == [10_000 * URC_PER_RC, 10_001 * URC_PER_RC]
+    assert granted[1].expires_us is not None
+    assert (await console.run("requests")).out.startswith("0 to decide on")
+
+
+async def test_what_two_operators_do_not_agree_on_is_not_done(tmp_path: Path) -> None:
+    console = console_in(tmp_path)
+    asked = await console.run("writeoff", *HERE, "200", "much", "--as", "anna")
+    reference = asked.out.partition(":")[0]
+    begun = len(await console.entries())
+    unowed = await console.run("approve", reference, "fine", "--as", "bob")
+    assert (unowed.status, unowed.err) == (1, "Less than 20000 RC is owed there. Nothing was changed.\n")
+    assert await console.refused(begun) == [("credit.writeoff", "RC001")]
+    assert (await console.run("decline", reference, "nothing is owed")).status == 0
+    for words in (("approve", reference, "x", "--as", "bob"), ("decline", reference, "x")):
+        assert (await console.run(*words)).err == f"{reference} was declined before. Nothing was changed.\n"
+    assert await recorded(console) == [
+        AdjustmentAsked("writeoff", 20_000 * URC_PER_RC, "anna"),
+        AdjustmentDecided("declined", ""),
+    ]
+    assert await console.money() == {}
+
+
+async def test_a_large_refund_is_sent_once_two_operators_are_for_it(tmp_path: Path, stripe: StripeServer) -> None:
+    console = console_in(tmp_path, stripe, CARPOOL_SECOND_OPERATOR_ABOVE_USD="5")
+    payment = await bought(console, stripe, 40)
+    by_hand = await console.run("refund", *HERE, payment, "10", "sorry", "--as", "anna")
+    reference = by_hand.out.partition(":")[0]
+    await asked_for(console, payment, 8, "ref-t-1")
+    await asked_for(console, payment, 5, "ref-t-2")
+    await asked_for(console, payment, 9, "ref-t-3")
+    assert (await console.run("requests")).out.count(", which takes two operators\n") == 2
+    assert (await console.run("approve", "ref-t-2", "small")).status == 0
+    assert "another operator has to say" in (await console.run("approve", "ref-t-1", "fine", "--as", "bob")).out
+    assert [refund["amount"] for refund in stripe.account.of("refund")] == [500]
+    for name, wanted in ((reference, "anna"), ("ref-t-1", "bob")):
+        assert (await console.run("approve", name, "fine", "--as", wanted)).status == 2
+        assert (await console.run("approve", name, "fine", "--as", "carol")).status == 0
+    assert sorted(refund["amount"] for refund in stripe.account.of("refund")) == [500, 800, 1000]
+    assert (
+        await console.run("decline", reference, "too late")
+    ).err == f"{reference} was approved before. Nothing was changed.\n"
+    assert (await console.run("decline", "ref-t-3", "no", "--as", "anna")).status == 0
+    assert (await console.run("requests")).out.startswith("0 to decide on")
+    assert [(type(action).__name__, action.operator) for action in await recorded(console)] == [
+        ("AdjustmentAsked", "anna"),
+        ("AdjustmentAsked", "bob"),
+        ("AdjustmentDecided", "carol"),
+        ("AdjustmentDecided", "carol"),
+    ]
