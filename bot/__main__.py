@@ -170,6 +170,8 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
             return console.refund(settings, *where, *whose, *said)
         case "requests" | "approve" | "decline":
             return _decide(arguments, settings)
+        case "provider-bill" | "treasury" | "operations":
+            return _of_house(arguments, settings)
         case "statement":
             return _statement(arguments, settings)
         case _:
@@ -183,6 +185,19 @@ def _decide(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any,
         return console.requests(settings)
     decide = console.approve if arguments.billing_command == "approve" else console.decline_request
     return decide(settings, arguments.reference, " ".join(arguments.reason), arguments.operator)
+
+
+def _of_house(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+    from bot import house_console as console
+
+    reason, reference = " ".join(arguments.reason), arguments.reference
+    match arguments.billing_command:
+        case "provider-bill":
+            return console.provider_bill(settings, arguments.provider, arguments.amount, reason, reference)
+        case "treasury":
+            return console.treasury(settings, arguments.direction, arguments.amount, reason, reference)
+        case _:
+            return console.operations(settings, arguments.amount, reason, reference)
 
 
 def _adjust(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
@@ -372,6 +387,19 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     )
     paid = of_billing.add_parser("paid", help="say that a bank transfer has come")
     paid.add_argument("reference", metavar="REFERENCE")
+    _add_house(of_billing)
+
+
+def _add_house(of_billing: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    bill = of_billing.add_parser("provider-bill", help="say that a provider's bill was paid from the bank")
+    bill.add_argument("provider", metavar="PROVIDER", help="as `carpool ledger balances` names it")
+    treasury = of_billing.add_parser("treasury", help="say that the owner put money into the bank, or took it out")
+    treasury.add_argument("direction", choices=["in", "out"])
+    operations = of_billing.add_parser("operations", help="say that something else was paid from the bank")
+    for command in (bill, treasury, operations):
+        command.add_argument("amount", metavar="DOLLARS")
+        command.add_argument("reason", nargs="+", metavar="REASON")
+        command.add_argument("--reference", default="", metavar="NAME", help="such as a bill's number: it counts once")
 
 
 def _add_slack(slack: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money
 
 DOLLARS_MIN, DOLLARS_MAX = 1, 1000
+HOUSE_DOLLARS_MAX = 10_000_000
 QUOTED_MAX = 40
 RC_MAX = 100_000
 _DOLLARS = re.compile(r"\$?([0-9]{1,9})(?:\.([0-9]{1,2}))?(?: ?(?:\$|usd|dollars?))?", re.IGNORECASE)
@@ -21,11 +22,22 @@ def read_dollars(text: str) -> Cents | None:
     >>> read_dollars("10"), read_dollars("$2.5"), read_dollars("0"), read_dollars("1e3"), read_dollars("١٠")
     (1000, 250, None, None, None)
     """
+    return _cents(text, DOLLARS_MIN * 100, DOLLARS_MAX * 100)
+
+
+def read_house_dollars(text: str) -> Cents | None:
+    """The same for the house's own money, which is more.
+
+    >>> read_house_dollars("0.01"), read_house_dollars("250000"), read_house_dollars("0"), read_house_dollars("NaN")
+    (1, 25000000, None, None)
+    """
+    return _cents(text, 1, HOUSE_DOLLARS_MAX * 100)
+
+
+def _cents(text: str, least: int, most: int) -> Cents | None:
     found = _DOLLARS.fullmatch(text.strip())
-    if found is None:
-        return None
-    cents = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
-    return Cents(cents) if DOLLARS_MIN * 100 <= cents <= DOLLARS_MAX * 100 else None
+    cents = -1 if found is None else int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))
+    return Cents(cents) if least <= cents <= most else None
 
 
 def read_rc(text: str) -> Money | None:

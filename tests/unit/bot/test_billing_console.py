@@ -11,7 +11,8 @@ from bot.operating import Opened, opened
 from integrations.payments.base import Cents, IntentId
 from integrations.payments.requests import decline, request_of
 from ledger.actions import CommandRun
-from ledger.credit_actions import CreditGranted
+from ledger.credit_actions import CreditGranted, CreditReserved, CreditVoided, LateCost
+from ledger.entry import Draft
 from ledger.errors import KeyReused
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import AdjustmentAsked, AdjustmentDecided, PaymentClosed
@@ -324,3 +325,62 @@ async def test_a_large_refund_is_sent_once_two_operators_are_for_it(tmp_path: Pa
         ("AdjustmentDecided", "carol"),
         ("AdjustmentDecided", "carol"),
     ]
+
+
+async def owed_to(console: Console, provider: str, known: int, estimated: int) -> None:
+    """What calls have cost, in RC, and what of lost ones was estimated."""
+    async with till_of(console) as house:
+        cost = LateCost(provider, known * URC_PER_RC, absorbed=False)
+        held, lost = CreditReserved("h", 0, 0, provider, "m"), CreditVoided("h", provider, estimated * URC_PER_RC)
+        scope = house.scope(*HERE)
+        await house.roadchain.append(Draft(cost, scope, "late"), Draft(held, scope, "h"), Draft(lost, scope, "v"))
+
+
+async def test_a_providers_bill_clears_what_was_accrued_and_estimated_once(tmp_path: Path) -> None:
+    """S18 is trued up: 4 RC were estimated of an answer that nobody has."""
+    console = console_in(tmp_path)
+    await owed_to(console, "openai", 700, 4)
+    accrued, suspense = ("L:provider:openai:accrued", "RC"), ("L:provider:openai:suspense", "RC")
+    first = await console.run("provider-bill", "openai", "6", "a part", "--reference", "inv-1")
+    assert first.out.splitlines()[0].startswith("inv-1: $6 are recorded (entry ")
+    assert first.out.splitlines()[1] == (
+        "openai: 600 RC of calls that are known, 0 RC of estimates, 0 RC of which nothing was known. "
+        "Still owed: 100 RC of calls, 4 RC of estimates."
+    )
+    again = await console.run("provider-bill", "openai", "6", "twice", "--reference", "inv-1")
+    assert (again.status, again.err) == (2, "inv-1 was recorded before. Nothing was changed.\n")
+    second = await console.run("provider-bill", "openai", "1.10", "the rest")
+    assert "100 RC of calls that are known, 4 RC of estimates, 6 RC of which nothing was known." in second.out
+    money = await console.money()
+    assert (money[accrued], money[suspense]) == (0, 0)
+    assert money[("A:bank", "RC")] == -710 * URC_PER_RC
+    assert money[("X:absorbed", "RC")] == 10 * URC_PER_RC
+    assert money[("X:provider:openai", "RC")] == 700 * URC_PER_RC
+
+
+async def test_the_owners_money_and_what_the_house_needs_are_on_the_book(tmp_path: Path) -> None:
+    console = console_in(tmp_path)
+    assert (await console.run("treasury", "in", "5000", "to begin with")).status == 0
+    assert (await console.run("treasury", "out", "20.50", "back")).status == 0
+    assert (await console.run("operations", "100", "a server", "--reference", "may")).status == 0
+    before, begun = await console.money(), len(await console.entries())
+    assert {account: balance // URC_PER_RC for (account, _), balance in before.items()} == {
+        "A:bank": 487_950,
+        "E:treasury": -497_950,
+        "X:operations": 10_000,
+    }
+    for amount, code in AMOUNTS.items():
+        if amount == "0.99":
+            continue
+        for command in (("provider-bill", "openai"), ("treasury", "out"), ("operations",)):
+            done = await console.run(*command, amount, "x")
+            assert (done.status, done.out, "Nothing was changed." in done.err) == (2, "", True), (command, amount)
+        assert (await console.refused(begun))[-1] == ("billing.operations", code), amount
+    for words, refusal in (
+        (("provider-bill", "openia", "5", "typo"), ("billing.provider-bill", "RC003")),
+        (("operations", "5", "x", "--reference", "may"), ("billing.operations", "RC009")),
+        (("treasury", "in", "5", "x", "--reference", "a b"), ("billing.treasury", "RC002")),
+    ):
+        assert (await console.run(*words)).status == 2
+        assert (await console.refused(begun))[-1] == refusal
+    assert await console.money() == before
