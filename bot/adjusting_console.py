@@ -6,7 +6,7 @@ import secrets
 from bot.commands.amounts import code_of, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
-from bot.second_operator import ask_second, is_much, movement
+from bot.second_console import ask_second, is_much, movement
 from bot.settings import Settings
 from integrations.payments.base import urc
 from integrations.payments.roadchain_bridge import resolved_key, returned_key

@@ -8,7 +8,7 @@ from bot.commands.amounts import code_of, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.opening import ledger_exists
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
-from bot.second_operator import ask_second, is_much
+from bot.second_console import ask_second, is_much
 from bot.settings import Settings
 from integrations.payments.base import (
     Buyer,

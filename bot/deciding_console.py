@@ -9,7 +9,7 @@ from bot.commands.amounts import dollars_text
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.opening import ledger_exists
 from bot.operating import Opened, opened
-from bot.second_operator import NO_NAME, ask_second, asked_key, cents_of, decided_key, is_much, movement, names_somebody
+from bot.second_console import NO_NAME, ask_second, asked_key, cents_of, decided_key, is_much, movement, names_somebody
 from bot.settings import Settings
 from integrations.payments.base import Amount, IntentId
 from integrations.payments.requests import REQUEST, RefundRequest, decline, refund_state, request_of

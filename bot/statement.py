@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from ledger.accounts import USAGE, paid_later
+from ledger.actions import LedgerCreated
 from ledger.credit_actions import CreditReserved, CreditReversed, CreditSettled
 from ledger.money import FREE, Money
 from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
@@ -71,6 +72,17 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
+class Parties:
+    """Who was charged, and where, by the ids that the platform has for them: no other name is kept. ``issuer`` is the ledger's
+    name."""
+
+    person: str
+    workspace: str
+    platform: str
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """``made_us``: a month that is not over has what was charged until then. Not ``whole``: it ends at ``LINES_MAX``."""
 
@@ -78,6 +90,7 @@ class Statement:
     made_us: int
     charges: tuple[Charge, ...]
     whole: bool = True
+    parties: Parties | None = None
 
     @property
     def total(self) -> Money:
@@ -104,6 +117,13 @@ async def statement_of(store: Store, workspace: WorkspaceId, actor: ActorId, mon
                     return Statement(month, now_us, tuple(charges), whole=False)
                 charges.append(charge)
     return Statement(month, now_us, tuple(charges))
+
+
+async def issuer_of(store: Store) -> str:
+    """What the ledger is called, in its first entry."""
+    first = await store.entries(-1, 1)
+    created = first[0].entry.action if first else None
+    return created.origin if isinstance(created, LedgerCreated) else "CarPool"
 
 
 def _charge(recorded: Recorded, models: dict[str, str]) -> Charge | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain
 from bot.opening import ledger_exists, open_ledger
 from bot.operating import UNKNOWN, is_known
 from bot.settings import Settings
-from bot.statement import Month, Statement, statement_of
+from bot.statement import Month, Parties, Statement, issuer_of, statement_of
 from bot.statement_forms import PDF_LINES_MAX, as_csv, as_email, as_pdf, as_text
 from ledger.pseudonyms import ConversationId, Pseudonyms
 from ledger.roadchain import clock_us
@@ -56,6 +56,8 @@ async def print_statement(settings: Settings, wanted: StatementWanted) -> int:
         if not made.charges and await store.last_turn(ANYWHERE, actor, NEWEST) is None:
             complain(f"Nobody has asked anything there as {wanted.person}: is the id written as the platform does?")
             return EXIT_USAGE
+        parties = Parties(wanted.person, wanted.workspace, wanted.platform, await issuer_of(store))
+        made = replace(made, parties=parties)
     try:
         content = await asyncio.to_thread(_formed, made, wanted)
     except ValueError:

@@ -38,7 +38,7 @@ def as_text(statement: Statement, say: Sentences = ENGLISH) -> str:
     count, total = len(statement.charges), exact_rc(statement.total)
     return _template("statement.txt").substitute(
         title=_title(statement, say),
-        state=state_sentence(statement, say),
+        state="\n".join(filter(None, (_parties(statement, say), state_sentence(statement, say)))),
         lines=lines,
         total=say("{0} RC in all, for one charge.", total)
         if count == 1
@@ -116,6 +116,14 @@ def state_sentence(statement: Statement, say: Sentences) -> str:
     return f"{until} {later}"
 
 
+def _parties(statement: Statement, say: Sentences) -> str:
+    parties = statement.parties
+    if parties is None:
+        return ""
+    of = (parties.person, parties.workspace, parties.platform.capitalize(), parties.issuer)
+    return say("For {0}, in the workspace {1} of {2}. Issued by {3}.", *of)
+
+
 def _until(statement: Statement, say: Sentences) -> str:
     if not statement.whole:
         return say("The first {0:,} answers of the month: there are more.", len(statement.charges))
@@ -133,6 +141,7 @@ def _words(statement: Statement, say: Sentences) -> Mapping[str, str]:
     count = len(statement.charges)
     return {
         "title": _title(statement, say),
+        "parties": _parties(statement, say),
         "state": state_sentence(statement, say),
         "time": say("Time (UTC)"),
         "model": say("Model"),

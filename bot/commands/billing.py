@@ -180,13 +180,8 @@ async def _topup(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
             (CreditRefused("billing.topup", code_of(rest).value),),
         )
     link = await cashier.topup(asking.scope, cents)
-    return Result(
-        _to_pay(
-            desk.say("Pay {0} for {1} of credit", dollars_text(Amount(cents)), rc_text(Money(cents * URC_PER_RC))),
-            link,
-            desk.say,
-        )
-    )
+    what = desk.say("Pay {0} for {1} of credit", dollars_text(Amount(cents)), rc_text(Money(cents * URC_PER_RC)))
+    return Result(_to_pay(what, link, desk.say) + await _from_then_on(asking, desk))
 
 
 async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Result:
@@ -202,14 +197,8 @@ async def _subscribe(asking: Asking, desk: Desk, cashier: Cashier, rest: str) ->
         if getattr(error, "code", "") == "subscribed":
             return Result(desk.say("This workspace has a plan already: `/billing portal` changes or ends it."))
         raise
-    return Result(
-        _to_pay(
-            desk.say("Subscribe to {0}: {1} a month for {2} of credit", plan.name, price, rc_text(plan.credit))
-            + _beyond(plan, desk.say),
-            link,
-            desk.say,
-        )
-    )
+    what = desk.say("Subscribe to {0}: {1} a month for {2} of credit", plan.name, price, rc_text(plan.credit))
+    return Result(_to_pay(what + _beyond(plan, desk.say), link, desk.say) + await _from_then_on(asking, desk))
 
 
 def _named(plans: Plans, name: str) -> Plan | None:
@@ -286,6 +275,18 @@ def _linked(what: str, link: Link, say: Sentences) -> str:
 
 def _to_pay(what: str, link: Link, say: Sentences) -> str:
     return f"{_linked(what, link, say)} {say(AND_THEN)}"
+
+
+async def _from_then_on(asking: Asking, desk: Desk) -> str:
+    """What a workspace agrees to with its first purchase, where only who ever had credit pays for answers."""
+    rows, scope = await desk.store.balances_of(asking.scope.workspace), asking.scope
+    if desk.billing.charges != "funded" or purse_of(rows, scope.workspace, scope.actor, desk.clock()).funded:
+        return ""
+    said = desk.say(
+        "So far answers cost nothing here. Once this is paid, everybody's answers in this workspace cost credit, but for those "
+        "with a key of your own (`/keys`)."
+    )
+    return f"\n\n{said}"
 
 
 def _how(billing: Billing, say: Sentences) -> str:

@@ -1,11 +1,12 @@
 """``/billing statement``: what the asker's own answers were charged in a month, with what each one's receipt is asked for by."""
 
 import asyncio
+from dataclasses import replace
 
 from adapters.messages import File
 from bot.commands.base import Asking, Desk, Result
 from bot.sentences import Sentences
-from bot.statement import Month, Statement, statement_of
+from bot.statement import Month, Parties, Statement, issuer_of, statement_of
 from bot.statement_forms import PDF_LINES_MAX, as_csv, as_pdf, as_text, exact_rc, state_sentence
 
 LINES_SHOWN = 20
@@ -26,6 +27,9 @@ async def statement(asking: Asking, desk: Desk, rest: str) -> Result:
     made = await statement_of(desk.store, asking.scope.workspace, asking.scope.actor, month, now_us)
     if not made.charges:
         return Result(desk.say("Nothing was charged for your answers in {0}.", month))
+    address = asking.address
+    parties = Parties(address.person, address.workspace, address.platform, await issuer_of(desk.store))
+    made = replace(made, parties=parties)
     files = await asyncio.to_thread(_files, made, desk.say)
     return Result(_shown(made, desk.say, with_page=len(files) > 1), files=files)
 

@@ -152,7 +152,9 @@ async def test_a_statement_is_printed_written_or_refused_in_a_sentence(home: Hom
     await home.run("chat", given=b"hello")
     whose = ("billing", "statement", "terminal", "local", "owner")
     printed = await home.run(*whose, "--month", "2026-10")
-    assert printed.out.startswith("CarPool statement, 2026-10\nThe whole month, by UTC.\n")
+    issued = "For owner, in the workspace local of Terminal. Issued by "
+    assert printed.out.startswith(f"CarPool statement, 2026-10\n{issued}")
+    assert "\nThe whole month, by UTC.\n" in printed.out
     assert "0.000000 RC in all, for 0 charges." in printed.out
     page = home.folder / "page.pdf"
     assert (await home.run(*whose, "--as", "pdf", "--out", str(page))).status == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.billing import Billing
+from bot.billing import Billing, Charges
 from bot.commands.amounts import dollars_text, read_dollars
 from bot.commands.base import Asking, Desk, Result
 from bot.commands.billing import BILLING, bars
@@ -89,6 +89,26 @@ async def test_a_topup_is_asked_for_paid_and_seen(tmp_path: Path) -> None:
         assert "Nothing yet." in shown
 
 
+FROM_THEN_ON = "So far answers cost nothing here. Once this is paid, everybody's answers in this workspace cost credit"
+
+
+async def test_before_the_first_purchase_it_is_said_that_answers_cost_credit_from_then_on(tmp_path: Path) -> None:
+    async with talking(tmp_path, billing=Billing(charges="funded")) as talk:
+        for asked in ("topup 10", "subscribe pro"):
+            assert FROM_THEN_ON in (await talk.says(asked)).text
+        await talk.till.bought(10)
+        for asked in ("topup 20", "subscribe pro"):
+            assert FROM_THEN_ON not in (await talk.says(asked)).text
+
+
+@pytest.mark.parametrize("charges", ["none", "all"])
+async def test_where_a_purchase_changes_nothing_of_what_costs_nothing_is_said_of_it(
+    tmp_path: Path, charges: Charges
+) -> None:
+    async with talking(tmp_path, billing=Billing(charges=charges)) as talk:
+        assert FROM_THEN_ON not in (await talk.says("topup 10")).text
+
+
 async def test_what_was_spent_is_drawn_day_by_day(tmp_path: Path) -> None:
     async with talking(tmp_path) as talk:
         await talk.till.bought(10)
@@ -134,7 +154,10 @@ async def test_a_member_gets_their_own_month_with_each_line_and_both_files(tmp_p
             await talk.till.roadchain.append(Draft(settled, scope(f"t-{number}"), f"{number}/settle"))
         month = Month.of((await talk.till.store.head()).mono)
         said = await talk.says(f"statement {month}", "member")
-        assert f"CarPool statement, {month}" in said.text
+        assert (
+            f"CarPool statement, {month}\nFor {ME.person}, in the workspace {ME.workspace} of Test. Issued by CarPool."
+            in said.text
+        )
         assert "1.000002  p/m  t-2" in said.text
         assert "3.000003 RC in all, for 3 charges." in said.text
         assert [(file.name, file.media_type) for file in said.files] == [

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from bot.sentences import Sentences
-from bot.statement import LINES_MAX, PAGE_ENTRIES, Charge, Month, Statement, statement_of
+from bot.statement import LINES_MAX, PAGE_ENTRIES, Charge, Month, Parties, Statement, issuer_of, statement_of
 from bot.statement_forms import COLUMNS, PDF_LINES_MAX, as_csv, as_email, as_html, as_pdf, as_text, exact_rc
 from integrations.storage.sqlite import SqliteStore
+from ledger.actions import LedgerCreated
 from ledger.credit_actions import CreditReserved, CreditReversed, CreditSettled, CreditTopup
-from ledger.entry import Draft, Scope
+from ledger.entry import HOUSE, Draft, Scope
 from ledger.money import Money
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
@@ -201,3 +202,23 @@ def test_exact_amounts_are_never_rounded() -> None:
         "123,456.789012",
     ]
     assert LINES_MAX > PDF_LINES_MAX
+
+
+def test_each_form_that_is_read_names_person_workspace_and_issuer_as_text_and_not_as_markup() -> None:
+    parties = Parties("<b>U1", "T1", "slack", "carpool.example.org")
+    made = replace(made_of((1, "openai/gpt-5")), parties=parties)
+    named = "For <b>U1, in the workspace T1 of Slack. Issued by carpool.example.org."
+    assert as_text(made).splitlines()[1] == named
+    assert f"<p>{named.replace('<b>', '&lt;b&gt;')}</p>" in as_html(made)
+    mail = as_email(made, "billing@example.org", "anna@example.org")
+    assert named in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]  # it has one
+
+
+async def test_the_issuer_is_what_the_ledger_is_called(tmp_path: Path) -> None:
+    opened = await SqliteStore.open(tmp_path / "other.db")
+    try:
+        assert await issuer_of(opened) == "CarPool"
+        await at(opened, 1, Draft(LedgerCreated("carpool.example.org", "n", "k"), HOUSE, "ledger.created"))
+        assert await issuer_of(opened) == "carpool.example.org"
+    finally:
+        await opened.aclose()
