@@ -210,7 +210,10 @@ class Cashier:
 
     async def come_back(self, about: ObjectRef) -> PaymentOutcome:
         """Somebody came back from a page of the rail's: whoever it was, what is so with it is recorded; the first time that
-        somebody came, too. Raises ``PaymentError``, ``LedgerError``, ``StoreFailed``."""
+        somebody came, too. The rail is asked about pages alone that were made here: anybody may name others. Raises
+        ``PaymentUnknown`` for those, ``PaymentError``, ``LedgerError``, ``StoreFailed``."""
+        if await self.bridge.journal.find(opened_key(about.id)) is None:
+            raise PaymentUnknown("no page of ours")
         outcome = await self.look_at(about)
         key, stripe = f"payment.came_back/{self.rail}/{about.id}", StripeObject(about.kind, about.id)
         with suppress(LedgerError):
@@ -458,7 +461,8 @@ class Cashier:
     async def _opened(self, buyer: Buyer, kind: PaymentKind, about: ObjectRef) -> None:
         scope = Scope(buyer.workspace, buyer.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
         stripe = StripeObject(about.kind, about.id)
-        key = opened_key(buyer.intent)
+        # A refund is found by its reference, a page by what its address names.
+        key = opened_key(buyer.intent if kind == "refund" else about.id)
         await self.bridge.roadchain.append(Draft(PaymentOpened(self.rail, kind), scope, key, stripe=stripe))
 
     async def _last_scan(self, now_s: int) -> int:

@@ -344,9 +344,9 @@ def requested_key(intent: str) -> str:
     return f"payment.requested/{intent}"
 
 
-def opened_key(intent: str) -> str:
-    """Of what the rail made for it."""
-    return f"payment.opened/{intent}"
+def opened_key(name: str) -> str:
+    """Of what the rail made: of a refund by our reference, of a page by the rail's own name."""
+    return f"payment.opened/{name}"
 
 
 def hold_key(intent: str) -> str:

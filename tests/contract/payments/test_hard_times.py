@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from integrations.payments.base import Cents, ObjectRef, PaymentUnavailable, PaymentUnknown, TopupPaid
+from integrations.payments.base import (
+    Buyer,
+    Cents,
+    IntentId,
+    ObjectRef,
+    PaymentUnavailable,
+    PaymentUnknown,
+    TopupAsked,
+    TopupPaid,
+)
 from integrations.payments.cashier import Cashier
 from integrations.payments.reconcile import reconcile
 from integrations.payments.roadchain_bridge import Bridge
@@ -21,6 +30,7 @@ from ledger.credit_actions import CreditTopup, PaymentFee, PaymentUnmatched
 from ledger.entry import Draft
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import PaymentsScanned
+from ledger.pseudonyms import ActorId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.verify import NotVerified, verify_database
 from tests.fakes.stripe_server import KEY, SECRET
@@ -143,6 +153,22 @@ async def test_the_page_to_come_back_to_tells_nothing_of_what_is_not_there(till:
         for session, status in (("cs_none", 404), ("", 400), ("pi_1", 400), ("cs_<b>", 400), ("cs_" + "9" * 500, 400)):
             async with browser.get(till.came_back, params={"session_id": session}) as page:
                 assert page.status == status
+
+
+async def test_stripe_is_asked_about_pages_alone_that_were_made_here(till: Till) -> None:
+    """Whoever names others is told the same as before, and costs no request."""
+    buyer = Buyer(WorkspaceId("w-9"), ActorId("a-9"), IntentId("another-ledgers"))
+    others = (await till.method.create_topup(TopupAsked(buyer, Cents(700), "", till.account.now_s + 1800))).about.id
+    ours = (await till.topup()).about.id
+    asked = len(till.stripe.requests)
+    async with ClientSession() as browser:
+        for session in (others, *(f"cs_test_{number}" for number in range(50))):
+            async with browser.get(till.came_back, params={"session_id": session}) as page:
+                assert (page.status, (await page.json())["error"]) == (404, "There is no such payment.")
+        assert len(till.stripe.requests) == asked
+        async with browser.get(till.came_back, params={"session_id": ours}) as page:
+            assert page.status == 200
+    assert len(till.stripe.requests) > asked
 
 
 async def test_a_payment_past_us_waits_for_a_person(till: Till) -> None:
