@@ -261,6 +261,19 @@ async def test_an_hour_without_stripe_costs_time_and_nothing_else(use: Use) -> N
     assert (use.counted, await use.differences()) == (9, [])
 
 
+async def test_a_reading_for_which_the_key_was_refused_is_told_once_with_the_new_one(use: Use) -> None:
+    await use.begin()
+    await use.call(17)
+    method = use.till.roll()
+    assert await use.metering.apply() == 0
+    use.till.method = use.till.cashier.method = use.till.cashier.subscriptions = method
+    use.till.account.now_s += HOUR_S
+    assert await use.process().apply() == 1
+    assert await use.process().apply() == 0
+    assert (use.counted, len(use.told), await use.differences()) == (7, 1, [])
+    await method.aclose()
+
+
 async def test_what_was_used_at_the_end_of_a_period_is_told_as_of_its_end(use: Use) -> None:
     await use.begin()
     await use.call(17)
