@@ -87,11 +87,12 @@ class Account:
         return customer
 
     def delete_customer(self, customer: str) -> None:
-        """By an operator, in the Dashboard: what it subscribes to ends at once, and only its id is left."""
+        """By an operator, in the Dashboard: what it subscribes to ends at once, what was used is not invoiced, and only its id
+        is left."""
         gone = self.get(customer, "customer")
         for running in self.of("subscription"):
             if running["customer"] == customer and running["status"] != "canceled":
-                self.cancel(running["id"], at_once=True)
+                self.cancel(running["id"], at_once=True, invoiced=False)
         self.things[customer] = {"id": customer, "object": "customer", "deleted": True}
         self.emit("customer.deleted", gone)
 
@@ -286,7 +287,7 @@ class Account:
         self.pay_invoice(invoice["id"])
         return invoice
 
-    def cancel(self, subscription: str, *, at_once: bool = False) -> None:
+    def cancel(self, subscription: str, *, at_once: bool = False, invoiced: bool = True) -> None:
         """At the end of the period, or at once; both to the end."""
         running = self.get(subscription, "subscription")
         running["cancel_at_period_end"] = not at_once
@@ -295,7 +296,7 @@ class Account:
             self.now_s = running["items"]["data"][0]["current_period_end"]
         running |= {"status": "canceled", "canceled_at": self.now_s, "ended_at": self.now_s}
         self.emit("customer.subscription.deleted", running)
-        if used := self._used(running):  # what was used is invoiced all the same
+        if invoiced and (used := self._used(running)):  # what was used is invoiced all the same
             self.pay_invoice(self._invoice(running, "subscription_cycle", used)["id"])
             running["status"] = "canceled"
 
