@@ -9,7 +9,7 @@ from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.operating import NO_AMOUNT, Opened, opened
 from bot.settings import Settings
 from integrations.payments.base import urc
-from integrations.payments.metering import owed_later, under_way
+from integrations.payments.metering import amount_under_way, owed_later
 from integrations.payments.roadchain_bridge import THE_HOUSE, resolved_key, returned_key
 from ledger.accounts import RC, is_part
 from ledger.actions import CommandRun
@@ -88,7 +88,7 @@ async def write_off_usage(settings: Settings, workspace: str, amount: str, reaso
         if (found := await house.store.find(key)) is not None:
             return _written_off_before(found, scope, urc_off, reference)
         owed = owed_later(await house.store.balances_of(scope.workspace))
-        waits = await under_way(house.store, scope.workspace)
+        waits = await amount_under_way(house.store, scope.workspace)
         if urc_off > owed.all - waits:
             more = f", and {rc_text(Money(waits))} of it wait for the meter's answer" if waits else ""
             complain(

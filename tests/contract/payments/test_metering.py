@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from integrations.payments.base import MeterReading, ObjectRef, PaymentUnavailable
-from integrations.payments.metering import Metering, reconcile_meters, under_way
+from integrations.payments.metering import Metering, amount_under_way, reconcile_meters
 from integrations.payments.reconcile import Difference, reconcile
 from ledger.accounts import BAD_DEBT
 from ledger.credit_actions import CreditReserved, CreditReversed, CreditSettled, CreditVoided, DebtWrittenOff
@@ -347,12 +347,12 @@ async def test_a_reading_that_was_under_way_when_its_customer_was_deleted_goes_t
     await use.call(17)
     use.rail.lost = 1
     assert await use.metering.apply() == 0
-    assert await under_way(use.till.store, W) == 7 * RC
+    assert await amount_under_way(use.till.store, W) == 7 * RC
     await use.delete_customer()
     assert await use.metering.apply() == 0  # it is refused, and nobody can say yet whether the first one was
     use.till.account.now_s += 21 * HOUR_S
     assert await use.metering.apply() == 0
-    assert (await use.balances(), await under_way(use.till.store, W)) == ({"overage:now": 7}, 0)
+    assert (await use.balances(), await amount_under_way(use.till.store, W)) == ({"overage:now": 7}, 0)
     assert await use.differences() == ["owed_by_deleted"]
     await use.till.subscribed(use.till.beyond)
     use.period = str(use.till.account.now_s + MONTH_S)
@@ -372,6 +372,40 @@ async def test_what_was_used_at_the_end_of_a_period_is_told_as_of_its_end(use: U
     await use.call(2)
     assert await use.metering.apply() == 1  # its invoice is closed: it goes on the next one
     assert use.told[1]["timestamp"] == use.till.account.now_s
+
+
+async def test_what_a_period_left_untold_stands_on_the_next_ones_invoice(use: Use) -> None:
+    subscription = await use.begin()
+    await use.call(17)
+    use.till.account.renew(subscription)  # its invoice is closed, and says nothing of it
+    await use.till.delivered()
+    use.till.account.now_s += 60
+    assert await use.metering.apply() == 1
+    assert use.told[0]["timestamp"] == use.till.account.now_s
+    use.till.account.renew(subscription)
+    await use.till.delivered()
+    assert (await use.balances(), await use.differences()) == ({"plan": 1000}, [])
+
+
+@pytest.mark.parametrize(("lost", "unheard"), [(1, 0), (0, 1)])
+async def test_a_reading_that_was_cut_off_until_its_invoice_was_closed_is_not_sent_for_it(
+    use: Use, lost: int, unheard: int
+) -> None:
+    subscription = await use.begin()
+    await use.call(17)
+    use.till.account.now_s = int(use.period) - 60
+    use.rail.lost, use.rail.unheard = lost, unheard
+    assert await use.metering.apply() == 0
+    use.till.account.renew(subscription)
+    await use.till.delivered()
+    use.till.account.now_s += HOUR_S
+    assert (await use.process().apply(), len(use.rail.sent)) == (0, 1)
+    use.till.account.now_s += 20 * HOUR_S
+    assert await use.process().apply() == unheard  # it is looked for, and taken back where it is not there
+    assert await use.process().apply() == lost
+    use.till.account.renew(subscription)
+    await use.till.delivered()
+    assert (await use.balances(), len(use.told), await use.differences()) == ({"plan": 1000}, 1, [])
 
 
 async def test_a_clock_set_back_over_a_periods_end_tells_nothing_twice(use: Use) -> None:
