@@ -18,6 +18,7 @@ from bot.billing import (
     Short,
     closed,
     counted,
+    estimated,
     given_back,
     hold_for,
     limit_sentence,
@@ -31,6 +32,7 @@ from bot.billing import (
     warning_sentence,
 )
 from bot.errors import Trouble, explain
+from bot.listening import Heard
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.costs import usage_of
 from bot.plan import Overage, overage_of
@@ -133,15 +135,33 @@ async def _with_less(
     return story, replace(request, max_output_tokens=found.output_tokens)
 
 
-def settling(story: Story, answered: ModelAnswered, text: str, tokens: int) -> tuple[tuple[Action, None], ...]:
-    """What the call came to, to be recorded with its answer; nothing where nothing was held. ``text`` is what was said, and
-    ``tokens`` an estimate of what was asked with, for a provider that tells no usage."""
-    hold = story.hold
+def settling(
+    hold: CreditReserved | None, answered: ModelAnswered, heard: Heard, tokens: int, *, withdrawn: bool
+) -> tuple[tuple[Action, None], ...]:
+    """What the call came to, to be recorded with its answer; nothing where nothing was held. ``tokens`` is an estimate of what
+    was asked with, for a provider that tells no usage. ``withdrawn``: the question is gone, and no reply is posted."""
     if hold is None:
         return ()
-    usage = usage_of(answered) if answered.usage_known else None
-    seen = text if answered.outcome == "answered" or answered.shown else ""
-    return ((closed(hold, usage, seen, tokens), None),)
+    text = heard.message().text
+    got, made = None, None
+    if answered.usage_known:
+        got = made = usage_of(answered)
+    elif heard.came_bytes:
+        made = estimated(tokens, heard.came_bytes)
+        got = estimated(tokens, len(text.encode(errors="surrogatepass"))) if text else None
+    elif heard.may_cost:
+        return ((given_back(hold), None),)
+    return ((closed(hold, got if _is_gotten(answered, text, withdrawn=withdrawn) else None, made), None),)
+
+
+def _is_gotten(answered: ModelAnswered, text: str, *, withdrawn: bool) -> bool:
+    """Whether the person gets what was said, as it came or in the reply. As ``bot.reply`` makes it: what a failed model said is
+    in there only where it was shown, since another is asked in its place."""
+    if answered.shown:
+        return True
+    if withdrawn or answered.outcome == "failed":
+        return False
+    return answered.outcome == "answered" or bool(text.strip())
 
 
 async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -> str:
