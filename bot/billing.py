@@ -127,9 +127,6 @@ class Price:
         """The most that a call can come to: its input at the dearest rate, and all of the output it is allowed."""
         return self._with_markup(input_tokens * self.rates.dearest_input + output_tokens * self.rates.output)
 
-    def marked_up(self, cost: int) -> Money:
-        return self._with_markup(cost * URC_PER_USD_E12)
-
     def without_markup(self, charge: int) -> Money:
         return Money(charge * BPS // (BPS + self.markup_bps))
 
@@ -185,10 +182,10 @@ def hold_for(price: Price, input_tokens: int, output_tokens_max: int, available:
 
 
 def reserved(
-    hold: str, held: Held, price: Price, expected: int | None, chosen: Candidate, limits: Sequence[Limit]
+    hold: str, held: Held, price: Price, expected: int, chosen: Candidate, limits: Sequence[Limit]
 ) -> CreditReserved:
     """The entry that opens a hold. ``expected`` counts against the limits while the call runs; never more than is held."""
-    due = held.amount if expected is None else min(expected, held.amount)
+    due = min(expected, held.amount)
     return CreditReserved(hold, held.amount, due, chosen.provider, chosen.model, "", tuple(limits), price.text)
 
 

@@ -157,7 +157,6 @@ def test_a_call_that_was_cut_off_is_given_back_and_its_cost_is_the_houses() -> N
 def test_a_hold_counts_with_what_is_expected_and_never_with_more_than_it_is() -> None:
     held = Held(Money(rc(20)), 1024)
     assert reserved("h", held, PRICE, rc(4.8), CHOSEN, ()).expected == rc(4.8)
-    assert reserved("h", held, PRICE, None, CHOSEN, ()).expected == rc(20)
     assert reserved("h", held, PRICE, rc(30), CHOSEN, ()).expected == rc(20)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.base import BaseAdapter
 from adapters.errors import FirstTokenTimedOut, RefusedKey, Unavailable
-from adapters.messages import Finished, ProviderName, TextDelta, Usage
+from adapters.messages import Finished, ProviderName, TextDelta, ToolResult, Usage
 from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.billing import Billing, Charges, Price, closed, given_back, purse_of
 from bot.connections import Build
@@ -23,7 +23,7 @@ from bot.secret import Secret
 from bot.turn import answered_of
 from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
-from integrations.tools.base import Toolbox
+from integrations.tools.base import Toolbox, Use
 from ledger.accounts import Account
 from ledger.actions import MessageReceived, ModelCalled
 from ledger.book import Counter
@@ -301,6 +301,30 @@ def test_a_call_comes_to_what_the_person_got_of_it_and_else_to_what_it_cost_the_
     heard: Heard, withdrawn: bool, came_to: CreditSettled | CreditVoided
 ) -> None:
     assert settling(HELD, answered_of(1, heard), heard, 1_000, withdrawn=withdrawn) == ((came_to, None),)
+
+
+class Verbose(RecordingTool):
+    async def call(self, use: Use) -> ToolResult:
+        self.calls += 1
+        return ToolResult(use.call.id, "seen " * 40_000)
+
+
+async def test_a_limit_holds_in_a_turn_whose_tools_say_much(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    # Of what the tool says as much goes along as the window has room for.
+    dear = answer("Hello.", usage=Usage(input=8_000, output=1_000))
+    script = [(*WANTS_TOOL[:1], answer(usage=USAGE)[-1]), dear]
+    billing = replace(FUNDED, person_day_max=3 * URC_PER_RC)
+    toolbox = Toolbox({"look": Verbose("read")})
+    async with running_house(
+        tmp_path, platform, script, cards=priced("scripted"), billing=billing, toolbox=toolbox
+    ) as open_:
+        await fund(open_.roadchain, 1_000)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "refused"
+        assert await balance(open_, "R:usage") == PRICE_URC
+        assert (await open_.journal(turn)).count("model.called") == 1
+    assert platform.texts[0].startswith("You have spent 0.48 RC of 3 RC in 20")
 
 
 async def test_each_round_of_tools_is_paid_for(tmp_path: Path) -> None:
