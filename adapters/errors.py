@@ -22,10 +22,14 @@ from typing import ClassVar
 
 
 class AdapterError(Exception):
-    """The root. ``code`` is recorded on RoadChain and never changes its meaning."""
+    """The root. ``code`` is recorded on RoadChain and never changes its meaning.
+
+    ``may_cost``: the provider was asked, and did not refuse before it began to answer, so that it may bill something of it.
+    """
 
     code: ClassVar[str] = "adapter_error"
     retry_after_s: float | None = None
+    may_cost: bool = False
 
 
 class RateLimited(AdapterError):
@@ -42,10 +46,12 @@ class Unavailable(AdapterError):
 
 class TimedOut(AdapterError):
     code = "timed_out"
+    may_cost = True
 
 
 class ConnectTimedOut(TimedOut):
     code = "connect_timed_out"
+    may_cost = False
 
 
 class FirstTokenTimedOut(TimedOut):
@@ -84,3 +90,4 @@ class Filtered(AdapterError):
 
 class BadReply(AdapterError):
     code = "bad_reply"
+    may_cost = True

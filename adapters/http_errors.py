@@ -46,6 +46,24 @@ def of_transport(error: BaseException | None) -> AdapterError:
             return Unavailable("no connection" if error is None else kind)
 
 
+def was_sent(error: BaseException) -> bool:
+    """Whether what an SDK raised came of a connection that failed after the question may have left by it: then something may
+    have been made of an answer. Not so where there was no connection, or the answer was a status."""
+    import httpx2
+
+    before = (
+        httpx2.ConnectError,
+        httpx2.ConnectTimeout,
+        httpx2.PoolTimeout,
+        httpx2.UnsupportedProtocol,
+        httpx2.ProxyError,
+    )
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, httpx2.TransportError):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None and not isinstance(cause, before)
+
+
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds from now, of ``Retry-After`` (a number or an HTTP date: RFC 9110, section 10.2.3) or OpenAI's own header."""
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from adapters.deadline import Deadline
 from adapters.errors import AdapterError, BadReply
-from adapters.http_errors import without_key
+from adapters.http_errors import was_sent, without_key
 from adapters.messages import ReplyEvent
 from adapters.openai_wire import Wire
 
@@ -38,12 +38,14 @@ async def events_of(
 ) -> AsyncGenerator[ReplyEvent, None]:
     """Ask, and give what is said, as it comes. The stream is closed however this ends. Raises ``AdapterError`` only."""
     deadline.asked()
+    begun = False
     try:
         with deadline.waiting():
             stream = await ask()
         try:
             chunks = aiter(stream)
             while (chunk := await deadline.next(chunks)) is not None:
+                begun = True
                 for event in decoder.decode(sdk.as_wire(chunk)):
                     deadline.spoke()
                     yield event
@@ -52,11 +54,21 @@ async def events_of(
         finally:
             await sdk.close(stream)
     except sdk.errors() as error:
-        raise sdk.as_adapter_error(error) from without_key(error, key)
+        failure = sdk.as_adapter_error(error)
+        # Some SDKs ask with the first chunk only, so that a status can come here, too.
+        failure.may_cost = begun or was_sent(error) or isinstance(failure, BadReply)
+        raise failure from without_key(error, key)
+    except AdapterError as error:
+        error.may_cost = error.may_cost or begun
+        raise
     finally:
         deadline.over()
-    for event in decoder.end():
-        yield event
+    try:
+        for event in decoder.end():
+            yield event
+    except AdapterError as error:
+        error.may_cost = True
+        raise
 
 
 async def checked(sdk: Sdk, ask: Callable[[], Awaitable[object]], key: str | None) -> None:

@@ -158,7 +158,7 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
     match arguments.billing_command:
         case "reconcile":
             return console.reconcile_payments(settings, arguments.days)
-        case "grant" | "writeoff" | "resolve" | "reverse":
+        case "grant" | "writeoff" | "writeoff-usage" | "resolve" | "reverse":
             return _adjust(arguments, settings)
         case "invoice":
             where = (arguments.platform, arguments.workspace)
@@ -213,6 +213,9 @@ def _adjust(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any,
         case "writeoff":
             where = (arguments.platform, arguments.workspace)
             return console.write_off(settings, *where, arguments.amount, reason, arguments.operator)
+        case "writeoff-usage":
+            workspace, reference = arguments.workspace, arguments.reference
+            return console.write_off_usage(settings, workspace, arguments.amount, reason, reference)
         case "resolve":
             where = (arguments.platform, arguments.workspace)
             return console.resolve(settings, *where, arguments.payment, reason, new=arguments.new)
@@ -347,6 +350,9 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     reconcile.add_argument("--days", default="30", metavar="N", help="how far back")
     grant = of_billing.add_parser("grant", help="give a workspace promotional credit")
     written_off = of_billing.add_parser("writeoff", help="forgive what a workspace owes")
+    usage = of_billing.add_parser("writeoff-usage", help="forgive what was to be paid later, and no invoice will pay")
+    usage.add_argument("workspace", metavar="WORKSPACE", help="as `carpool billing reconcile` names it")
+    usage.add_argument("amount", metavar="RC")
     invoice = of_billing.add_parser("invoice", help="ask a workspace for a bank transfer; prints its reference")
     refund = of_billing.add_parser("refund", help="give money of a top-up back, from what was not spent of it")
     resolve = of_billing.add_parser("resolve", help="make credit of a payment that waits in suspense")
@@ -364,7 +370,7 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     decline = of_billing.add_parser("decline", help="do not do what was asked for")
     for command in (approve, decline):
         command.add_argument("reference", metavar="REFERENCE", help="as `carpool billing requests` shows it")
-    for command in (grant, written_off, refund, resolve, reverse, approve, decline):
+    for command in (grant, written_off, usage, refund, resolve, reverse, approve, decline):
         command.add_argument("reason", nargs="+", metavar="REASON")
     grant.add_argument("--days", metavar="N", help="how long it lasts")
     for command in (grant, written_off, refund, approve, decline):
@@ -374,6 +380,7 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     for command in (grant, invoice, resolve):
         command.add_argument("--new", action="store_true", help="the ledger knows nothing of this workspace yet")
     refund.add_argument("--reference", default="", metavar="REFERENCE", help="goes on with a refund that was begun")
+    usage.add_argument("--reference", default="", metavar="REFERENCE", help="a name under which it is done once")
     statement = of_billing.add_parser("statement", help="print what a person's answers were charged in a month")
     statement.add_argument("platform", choices=["slack", "discord", "terminal"])
     statement.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")

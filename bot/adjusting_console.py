@@ -1,16 +1,18 @@
-"""``carpool billing grant``, ``writeoff``, ``resolve``, ``reverse``: what an operator changes in the book by hand. Each has a
-reason, which is kept beside the chain; each prints one sentence, and gives an exit status."""
+"""``carpool billing grant``, ``writeoff``, ``writeoff-usage``, ``resolve``, ``reverse``: what an operator changes in the book by
+hand. Each has a reason, which is kept beside the chain; each prints one sentence, and gives an exit status."""
 
 import secrets
+from dataclasses import replace
 
-from bot.commands.amounts import code_of, read_dollars, read_whole
+from bot.commands.amounts import RC_MAX, code_of, read_dollars, read_rc, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
 from bot.second_console import ask_second, is_much, movement
 from bot.settings import Settings
 from integrations.payments.base import urc
-from integrations.payments.roadchain_bridge import resolved_key, returned_key
-from ledger.accounts import RC
+from integrations.payments.metering import amount_under_way, owed_later
+from integrations.payments.roadchain_bridge import THE_HOUSE, resolved_key, returned_key
+from ledger.accounts import RC, is_part
 from ledger.credit_actions import (
     CreditAction,
     CreditAllocated,
@@ -27,12 +29,14 @@ from ledger.entry import Draft, Scope
 from ledger.errors import Code, InsufficientBalance, KeyReused, LedgerError
 from ledger.money import Money, rc_text
 from ledger.payment_actions import AdjustmentAsked
-from ledger.pseudonyms import ConversationId, TurnId
+from ledger.pseudonyms import ConversationId, TurnId, WorkspaceId
 from ledger.store import Receipt, Recorded
 
 DAYS_MAX = 3_650
 NO_DAYS = f"--days is a whole number from 1 to {DAYS_MAX:,}. Nothing was changed."
 NOT_REVERSIBLE = "Entry {0} is none that can be taken back: a grant, a reward, an allocation, a write-off, an expiry."
+NO_RC = f"The amount is in RC, above 0 and up to {RC_MAX:,}, with six decimals at the most. Nothing was changed."
+NAMES = "letters, digits, `-`, `_` and `.`, up to 64 of them"
 REVERSIBLE = (CreditGranted, RewardGranted, CreditAllocated, CreditExpired, DebtWrittenOff)
 """What moves credit alone. What came in or went out as money is set right where the money is."""
 
@@ -88,6 +92,54 @@ async def write_off(
             complain(f"Less than {rc_text(urc(cents))} is owed there. Nothing was changed.")
             return EXIT_WRONG
     say(f"{rc_text(urc(cents))} of debt are written off (entry {entry.seq}).")
+    return EXIT_OK
+
+
+async def write_off_usage(settings: Settings, workspace: str, amount: str, reason: str, reference: str = "") -> int:
+    """What a workspace was to pay later, and no invoice will pay. The same ``reference`` writes it off once."""
+    urc_off = read_rc(amount)
+    if urc_off is None:
+        return await turned_away(settings, "writeoff-usage", code_of(amount), NO_RC)
+    reference = reference or f"wo-{secrets.token_hex(5)}"
+    if not (is_part(workspace) and is_part(reference)):
+        said = f"A workspace and a reference are {NAMES}. Nothing was changed."
+        return await turned_away(settings, "writeoff-usage", Code.INVALID_ENTRY_TYPE, said)
+    scope, key = replace(THE_HOUSE, workspace=WorkspaceId(workspace)), f"credit.writeoff/{reference}"
+    async with opened(settings) as house:
+        if (found := await house.store.find(key)) is not None:
+            return await _written_off_before(house, found, scope, urc_off, reference)
+        owed = owed_later(await house.store.balances_of(scope.workspace))
+        waits = await amount_under_way(house.store, scope.workspace)
+        if urc_off > owed.all - waits:
+            more = f", and {rc_text(Money(waits))} of it wait for the meter's answer" if waits else ""
+            complain(
+                f"{rc_text(Money(owed.all))} of usage is owed by the workspace {workspace}{more}: that is less than "
+                f"{rc_text(urc_off)}. Nothing was changed."
+            )
+            await house.refuse("writeoff-usage", Code.INSUFFICIENT_BALANCE, scope)
+            return EXIT_WRONG
+        told = min(urc_off, owed.told - waits)
+        written_off = Draft(DebtWrittenOff(0, told, urc_off - told), scope, key)
+        try:
+            entry = await _record(house, written_off, f"writeoff-usage {amount} {reason}")
+        except InsufficientBalance:
+            complain("Meanwhile a meter was told of it, or it was paid: run this again. Nothing was changed.")
+            return EXIT_WRONG
+        except KeyReused:
+            complain(f"{reference} is another write-off. Nothing was changed.")
+            return EXIT_USAGE
+    say(f"{reference}: {rc_text(urc_off)} of usage are written off (entry {entry.seq}).")
+    return EXIT_OK
+
+
+async def _written_off_before(house: Opened, found: Recorded, scope: Scope, amount: Money, reference: str) -> int:
+    action = found.entry.action
+    same = isinstance(action, DebtWrittenOff) and action.told + action.used == amount
+    if not same or found.entry.workspace != scope.workspace:
+        complain(f"{reference} is another write-off. Nothing was changed.")
+        await house.refuse("writeoff-usage", Code.DUPLICATE_IDEMPOTENCY_KEY, scope)
+        return EXIT_USAGE
+    say(f"{reference}: {rc_text(amount)} of usage were written off before (entry {found.entry.seq}).")
     return EXIT_OK
 
 

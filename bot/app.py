@@ -57,6 +57,7 @@ from ledger.store import Store
 
 if TYPE_CHECKING:  # imported where they are used, and only then
     from bot.http.explorer import Explorer
+    from integrations.payments.stripe import StripePayments
     from integrations.storage.postgres import PostgresStore
 
 log = logging.getLogger("carpool.app")
@@ -212,24 +213,31 @@ async def open_billing(
         referral=reward,
         tool_prices=dict(settings.tool_prices),
     )
-    if not settings.stripe_api_key:
+    stripe = stripe_of(settings)
+    if stripe is None:
         yield billing
         return
-    from integrations.payments.stripe import StripePayments
-
-    stripe = StripePayments(
-        settings.stripe_api_key.reveal(),
-        settings.stripe_webhook_secrets,
-        settings.stripe_api_url,
-        settings.stripe_return_url,
-        taxes=settings.stripe_tax,
-    )
     cashier = Cashier(stripe, Bridge(roadchain, store, stripe.rail, plans, reward), clock_us, stripe, notices.tell)
     try:
         async with cashier if at_work else contextlib.nullcontext():
             yield replace(billing, cashier=cashier)
     finally:
         await stripe.aclose()
+
+
+def stripe_of(settings: Settings) -> "StripePayments | None":
+    """It connects at its first call. None where nobody can pay through it."""
+    if not settings.stripe_api_key:
+        return None
+    from integrations.payments.stripe import StripePayments
+
+    return StripePayments(
+        settings.stripe_api_key.reveal(),
+        settings.stripe_webhook_secrets,
+        settings.stripe_api_url,
+        settings.stripe_return_url,
+        taxes=settings.stripe_tax,
+    )
 
 
 def _metering(billing: Billing, store: "SqliteStore | PostgresStore") -> contextlib.AbstractAsyncContextManager[object]:

@@ -128,9 +128,6 @@ class Price:
         """The most that a call can come to: its input at the dearest rate, and all of the output it is allowed."""
         return self._with_markup(input_tokens * self.rates.dearest_input + output_tokens * self.rates.output)
 
-    def marked_up(self, cost: int) -> Money:
-        return self._with_markup(cost * URC_PER_USD_E12)
-
     def without_markup(self, charge: int) -> Money:
         return Money(charge * BPS // (BPS + self.markup_bps))
 
@@ -186,10 +183,10 @@ def hold_for(price: Price, input_tokens: int, output_tokens_max: int, available:
 
 
 def reserved(
-    hold: str, held: Held, price: Price, expected: int | None, chosen: Candidate, limits: Sequence[Limit]
+    hold: str, held: Held, price: Price, expected: int, chosen: Candidate, limits: Sequence[Limit]
 ) -> CreditReserved:
     """The entry that opens a hold. ``expected`` counts against the limits while the call runs; never more than is held."""
-    due = held.amount if expected is None else min(expected, held.amount)
+    due = min(expected, held.amount)
     return CreditReserved(hold, held.amount, due, chosen.provider, chosen.model, "", tuple(limits), price.text)
 
 
@@ -198,17 +195,16 @@ def counted(hold: str, expected: int, price: Price, chosen: Candidate, limits: S
     return CreditReserved(hold, 0, expected, chosen.provider, chosen.model, "", tuple(limits), price.text)
 
 
-def closed(hold: CreditReserved, usage: Usage | None, shown: str, input_tokens: int) -> CreditSettled | CreditVoided:
-    """What a call comes to, at the price that it was held for. Usage that the provider did not report is estimated, and only
-    where the person saw an answer; else the hold is given back."""
+def closed(hold: CreditReserved, got: Usage | None, made: Usage | None) -> CreditSettled | CreditVoided:
+    """What a call comes to, at the price that it was held for. ``got`` is what the person pays for, None where they got nothing:
+    then the hold is given back. ``made`` is what the provider takes, as far as anybody knows; None where it made nothing."""
     price = Price.read(hold.price)
-    if usage is None and shown:
-        usage = estimated(input_tokens, shown)
-    if usage is None:
-        return CreditVoided(hold.hold, hold.provider, 0)
+    cost = FREE if made is None else price.cost(made)
+    if got is None:
+        return CreditVoided(hold.hold, hold.provider, 0 if hold.amount == 0 else cost)
     if hold.amount == 0:
-        return CreditSettled(hold.hold, 0, hold.provider, 0, counted=price.cost(usage))
-    return CreditSettled(hold.hold, price.charge(usage), hold.provider, price.cost(usage))
+        return CreditSettled(hold.hold, 0, hold.provider, 0, counted=cost)
+    return CreditSettled(hold.hold, price.charge(got), hold.provider, cost)
 
 
 def given_back(hold: CreditReserved) -> CreditVoided:
@@ -219,9 +215,9 @@ def given_back(hold: CreditReserved) -> CreditVoided:
     return CreditVoided(hold.hold, hold.provider, Price.read(hold.price).without_markup(hold.expected))
 
 
-def estimated(input_tokens: int, shown: str) -> Usage:
+def estimated(input_tokens: int, output_bytes: int) -> Usage:
     """In the person's favour: four bytes a token, rounded down."""
-    return Usage(input_tokens, len(shown.encode()) // 4, 0, 0, 0)
+    return Usage(input_tokens, output_bytes // 4, 0, 0, 0)
 
 
 def limits_of(scope: Scope, channel: ConversationId, caps: Caps, now_us: int) -> tuple[Limit, ...]:

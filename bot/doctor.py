@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.messages import ProviderName
-from bot.app import callback_url, open_shelf
-from bot.connections import Verdict, try_adapter
+from bot.app import callback_url, open_shelf, stripe_of
+from bot.connections import CHECK_S, Verdict, try_adapter
 from bot.installs import installed
 from bot.local import try_local_model
 from bot.lucidia import cards
@@ -22,6 +22,7 @@ from bot.providers import hosted
 from bot.readers import without_password
 from bot.secret import Secret
 from bot.settings import Settings
+from integrations.payments.base import PaymentError, PaymentMisconfigured
 from ledger.errors import StoreError, StoreUnusable
 
 FREE_BYTES_MIN = 200_000_000
@@ -55,7 +56,7 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
         *await _providers(settings),
         *await _slack(settings),
         _discord(settings),
-        _stripe(settings),
+        await _stripe(settings),
         *_services(settings),
     )
 
@@ -269,16 +270,33 @@ def _slack_is(state: State, sentence: str) -> Finding:
     return Finding(state, "Slack", sentence)
 
 
-def _stripe(settings: Settings) -> Finding:
-    if not settings.stripe_api_key:
+async def _stripe(settings: Settings) -> Finding:
+    stripe = stripe_of(settings)
+    if stripe is None:
         return Finding(
             "off", "Stripe", "Set STRIPE_API_KEY, STRIPE_WEBHOOK_SECRET and STRIPE_RETURN_URL to take payments."
         )
+    known = "It takes the key."
+    try:
+        async with asyncio.timeout(CHECK_S):
+            await stripe.balance()
+    except PaymentMisconfigured:
+        sentence = (
+            "It does not take the key in STRIPE_API_KEY: make a new one there, set that, and start CarPool again. What was paid "
+            "meanwhile is recorded then."
+        )
+        return Finding("wrong", "Stripe", sentence)
+    except (PaymentError, TimeoutError):
+        known = "Whether it takes the key could not be found out now."
+    finally:
+        await stripe.aclose()
     if not settings.stripe_webhook_secrets:
         sentence = "STRIPE_WEBHOOK_SECRET is missing: a payment is seen once an hour, and not at once."
         return Finding("wrong", "Stripe", sentence)
     charged = "nothing is charged (CARPOOL_CHARGES)" if settings.charges == "none" else f"charged: {settings.charges}"
-    return Finding("on", "Stripe", f"Payments are taken; {charged}. `carpool billing reconcile` compares the books.")
+    return Finding(
+        "on", "Stripe", f"{known} Payments are taken; {charged}. `carpool billing reconcile` compares the books."
+    )
 
 
 def _services(settings: Settings) -> tuple[Finding, ...]:

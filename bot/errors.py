@@ -54,7 +54,12 @@ class Trouble:
 
 
 def explain(trouble: Trouble, reference: TurnId, limits: Limits, say: Sentences) -> str:
-    return say("{0} (Reference: {1})", _sentence(trouble, limits, say), reference)
+    return referred(_sentence(trouble, limits, say), reference, say)
+
+
+def referred(said: str, reference: TurnId, say: Sentences) -> str:
+    """A sentence that names the turn in which it was said."""
+    return say("{0} (Reference: {1})", said, reference)
 
 
 def _sentence(trouble: Trouble, limits: Limits, say: Sentences) -> str:

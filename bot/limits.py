@@ -12,6 +12,7 @@ class Limits:
     connect_s: int = 10
     first_token_s: int = 90
     between_tokens_s: int = 60
+    drain_s: int = 3
     tool_rounds_max: int = 8
     calls_max: int = 4
     output_tokens_max: int = 1024
@@ -42,6 +43,7 @@ ABOUT: Mapping[str, str] = {
     "connect_s": "how long a model's provider may take to be reached",
     "first_token_s": "how long a model may take to begin its answer",
     "between_tokens_s": "how long a model may say nothing in the midst of its answer",
+    "drain_s": "how long a stopped answer is read on, with nothing shown, for what it took",
     "tool_rounds_max": "how often a model may use tools for one answer",
     "calls_max": "how many models are asked for one answer, where the first ones fail",
     "output_tokens_max": "how long an answer may be",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from adapters.base import ChatRequest
+from adapters.messages import Usage
 from bot.billing import (
     NO_CAPS,
     Billing,
@@ -18,6 +19,7 @@ from bot.billing import (
     Short,
     closed,
     counted,
+    estimated,
     given_back,
     hold_for,
     limit_sentence,
@@ -31,6 +33,7 @@ from bot.billing import (
     warning_sentence,
 )
 from bot.errors import Trouble, explain
+from bot.listening import Heard
 from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.costs import usage_of
 from bot.plan import Overage, overage_of
@@ -83,7 +86,7 @@ async def call_paid(
         return await record(story, run, (called, None)), request
     try:
         whole = Held(price.ceiling(tokens, request.max_output_tokens), request.max_output_tokens)
-        return await _held(story, run, called, price, whole), request
+        return await _held(story, run, called, price, whole, request), request
     except LimitReached as error:
         return await _limited(story, run, error), request
     except InsufficientBalance:
@@ -99,11 +102,9 @@ async def _counted(story: Story, run: Run, called: ModelCalled, request: ChatReq
     caps = await _caps(story, run)
     if caps == NO_CAPS or price is None or price.is_free:
         return await record(story, run, (called, None))
-    chosen = story.candidate(called.candidate)
-    expected = price.ceiling(input_tokens(request), request.max_output_tokens)
-    if chosen.estimated_cost is not None:
-        expected = min(expected, price.marked_up(chosen.estimated_cost))
+    expected = price.cost(_most(request, request.max_output_tokens))
     limits = limits_of(story.scope, _channel(story, run), caps, desk.clock())
+    chosen = story.candidate(called.candidate)
     hold = counted(f"{story.scope.turn}-{called.attempt}", expected, price, chosen, limits)
     try:
         return await record(story, run, (hold, None), (called, None))
@@ -125,7 +126,7 @@ async def _with_less(
         return await _short(story, run, found, request, catalog), request
     shorter = replace(called, output_tokens_max=found.output_tokens)
     try:
-        story = await _held(story, run, shorter, price, found, later)
+        story = await _held(story, run, shorter, price, found, request, later)
     except InsufficientBalance:  # others were faster
         return await _short(story, run, Short(found.amount, spendable), request, catalog), request
     except LimitReached as error:
@@ -133,15 +134,33 @@ async def _with_less(
     return story, replace(request, max_output_tokens=found.output_tokens)
 
 
-def settling(story: Story, answered: ModelAnswered, text: str, tokens: int) -> tuple[tuple[Action, None], ...]:
-    """What the call came to, to be recorded with its answer; nothing where nothing was held. ``text`` is what was said, and
-    ``tokens`` an estimate of what was asked with, for a provider that tells no usage."""
-    hold = story.hold
+def settling(
+    hold: CreditReserved | None, answered: ModelAnswered, heard: Heard, tokens: int, *, withdrawn: bool
+) -> tuple[tuple[Action, None], ...]:
+    """What the call came to, to be recorded with its answer; nothing where nothing was held. ``tokens`` is an estimate of what
+    was asked with, for a provider that tells no usage. ``withdrawn``: the question is gone, and no reply is posted."""
     if hold is None:
         return ()
-    usage = usage_of(answered) if answered.usage_known else None
-    seen = text if answered.outcome == "answered" or answered.shown else ""
-    return ((closed(hold, usage, seen, tokens), None),)
+    text = heard.message().text
+    got, made = None, None
+    if answered.usage_known:
+        got = made = usage_of(answered)
+    elif heard.came_bytes:
+        made = estimated(tokens, heard.came_bytes)
+        got = estimated(tokens, len(text.encode(errors="surrogatepass"))) if text else None
+    elif heard.may_cost:
+        return ((given_back(hold), None),)
+    return ((closed(hold, got if _is_gotten(answered, text, withdrawn=withdrawn) else None, made), None),)
+
+
+def _is_gotten(answered: ModelAnswered, text: str, *, withdrawn: bool) -> bool:
+    """Whether the person gets what was said, as it came or in the reply. As ``bot.reply`` makes it: what a failed model said is
+    in there only where it was shown, since another is asked in its place."""
+    if answered.shown:
+        return True
+    if withdrawn or answered.outcome == "failed":
+        return False
+    return answered.outcome == "answered" or bool(text.strip())
 
 
 async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -> str:
@@ -209,14 +228,25 @@ def input_tokens(request: ChatRequest) -> int:
     return tools + sum(tokens_in(message) for message in request.messages)
 
 
+def _most(request: ChatRequest, output_tokens: int) -> Usage:
+    """What this request may take, with all that it asks with: in a later round what tools said goes along, of which nobody knew
+    when the route was chosen. Nothing of it is thought to be written to a cache, which only a hold allows for."""
+    return Usage(input_tokens(request), output_tokens)
+
+
 async def _held(
-    story: Story, run: Run, called: ModelCalled, price: Price, held: Held, later: Overage | None = None
+    story: Story,
+    run: Run,
+    called: ModelCalled,
+    price: Price,
+    held: Held,
+    request: ChatRequest,
+    later: Overage | None = None,
 ) -> Story:
     chosen = story.candidate(called.candidate)
-    estimate = None if chosen.estimated_cost is None else price.marked_up(chosen.estimated_cost)
-    hold = reserved(
-        f"{story.scope.turn}-{called.attempt}", held, price, estimate, chosen, await spending_limits(story, run)
-    )
+    expected = price.charge(_most(request, held.output_tokens))
+    limits = await spending_limits(story, run)
+    hold = reserved(f"{story.scope.turn}-{called.attempt}", held, price, expected, chosen, limits)
     if later is not None:
         hold = replace(hold, overage_period=later.period, overage_max=later.most)
     return await record(story, run, (hold, None), (called, None))

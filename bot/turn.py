@@ -16,7 +16,7 @@ from bot.commands.table import run_command
 from bot.context import read_context
 from bot.errors import READ_ONLY
 from bot.guard import GuardedScreen, guarded
-from bot.listening import Heard, listen
+from bot.listening import Heard, Until, listen
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
@@ -181,15 +181,19 @@ async def _call_model(story: Story, run: Run) -> Story:
     # Its key may have been removed since the decision: then the next candidate is asked.
     adapter = connected.adapters.get(provider) or AbsentAdapter(provider)
     screen = GuardedScreen(run.screen, story, run, attempt)
-    heard = await listen(adapter.chat(request), screen, run.signs.stop, request.timeout_s)
+    # Where nobody is charged, nobody waits for the exact figure.
+    drain_s = 0 if story.hold is None else run.house.limits.drain_s
+    until = Until(run.signs.stop, run.signs.withdrawn, request.timeout_s, drain_s)
+    heard = await listen(adapter.chat(request), screen, until)
     await screen.end()
-    answered = (_answered(attempt, heard), encode_message(heard.message()))
-    paid = settling(story, answered[0], heard.message().text, input_tokens(request))
+    answered = (answered_of(attempt, heard), encode_message(heard.message()))
+    withdrawn = run.signs.withdrawn.is_set()
+    paid = settling(story.hold, answered[0], heard, input_tokens(request), withdrawn=withdrawn)
     # Where this is the answer, it and the reply made of it are one durable step: no answer without its outbox.
     ahead = after(story, Fact(answered[0], -1, answered[1], False))
     limits = run.house.limits
     step = next_step(ahead, calls_max=limits.calls_max, tool_rounds_max=limits.tool_rounds_max)
-    if step == "prepare_reply" and not run.signs.withdrawn.is_set():
+    if step == "prepare_reply" and not withdrawn:
         note = await warning(story, run, paid)
         return await record(story, run, *paid, answered, await _prepared(ahead, run, note))
     return await record(story, run, *paid, answered)
@@ -269,9 +273,10 @@ async def apologise(claimed: OpenTurn, house: House, text: str) -> None:
     await house.roadchain.append(*returned, draft_of(scope, ReplyPrepared(1, "notice", "failed"), text.encode()))
 
 
-def _answered(attempt: int, heard: Heard) -> ModelAnswered:
+def answered_of(attempt: int, heard: Heard) -> ModelAnswered:
+    """What came of an attempt, as it is recorded."""
     finished = heard.finished if heard.outcome == "answered" else None
-    usage = None if finished is None else finished.usage
+    usage = None if heard.finished is None else heard.finished.usage
     retry_after_s = None if heard.error is None else heard.error.retry_after_s
     return ModelAnswered(
         attempt=attempt,

@@ -300,9 +300,14 @@ class DisputeLost:
 
 @dataclass(frozen=True, slots=True)
 class DebtWrittenOff:
+    """What a workspace owes, and nobody will pay: ``amount`` of its debt. Of what it was to pay later, the oldest period first,
+    ``told`` is of what a meter was told, and ``used`` of what none was."""
+
     name: ClassVar[str] = "credit.writeoff"
     type: ClassVar[EntryType] = "adjustment"
     amount: int
+    told: int = 0
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True)

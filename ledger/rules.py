@@ -201,9 +201,7 @@ def _let_go(hold: Hold, at: Moment) -> Iterator[Line]:
 
 
 def _told_the_meter(action: OverageMetered, at: Moment) -> list[Line]:
-    told, short = _of_periods(action.amount, "overage", at)
-    if short:
-        raise InsufficientBalance(f"{short} of {action.amount} uRC were not used beyond the credit", short)
+    told = _all_of_periods(action.amount, "overage", at)
     return [(chart.metered(at.workspace, action.period), action.amount), *told]
 
 
@@ -225,6 +223,13 @@ def _not_told(period: str, at: Moment) -> int:
     """What was used in a period, no meter was told of, and is more than held for."""
     used, only_held = chart.overage(at.workspace, period), chart.overage_held(at.workspace, period)
     return at.book.available(used, RC) - at.book.available(only_held, RC)
+
+
+def _all_of_periods(amount: int, kind: Literal["overage", "metered"], at: Moment) -> list[Line]:
+    lines, short = _of_periods(amount, kind, at)
+    if short:
+        raise InsufficientBalance(f"{kind}: {short} of {amount} uRC are not owed", short)
+    return lines
 
 
 def _of_periods(amount: int, kind: Literal["overage", "metered"], at: Moment) -> tuple[list[Line], int]:
@@ -276,8 +281,9 @@ def _credit(
             if source == target:
                 raise TransferToSelf(f"{source or 'the common credit'} is both source and target")
             return [(chart.paid(workspace, source), amount), (chart.paid(workspace, target), -amount)]
-        case DebtWrittenOff(amount=amount):
-            return [(chart.BAD_DEBT, amount), (chart.debt(workspace), -amount)]
+        case DebtWrittenOff(amount=amount, told=told, used=used):
+            lines = [*_all_of_periods(told, "metered", at), *_all_of_periods(used, "overage", at)]
+            return [(chart.BAD_DEBT, amount + told + used), (chart.debt(workspace), -amount), *lines]
         case _:
             assert_never(action)
 

@@ -173,6 +173,18 @@ class RecordingPlatform:
         return [reply.text for _, _, reply in self.sent]
 
 
+class Gate(asyncio.Event):
+    """Says when somebody waits for it: a script that waits for it has come so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.reached.set()
+        return await super().wait()
+
+
 class RecordingTool:
     """A tool named ``look`` that counts how often it was used. ``found`` is what it says of a use that a crash cut off."""
 

@@ -25,6 +25,7 @@ W = WorkspaceId("w-1")
 NOW_S = 1_795_000_000
 BODY_BYTES_MAX = 1_048_576
 METER = "carpool_overage"
+ROLLED = "sk_test_rolled"
 
 
 def scope(turn: str = "t-1", actor: str = "a-1", workspace: str = W) -> Scope:
@@ -50,6 +51,12 @@ class Till:
     @property
     def account(self) -> Account:
         return self.stripe.account
+
+    def roll(self) -> StripePayments:
+        """Stripe takes another key from now on. Gives what a process does with it that is started then."""
+        self.stripe.key = ROLLED
+        clock_s = self.method._clock_s
+        return StripePayments(ROLLED, [SECRET], self.stripe.base_url, "http://carpool.test/", clock_s=clock_s)
 
     async def delivered(self) -> None:
         """Deliver what is pending, and wait until it was handled."""

@@ -11,6 +11,7 @@ from bot.commands.referral import referral
 from bot.commands.refund import refund
 from bot.commands.statement import statement
 from bot.commands.transfers import allocate, gift, reclaim
+from bot.errors import referred
 from bot.plan import Overage, RunningPlan, overage_of, running_plan
 from bot.platforms.base import Button
 from bot.sentences import Sentences
@@ -62,7 +63,7 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     try:
         return await what(asking, desk, desk.billing.cashier, rest.strip())
     except PaymentError as error:
-        return Result(desk.say(error.remedy))
+        return Result(referred(desk.say(error.remedy), asking.scope.turn, desk.say))
 
 
 async def _overview(asking: Asking, desk: Desk) -> Result:

@@ -69,7 +69,10 @@ class PaymentConflict(PaymentError):
 
 
 class PaymentMisconfigured(PaymentError):
-    remedy = "Whoever runs CarPool can see what is missing with `carpool doctor`."
+    remedy = (
+        "The payment service does not take the key of this CarPool: nothing was charged, and what was paid before is not lost. "
+        "Tell whoever runs CarPool: `carpool doctor` shows what is missing."
+    )
 
 
 class WebhookRefused(PaymentError):

@@ -305,10 +305,10 @@ class Cashier:
 
     async def customer_of(self, workspace: WorkspaceId) -> str:
         """Empty where the workspace is none yet, or none any more."""
-        customers = await self._customers(workspace)
+        customers = await self.customers_of(workspace)
         return customers[-1]
 
-    async def _customers(self, workspace: WorkspaceId) -> tuple[str, ...]:
+    async def customers_of(self, workspace: WorkspaceId) -> tuple[str, ...]:
         """Those that were deleted at the rail, the oldest first, and the one that stands: empty where there is none."""
         deleted: list[str] = []
         while True:
@@ -322,7 +322,7 @@ class Cashier:
 
     async def _renamed(self, scope: Scope) -> str:
         """A part of an intent's name: a link that was made in the name of a customer that is gone is not given again."""
-        before = len(await self._customers(scope.workspace)) - 1
+        before = len(await self.customers_of(scope.workspace)) - 1
         return f"-c{before}" if before else ""
 
     async def request_refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> None:
@@ -377,7 +377,7 @@ class Cashier:
         return paid.entry.action
 
     async def _customer(self, scope: Scope) -> str:
-        *deleted, known = await self._customers(scope.workspace)
+        *deleted, known = await self.customers_of(scope.workspace)
         # Its event may be late, or never come.
         if known and await self.look_at(ObjectRef("customer", known)) != "recorded":
             return known

@@ -8,11 +8,18 @@ A unit is one RC; what is less than that waits for the next reading.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from integrations.payments.base import MeterReading, PaymentError, PaymentRefused, PaymentUnknown, Subscriptions
+from integrations.payments.base import (
+    MeterReading,
+    ObjectRef,
+    PaymentError,
+    PaymentRefused,
+    PaymentUnknown,
+    Subscriptions,
+)
 from integrations.payments.cashier import Cashier
 from integrations.payments.reconcile import PAGE, BookReader, Difference
 from integrations.payments.roadchain_bridge import THE_HOUSE
@@ -39,6 +46,12 @@ LONGEST_AWAY_S = 366 * 24 * HOUR_S
 
 GRACE_S = 45 * MINUTE_S
 """The invoice of a period stays open for about an hour: so long its last usage is told as of its end, later as of now."""
+
+INVOICED_S = 24 * HOUR_S
+"""So long after its end the invoice of a period may take to come."""
+
+KINDS = ("overage", "overage_held", "metered")
+"""The accounts of what a workspace pays later."""
 
 log = logging.getLogger("carpool.metering")
 
@@ -74,8 +87,10 @@ class Metering:
         return taken
 
     async def _tell(self, workspace: WorkspaceId, rows: list[AccountRow]) -> int:
-        told = any(period_of(row.account, "metered") and row.natural for row in rows)
-        under_way, taken = await self._under_way(workspace) if told else None, 0
+        told = [row.natural for row in rows if period_of(row.account, "metered")]
+        # What was told may be paid before anybody here knows that it was taken.
+        away_s = LONGEST_AWAY_S if any(told) else TOO_OLD_S
+        under_way, taken = await self._under_way(workspace, away_s) if told else None, 0
         if under_way is not None:
             taken = await self._send(under_way)
             if not taken:
@@ -83,10 +98,10 @@ class Metering:
         reading = await self._next(workspace, rows)
         return taken if reading is None else taken + await self._send(reading)
 
-    async def _under_way(self, workspace: WorkspaceId) -> Entry | None:
+    async def _under_way(self, workspace: WorkspaceId, away_s: int) -> Entry | None:
         """The latest reading, where nobody knows yet what became of it."""
         now = self._hour()
-        for hour in range(now, max(self._known.get(workspace, 0), now - LONGEST_AWAY_S // HOUR_S), -1):
+        for hour in range(now, max(self._known.get(workspace, 0), now - away_s // HOUR_S), -1):
             found = await self.store.find(self._key(workspace, hour))
             if found is not None and not await self._ended(found.entry):
                 return found.entry
@@ -111,11 +126,14 @@ class Metering:
         if units <= 0:
             return None
         period = max((name for name, amount in owed.items() if amount > 0), key=int)
-        meter, customer = await self._meter(workspace, period), await self.cashier.customer_of(workspace)
+        meter, runs_until_s = await self._meter(workspace, period)
+        customer = await self.cashier.customer_of(workspace)
         if not meter or not customer:
             log.warning("usage has no meter to be told to", extra={"workspace": workspace, "period": period})
             return None
-        action = OverageMetered(self.cashier.rail, meter, period, units * URC_PER_RC, self._at_s(int(period)))
+        # Once the next period is paid, the invoice of the one before is closed: then it stands on the next one.
+        at_s = self._at_s(runs_until_s)
+        action = OverageMetered(self.cashier.rail, meter, str(runs_until_s), units * URC_PER_RC, at_s)
         key, about = self._key(workspace, self._hour()), StripeObject("customer", customer)
         try:
             (receipt,) = await self.cashier.bridge.roadchain.append(Draft(action, _in(workspace), key, stripe=about))
@@ -130,17 +148,22 @@ class Metering:
         if not isinstance(action, OverageMetered) or customer is None:
             raise AssertionError("a reading names its meter and its customer")
         units, age_s = action.amount // URC_PER_RC, self._now_s() - entry.mono // 1_000_000
+        # The invoice that it was to stand on is closed: sent now, it would stand on none.
+        late = action.at_s < int(action.period) <= self._now_s() - GRACE_S
         if age_s > LOOK_AFTER_S:
-            there = await self._there(action, customer.id)
+            gone = await self._is_gone(customer)
+            there = await self._there(action, customer.id, gone=gone)
             if there not in (0, units):
                 log.error("a meter differs: see carpool billing reconcile", extra={"entry": entry.seq})
                 return 0
-            if there == 0 and age_s > TOO_OLD_S:
+            if there == 0 and (gone or late or age_s > TOO_OLD_S):
                 back = Draft(CreditReversed(entry.seq), _in(entry.workspace), f"reversal/{entry.seq}")
                 await self.cashier.bridge.roadchain.append(back)
                 return 0
             if there == units:
                 return await self._took(entry, action)
+        elif late:  # it may have been taken in time, and not be counted yet
+            return 0
         try:
             await self.rail.read_meter(MeterReading(entry.idem, action.meter, customer.id, units, action.at_s))
         except PaymentRefused:
@@ -156,18 +179,27 @@ class Metering:
         (receipt,) = await self.cashier.bridge.roadchain.append(taken)
         return int(receipt.fresh)
 
-    async def _there(self, action: OverageMetered, customer: str) -> int:
-        """What counts in the minute of this reading: no other one has that minute."""
+    async def _there(self, action: OverageMetered, customer: str, *, gone: bool = False) -> int:
+        """What counts in the minute of this reading: no other one has that minute. The rail may not know who is ``gone``."""
         minute = action.at_s - action.at_s % MINUTE_S
-        return await self.rail.metered(action.meter, customer, minute, minute + MINUTE_S)
+        try:
+            return await self.rail.metered(action.meter, customer, minute, minute + MINUTE_S)
+        except (PaymentRefused, PaymentUnknown):
+            if not gone:
+                raise
+            return 0
 
-    async def _meter(self, workspace: WorkspaceId, period: str) -> str:
-        """That of the plan whose period it is; empty where the plan has none any more."""
+    async def _is_gone(self, customer: StripeObject) -> bool:
+        return await self.cashier.bridge.stands(ObjectRef("customer", customer.id), "deleted") is not None
+
+    async def _meter(self, workspace: WorkspaceId, period: str) -> tuple[str, int]:
+        """That of the plan that was granted last, and the end of its period: it is that of ``period``, or one that came after it.
+        Empty where the plan has none any more."""
         for recorded in reversed(await self.store.planned(workspace)):
-            if isinstance(granted := recorded.entry.action, PlanGranted) and str(granted.until_s) == period:
+            if isinstance(granted := recorded.entry.action, PlanGranted) and granted.until_s >= int(period):
                 plan = self.cashier.bridge.plans.named(granted.plan)
-                return "" if plan is None else plan.meter
-        return ""
+                return "" if plan is None else plan.meter, granted.until_s
+        return "", 0
 
     def _at_s(self, ends_s: int) -> int:
         """As of when it counts: within its period as long as that has an open invoice. Two readings have never one minute."""
@@ -194,20 +226,14 @@ async def reconcile_meters(
     since_s -= since_s % MINUTE_S
     latest_s = now_s  # a clock that was set back may have readings before it
     told: Counter[tuple[str, str]] = Counter()
-    differences: list[Difference] = []
-    after = -1
-    while page := await store.moved(after, PAGE):
-        after = page[-1].entry.seq
-        for entry in (recorded.entry for recorded in page):
-            action = entry.action
-            if not isinstance(action, OverageMetered) or action.rail != cashier.rail or entry.stripe is None:
-                continue
-            if action.at_s < since_s or await store.find(f"reversal/{entry.seq}") is not None:
-                continue
-            latest_s = max(latest_s, action.at_s)
-            told[action.meter, entry.stripe.id] += action.amount
-            if await store.find(_taken_key(entry)) is None:
-                differences.append(Difference("not_metered", entry.idem, None, action.amount))
+    differences = [difference async for difference in _owed_by_the_gone(cashier, store, now_s)]
+    async for entry, action, taken in _readings(store, since_s):
+        if action.rail != cashier.rail or entry.stripe is None:
+            continue
+        latest_s = max(latest_s, action.at_s)
+        told[action.meter, entry.stripe.id] += action.amount
+        if not taken:
+            differences.append(Difference("not_metered", entry.idem, None, action.amount))
     until_s = latest_s - latest_s % MINUTE_S + MINUTE_S
     for (meter, customer), amount in told.items():
         try:
@@ -219,15 +245,76 @@ async def reconcile_meters(
     return tuple(differences)
 
 
+async def _owed_by_the_gone(cashier: Cashier, store: Reader, now_s: int) -> AsyncIterator[Difference]:
+    """What no invoice pays: usage of a workspace whose customer was deleted. What was used in a period that was paid since has an
+    invoice to come, until the period is over."""
+    for workspace, rows in _by_workspace(await store.balances()).items():
+        *_, last, _ = "", *await cashier.customers_of(workspace)
+        deleted = await cashier.bridge.stands(ObjectRef("customer", last), "deleted") if last else None
+        if deleted is None:
+            continue
+        invoiced = {
+            str(granted.until_s)
+            for recorded in await store.planned(workspace)
+            if recorded.entry.seq > deleted.entry.seq
+            and isinstance(granted := recorded.entry.action, PlanGranted)
+            and granted.until_s + INVOICED_S > now_s
+        }
+        owed = owed_later(row for row in rows if row.account.rpartition(":")[2] not in invoiced)
+        if owed.all:
+            yield Difference("owed_by_deleted", f"workspace {workspace}", None, owed.all)
+
+
+@dataclass(frozen=True, slots=True)
+class OwedLater:
+    """What a workspace is to pay later, in uRC: what a meter was told, and what was used and none was told yet."""
+
+    told: int
+    used: int
+
+    @property
+    def all(self) -> int:
+        return self.told + self.used
+
+
+def owed_later(rows: Iterable[AccountRow]) -> OwedLater:
+    """``rows`` are those of one workspace."""
+    sums: Counter[str] = Counter()
+    for row in rows:
+        for kind in KINDS:
+            sums[kind] += row.natural if period_of(row.account, kind) else 0
+    return OwedLater(sums["metered"], sums["overage"] - sums["overage_held"])
+
+
+async def amount_under_way(store: Reader, workspace: WorkspaceId) -> int:
+    """What of it is in a reading of which nobody knows yet whether the meter took it. Raises ``StoreFailed``."""
+    amounts = [
+        action.amount async for entry, action, taken in _readings(store) if entry.workspace == workspace and not taken
+    ]
+    return sum(amounts)
+
+
+async def _readings(store: Reader, since_s: int = 0) -> AsyncIterator[tuple[Entry, OverageMetered, bool]]:
+    """Each that was not taken back, and whether its meter took it."""
+    after = -1
+    while page := await store.moved(after, PAGE):
+        after = page[-1].entry.seq
+        for entry in (recorded.entry for recorded in page):
+            action = entry.action
+            if not isinstance(action, OverageMetered) or action.at_s < since_s:
+                continue
+            if await store.find(f"reversal/{entry.seq}") is None:
+                yield entry, action, await store.find(_taken_key(entry)) is not None
+
+
 def _by_workspace(rows: Iterable[AccountRow]) -> dict[WorkspaceId, list[AccountRow]]:
-    """The accounts of overage of those workspaces that have any."""
+    """The accounts of overage of those workspaces that ever had any."""
     found: dict[WorkspaceId, list[AccountRow]] = {}
     for row in rows:
         pocket = pocket_of(row.account)
-        kinds = ("overage", "overage_held", "metered")
-        if pocket is not None and row.currency == RC and any(period_of(row.account, kind) for kind in kinds):
+        if pocket is not None and row.currency == RC and any(period_of(row.account, kind) for kind in KINDS):
             found.setdefault(pocket.workspace, []).append(row)
-    return {workspace: own for workspace, own in found.items() if any(row.natural for row in own)}
+    return found
 
 
 def _in(workspace: WorkspaceId) -> Scope:

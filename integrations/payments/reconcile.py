@@ -20,7 +20,14 @@ from ledger.store import Recorded
 
 PAGE = 1000
 DifferenceKind: TypeAlias = Literal[
-    "not_recorded", "not_at_rail", "other_balance", "other_currency", "not_zero", "not_metered", "other_usage"
+    "not_recorded",
+    "not_at_rail",
+    "other_balance",
+    "other_currency",
+    "not_zero",
+    "not_metered",
+    "other_usage",
+    "owed_by_deleted",
 ]
 
 

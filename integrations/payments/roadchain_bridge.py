@@ -4,6 +4,7 @@ Entries are keyed by the economic object (``stripe:pi:<id>:paid``), not by the e
 events for one payment come to the same. Money that fits nothing goes to suspense, where a person resolves it.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, assert_never
@@ -84,6 +85,8 @@ _ZERO_DECIMAL = frozenset(
 _THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
 _PLACES = 8
 
+log = logging.getLogger("carpool.payments")
+
 
 class Journal(Protocol):
     """What is read of a store."""
@@ -128,7 +131,12 @@ class Bridge:
             case CustomerDeleted():
                 about = StripeObject(fact.about.kind, fact.about.id)
                 closed = PaymentClosed(self.rail, "customer")
-                await self._once(Draft(closed, THE_HOUSE, self.key(fact.about, "deleted"), stripe=about))
+                made = await self._once(Draft(closed, THE_HOUSE, self.key(fact.about, "deleted"), stripe=about))
+                if any(receipt.fresh for receipt in made):
+                    log.error(
+                        "a customer was deleted: `carpool billing reconcile` shows what no invoice pays",
+                        extra={"customer": fact.about.id},
+                    )
                 return "recorded"
             case TopupState(state=state) | InvoiceState(state=state):
                 return state

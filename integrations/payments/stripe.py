@@ -5,6 +5,7 @@ Stripe may forget a key after a day: what gives money away is therefore looked u
 """
 
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from integrations.payments.base import (
     Link,
     MeterReading,
     ObjectRef,
+    PaymentMisconfigured,
     PaymentRefused,
     PaymentShown,
     PaymentUnknown,
@@ -63,6 +65,8 @@ SESSION_ID = "{CHECKOUT_SESSION_ID}"
 """Stripe puts the session's own there."""
 
 _OVER = ("canceled", "incomplete_expired")
+
+log = logging.getLogger("carpool.payments")
 
 
 class StripePayments:
@@ -395,9 +399,15 @@ def _fee(intent: "PaymentIntent | None") -> tuple[Fact, ...]:
 
 @contextlib.contextmanager
 def mapped() -> Iterator[None]:
+    """Stripe's errors as ours. That it refuses the key is an alarm: it stands in the log as an error."""
     from integrations.payments.stripe_errors import CAUGHT, payment_error
 
     try:
         yield
     except CAUGHT as error:
-        raise payment_error(error) from error
+        found = payment_error(error)
+        if isinstance(found, PaymentMisconfigured):
+            log.error(
+                "Stripe refuses the key: payments wait until STRIPE_API_KEY is replaced and CarPool started again"
+            )
+        raise found from error

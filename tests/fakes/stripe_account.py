@@ -34,6 +34,8 @@ class Account:
     transactions: list[Thing] = field(default_factory=list)
     invoice_payments: list[Thing] = field(default_factory=list)
     meter_events: list[Thing] = field(default_factory=list)
+    drafts: list[tuple[str, int, int]] = field(default_factory=list)
+    """The subscriptions whose period has ended, from when until when, and whose invoice is still a draft."""
     dropped: set[str] = field(default_factory=set)
     """The identifiers of what a meter took and does not count."""
     live: bool = False
@@ -87,11 +89,12 @@ class Account:
         return customer
 
     def delete_customer(self, customer: str) -> None:
-        """By an operator, in the Dashboard: what it subscribes to ends at once, and only its id is left."""
+        """By an operator, in the Dashboard: what it subscribes to ends at once, what was used is not invoiced, and only its id
+        is left."""
         gone = self.get(customer, "customer")
         for running in self.of("subscription"):
             if running["customer"] == customer and running["status"] != "canceled":
-                self.cancel(running["id"], at_once=True)
+                self.cancel(running["id"], at_once=True, invoiced=False)
         self.things[customer] = {"id": customer, "object": "customer", "deleted": True}
         self.emit("customer.deleted", gone)
 
@@ -221,13 +224,24 @@ class Account:
 
     def renew(self, subscription: str, *, paid: bool = True) -> Thing:
         """The period ends, and the next begins: its invoice is paid, or the card is declined."""
+        self.end_period(subscription)
+        return self.finalize(paid=paid)
+
+    def end_period(self, subscription: str) -> None:
+        """The next one begins. What the meters are told of the one before within an hour counts for its invoice."""
+        items = self.get(subscription, "subscription")["items"]["data"]
+        since_s, until_s = items[0]["current_period_start"], items[0]["current_period_end"]
+        self.now_s = max(self.now_s, until_s)
+        for each in items:
+            each |= {"current_period_start": until_s, "current_period_end": until_s + MONTH_S}
+        self.drafts.append((subscription, since_s, until_s))
+
+    def finalize(self, *, paid: bool = True) -> Thing:
+        """The first of the drafts becomes an invoice, which is paid, or the card is declined."""
+        subscription, since_s, until_s = self.drafts.pop(0)
         running = self.get(subscription, "subscription")
-        item = running["items"]["data"][0]
-        self.now_s = item["current_period_end"]
-        price = item["price"]
-        lines = [(price["id"], price["unit_amount"]), *self._used(running)]
-        for each in running["items"]["data"]:
-            each |= {"current_period_start": self.now_s, "current_period_end": self.now_s + MONTH_S}
+        price = running["items"]["data"][0]["price"]
+        lines = [(price["id"], price["unit_amount"]), *self._used(running, since_s, until_s)]
         invoice = self._invoice(running, "subscription_cycle", lines)
         if paid:
             self.pay_invoice(invoice["id"])
@@ -286,7 +300,7 @@ class Account:
         self.pay_invoice(invoice["id"])
         return invoice
 
-    def cancel(self, subscription: str, *, at_once: bool = False) -> None:
+    def cancel(self, subscription: str, *, at_once: bool = False, invoiced: bool = True) -> None:
         """At the end of the period, or at once; both to the end."""
         running = self.get(subscription, "subscription")
         running["cancel_at_period_end"] = not at_once
@@ -295,18 +309,19 @@ class Account:
             self.now_s = running["items"]["data"][0]["current_period_end"]
         running |= {"status": "canceled", "canceled_at": self.now_s, "ended_at": self.now_s}
         self.emit("customer.subscription.deleted", running)
-        if used := self._used(running):  # what was used is invoiced all the same
+        period = running["items"]["data"][0]
+        used = self._used(running, period["current_period_start"], period["current_period_end"])
+        if invoiced and used:  # what was used is invoiced all the same
             self.pay_invoice(self._invoice(running, "subscription_cycle", used)["id"])
             running["status"] = "canceled"
 
-    def _used(self, running: Thing) -> list[tuple[str, int]]:
-        """What the meters count in the period that ends, at their prices."""
+    def _used(self, running: Thing, since_s: int, until_s: int) -> list[tuple[str, int]]:
+        """What the meters count in a period, at their prices."""
         lines: list[tuple[str, int]] = []
         for item in running["items"]["data"]:
             recurring = item["price"]["recurring"]
             if recurring["usage_type"] == "metered":
                 meter = self.get(recurring["meter"], "billing.meter")["event_name"]
-                since_s, until_s = item["current_period_start"], item["current_period_end"]
                 units = self.counted(meter, running["customer"], since_s, until_s)
                 lines += [(item["price"]["id"], units * item["price"]["unit_amount"])] if units else []
         return lines
@@ -468,7 +483,7 @@ class Account:
                 "id": f"il_{invoice['id']}_{n}", "object": "line_item", "amount": cents, "subtotal": cents, "currency": "usd",
                 "quantity": 1, "invoice": invoice["id"], "discount_amounts": [], "discounts": [], "discountable": True,
                 "livemode": self.live, "metadata": {}, "taxes": [],
-                "period": {"start": self.now_s, "end": self.now_s + MONTH_S},
+                "period": {"start": self.now_s, "end": running["items"]["data"][0]["current_period_end"]},
                 "pricing": {"type": "price_details", "price_details": {"price": price, "product": "prod_1"}},
             }
             for n, (price, cents) in enumerate(lines)

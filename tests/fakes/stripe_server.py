@@ -108,6 +108,8 @@ class StripeServer:
     account: Account
     adversary: Adversary = field(default_factory=Adversary)
     base_url: str = ""
+    key: str = KEY
+    """The one that is taken."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     down: bool = False
     """Whether it fails, as in an outage."""
@@ -178,7 +180,7 @@ class StripeServer:
     def _once(self, request: "Request", text: str) -> Answer:
         if self.down:
             raise Refused(503, "api_error", "Stripe is down")
-        if request.headers.get("Authorization") != f"Bearer {KEY}":
+        if request.headers.get("Authorization") != f"Bearer {self.key}":
             raise Refused(401, "invalid_request_error", "Invalid API Key provided")
         if request.headers.get("Stripe-Version") != stripe.api_version:
             raise Refused(400, "invalid_request_error", "Another version than the SDK's")

@@ -153,8 +153,12 @@ class Model:
                 there = min(amount, self.worth(frozen))
                 self._move(frozen, f"A:{rail}:disputed", there)
                 self._move(debt if owed else "X:baddebt", f"A:{rail}:disputed", amount - there)
-            case kinds.DebtWrittenOff(amount=amount):
+            case kinds.DebtWrittenOff(amount=amount, told=told, used=used):
                 self._move("X:baddebt", debt, amount)
+                self._write_off(told, [(name, self.worth(name)) for name in self._owed(w, "metered")])
+                self._write_off(
+                    used, [(f"A:ws:{w}:overage:{p}", self._not_told(w, p)) for p in self._periods(w, "overage")]
+                )
             case kinds.PaymentUnmatched(rail=rail, amount=amount, currency=currency):
                 self._move(f"A:{rail}:clearing", f"L:suspense:{rail}", amount, currency)
             case kinds.SuspenseResolved(rail=rail, amount=amount, currency=currency, target=target):
@@ -191,6 +195,14 @@ class Model:
                 pass
             case _:
                 raise AssertionError(f"the model does not know {action.name}")
+
+    def _write_off(self, amount: int, owed: Sequence[tuple[str, int]]) -> None:
+        for name, there in owed:
+            taken = max(0, min(amount, there))
+            self._move("X:baddebt", name, taken)
+            amount -= taken
+        if amount:
+            raise Refused("RC001")
 
     def _periods(self, w: str, kind: str) -> list[str]:
         return [account.rpartition(":")[2] for account in self._owed(w, kind)]

@@ -124,6 +124,7 @@ class Moves:
             kinds.DisputeWon(RAIL, amount),
             kinds.DisputeLost(RAIL, amount, choose((True, False))),
             kinds.DebtWrittenOff(amount),
+            kinds.DebtWrittenOff(choose((0, 0, 3)), choose((0, 1, 3)), choose((0, 1, 3))),
             kinds.RevenueRecognised(amount),
             kinds.CreditExpired(choose(POOLS)),
             kinds.PaymentUnmatched(RAIL, amount, choose(("RC", "EUR"))),

@@ -2,6 +2,7 @@
 
 A life asks for links, pays at the page, has events delivered (some twice, some never), gives back, and is killed before or after
 one of its commits, or of its requests to Stripe: so that each step is at some time the last one. The next life goes on from disk.
+In some books a second workspace has a plan with a meter, and uses more than its credit: what is told to the meter is cut off too.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import pickle
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -19,26 +20,35 @@ from typing import Any
 
 import stripe
 
-from integrations.payments.base import Cents, IntentId, ObjectRef, PaymentError
+from integrations.payments.base import Cents, IntentId, MeterReading, ObjectRef, PaymentError
 from integrations.payments.cashier import Cashier
+from integrations.payments.metering import Metering
 from integrations.payments.plans import Plan, Plans
 from integrations.payments.roadchain_bridge import Bridge, hold_key, opened_key
 from integrations.payments.stripe import RAIL, StripePayments
 from integrations.storage.sqlite import SqliteStore
-from ledger.credit_actions import RefundHeld
-from ledger.entry import Draft
+from ledger.book import HoldId
+from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, PlanGranted, RefundHeld
+from ledger.entry import Draft, Scope
 from ledger.errors import InsufficientBalance, KeyReused
 from ledger.money import URC_PER_RC, Money
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt
+from tests.fakes import stripe_meters
 from tests.fakes.stripe_account import Account, Refused, Thing
 from tests.fakes.stripe_server import KEY, SECRET, StripeServer
 from tests.house import GENESIS
-from tests.payments import NOW_S, scope
+from tests.payments import METER, NOW_S, scope
 
 ACTS = 9
 STEPS_MAX = 36
 """A life that has made more steps than this ends by itself."""
+
+BEYOND_SCOPE = scope("t-2", "a-2", "w-2")
+"""Whose plan has a meter. It buys nothing else."""
+
+OVERAGE_RC = 60
+"""How much of a period it may pay later."""
 
 OUTSIDE = "stripe.pickle"
 LEDGER = "ledger.db"
@@ -58,6 +68,9 @@ class Outside:
                 setattr(self.account, name, value)
         else:
             self.account.price(2000)
+            self.account.price(1000)
+            stripe_meters.meter(self.account, METER)
+            stripe_meters.metered_price(self.account, METER)
             self.save()
 
     def save(self) -> None:
@@ -130,6 +143,13 @@ class Direct(StripePayments):
         return self._direct
 
 
+class Nameless(Direct):
+    """A mutant: a reading has another identifier each time that it is sent."""
+
+    async def read_meter(self, reading: MeterReading) -> None:
+        await super().read_meter(replace(reading, id=f"{reading.id}/{os.urandom(8).hex()}"))
+
+
 class Stepping(RoadChain):
     """A commit is a step before and after. One whose first action is ``left_out`` is not made: a mutant."""
 
@@ -159,6 +179,9 @@ class Life:
     cashier: Cashier
     random: Random
     pro: Plan
+    beyond: Plan | None
+    metering: Metering
+    method: StripePayments
 
     @property
     def account(self) -> Account:
@@ -166,8 +189,21 @@ class Life:
 
     async def begin(self) -> None:
         """What a start does: what was missed is read from Stripe's list, and refunds that were cut off go on."""
+        if self.beyond is not None and not self.account.of("subscription"):
+            await self.plan_beyond()
         await self.cashier.scan()
         await self.finish_refunds()
+        if self.beyond is not None:
+            await self.void_holds()
+
+    async def void_holds(self) -> None:
+        """Of calls that were cut off."""
+        for item in await self.store.entries(-1, 100_000):
+            if isinstance(held := item.entry.action, CreditReserved):
+                hold = await self.store.hold(HoldId(held.hold))
+                if hold is not None and hold.state == "open":
+                    voided = Draft(CreditVoided(held.hold, "p"), BEYOND_SCOPE, f"{held.hold}/void")
+                    await self.cashier.bridge.roadchain.append(voided)
 
     async def finish_refunds(self) -> None:
         """As an operator does who is told its reference."""
@@ -185,7 +221,11 @@ class Life:
     async def act(self) -> None:
         acts = (self.topup, self.topup, self.pay, self.pay, self.debit, self.deliver, self.deliver)
         more = (self.refund, self.refund, self.refund_outside, self.fail_refund, self.plan, self.payout, self.wait)
-        await self.random.choice((*acts, *more))()
+        if self.beyond is None or not self.random.randrange(4):
+            await self.random.choice((*acts, *more))()
+        else:
+            beyond = (self.use, self.use, self.tell, self.tell, self.hour)
+            await self.random.choice((*beyond, *beyond, *beyond, *beyond, self.plan_beyond))()
         self.outside.save()
 
     async def topup(self) -> None:
@@ -253,12 +293,55 @@ class Life:
             self.account.fail_refund(self.random.choice(made)["id"])
 
     async def plan(self) -> None:
-        running = [item for item in self.account.of("subscription") if item["status"] == "active"]
-        if running:
-            self.account.renew(running[0]["id"])
+        await self._subscribe_or_renew(self.pro, scope("t-1"))
+
+    async def plan_beyond(self) -> None:
+        if self.beyond is not None:
+            await self._subscribe_or_renew(self.beyond, BEYOND_SCOPE)
+
+    async def _subscribe_or_renew(self, plan: Plan, whose: Scope) -> None:
+        account = self.account
+        running = [item for item in account.of("subscription") if item["status"] == "active"]
+        if account.drafts:
+            account.now_s += 3_600  # so long an invoice stays a draft
+            account.finalize()
+        elif any(item["items"]["data"][0]["price"]["id"] == plan.price for item in running):
+            account.end_period(min(running, key=lambda item: ends_s(item))["id"])
+            if self.beyond is None:
+                account.finalize()
         else:
             with suppress(PaymentError):
-                await self.cashier.subscribe(scope("t-1"), self.pro)
+                link = await self.cashier.subscribe(whose, plan)
+                if plan is self.beyond:
+                    account.pay(link.about.id)
+                    self.outside.save()
+
+    async def use(self) -> None:
+        """A call that costs more than there is: what the credit lacks is paid later."""
+        for item in await self.store.planned(BEYOND_SCOPE.workspace):
+            granted = item.entry.action
+            if not isinstance(granted, PlanGranted) or granted.until_s <= self.account.now_s:
+                continue
+            price, hold = self.random.choice((700_000, 1_300_000, 3_300_000)), f"h-{self.random.randrange(10**12)}"
+            held = CreditReserved(
+                hold, 2 * price, 0, "p", "m", overage_period=str(granted.until_s), overage_max=OVERAGE_RC * URC_PER_RC
+            )
+            roadchain = self.cashier.bridge.roadchain
+            with suppress(InsufficientBalance):
+                await roadchain.append(Draft(held, BEYOND_SCOPE, f"{hold}/reserve"))
+                await roadchain.append(Draft(CreditSettled(hold, price, "p", 0), BEYOND_SCOPE, f"{hold}/settle"))
+
+    async def tell(self) -> None:
+        await self.metering.apply()
+
+    async def hour(self) -> None:
+        """Or less, or most of a day; an invoice that was a draft for an hour is made."""
+        account = self.account
+        account.now_s += self.random.choice((600, 3_600, 3_600, 3_600, 80_000))
+        if account.drafts and account.drafts[0][2] + 3_600 <= account.now_s:
+            account.finalize()
+            self.outside.save()
+            await self.deliver()
 
     async def payout(self) -> None:
         paid = self.account.payout(self.random.choice((100, 300)))
@@ -269,11 +352,29 @@ class Life:
         self.account.now_s += self.random.choice((10, 400, 5000, 20_000))
 
 
+def ends_s(subscription: Thing) -> int:
+    end: int = subscription["items"]["data"][0]["current_period_end"]
+    return end
+
+
 @asynccontextmanager
-async def living(folder: Path, random: Random, last: int = 0, mutant: str = "") -> AsyncIterator[Life]:
+async def living(
+    folder: Path, random: Random, last: int = 0, mutant: str = "", *, metered: bool = False
+) -> AsyncIterator[Life]:
     outside, steps = Outside(folder), Steps(last)
     account = outside.account
-    pro = Plan("pro", account.of("price")[0]["id"], Money(1500 * URC_PER_RC), Money(500 * URC_PER_RC))
+    later, credit, price = [item["id"] for item in account.of("price")]
+    pro = Plan("pro", price, Money(1500 * URC_PER_RC), Money(500 * URC_PER_RC))
+    beyond = Plan(
+        "beyond",
+        credit,
+        Money(1 * URC_PER_RC),
+        Money(999 * URC_PER_RC),
+        (),
+        METER,
+        later,
+        Money(OVERAGE_RC * URC_PER_RC),
+    )
     store = await SqliteStore.open(folder / LEDGER)
 
     def clock_us() -> int:
@@ -284,23 +385,25 @@ async def living(folder: Path, random: Random, last: int = 0, mutant: str = "") 
         roadchain.steps, roadchain.left_out = steps, mutant
         async with roadchain:
             await roadchain.append(GENESIS)
-            method = Direct(outside, steps)
+            method = (Nameless if mutant == "identifier" else Direct)(outside, steps)
             make = Scattered if mutant == "keys" else Bridge
-            cashier = Cashier(method, make(roadchain, store, RAIL, Plans((pro,))), clock_us, method)
+            plans = Plans((pro, beyond) if metered else (pro,))
+            cashier = Cashier(method, make(roadchain, store, RAIL, plans), clock_us, method)
+            metering = Metering(cashier, method, store, clock_us)
             handling = asyncio.create_task(cashier._handle_waiting())
             try:
-                yield Life(outside, store, cashier, random, pro)
+                yield Life(outside, store, cashier, random, pro, beyond if metered else None, metering, method)
             finally:
                 handling.cancel()
     finally:
         await store.aclose()
 
 
-def payments_life(acks: Connection, folder: Path, seed: int, last: int, mutant: str) -> None:
+def payments_life(acks: Connection, folder: Path, seed: int, last: int, mutant: str, metered: bool) -> None:
     """One life, which a kill ends at its step ``last``, where it comes so far."""
 
     async def run() -> None:
-        async with living(folder, Random(seed), last, mutant) as life:
+        async with living(folder, Random(seed), last, mutant, metered=metered) as life:
             await life.begin()
             for _ in range(ACTS):
                 await life.act()

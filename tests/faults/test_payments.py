@@ -8,12 +8,14 @@ from random import Random
 import pytest
 
 from integrations.payments.base import Buyer, IntentId
+from integrations.payments.metering import owed_later, reconcile_meters
 from integrations.payments.reconcile import reconcile
 from integrations.payments.roadchain_bridge import asked_key, hold_key, opened_key
-from ledger.credit_actions import PlanGranted
+from ledger.accounts import paid_later
+from ledger.credit_actions import CreditReversed, CreditSettled, OverageMetered, OveragePaid, PlanGranted
 from ledger.entry import Entry
 from ledger.money import URC_PER_RC
-from ledger.payment_actions import PaymentHandled
+from ledger.payment_actions import PaymentHandled, UsageMetered
 from ledger.pseudonyms import ActorId, WorkspaceId
 from ledger.verify import verify_database
 from tests.faults.children import child
@@ -24,28 +26,41 @@ A_BOOK = 20
 """So many lives go on with one book; then another is begun."""
 
 BOOKS = 15
+METERED = 3
+"""In each third of the books there is a plan with a meter."""
 
 
-def lived(folder: Path, seed: int, lives: int, mutant: str = "") -> int:
+def lived(folder: Path, seed: int, lives: int, mutant: str = "", *, metered: bool = False) -> int:
     """How many of the lives were killed."""
     chance, killed = Random(seed), 0
     for number in range(lives):
-        with child(payments_life, folder, seed * 1_000 + number, chance.randrange(1, STEPS_MAX), mutant) as process:
+        step = chance.randrange(1, STEPS_MAX)
+        with child(payments_life, folder, seed * 1_000 + number, step, mutant, metered) as process:
             status = process.ended()
         assert status in (0, -signal.SIGKILL)
         killed += status != 0
-    asyncio.run(settled(folder, mutant))
+    asyncio.run(settled(folder, mutant, metered))
     return killed
 
 
-async def settled(folder: Path, mutant: str) -> None:
+async def settled(folder: Path, mutant: str, metered: bool) -> None:
     """A last life, which nothing ends: what was left is done, and then all is held against Stripe."""
-    async with living(folder, Random(0), mutant=mutant) as life:
+    async with living(folder, Random(0), mutant=mutant, metered=metered) as life:
+        while life.account.drafts:
+            life.account.now_s += 3_600
+            life.account.finalize()
         life.outside.server.pending.clear()
         await life.begin()
         assert (await life.cashier.scan()).left == 0
-        done = await reconcile(life.cashier, life.store, NOW_S - 86_400)
+        since_s = NOW_S - 86_400
+        done = await reconcile(life.cashier, life.store, since_s)
         assert done.differences == ()
+        if metered:
+            for _ in range(3):  # a reading that was cut off is looked for, the rest is told
+                life.account.now_s += 21 * 3_600
+                await life.metering.apply()
+            assert await reconcile_meters(life.cashier, life.method, life.store, since_s, life.account.now_s) == ()
+            await check_meter(life)
         assert (await life.cashier.scan()).left == 0
         await check(life)
         before = await life.store.balances()
@@ -78,9 +93,42 @@ async def check_money(life: Life, entries: list[Entry]) -> None:
     granted = [entry.action for entry in entries if isinstance(entry.action, PlanGranted)]
     invoices = [item for item in account.of("invoice") if item["status"] == "paid"]
     assert len(granted) == len(invoices)
-    assert (
-        sum(one.credit + one.deferred for one in granted) == sum(item["amount_paid"] for item in invoices) * URC_PER_RC
-    )
+    later = sum(entry.action.amount for entry in entries if isinstance(entry.action, OveragePaid))
+    invoiced = sum(item["amount_paid"] for item in invoices) * URC_PER_RC
+    assert sum(one.credit + one.deferred for one in granted) + later == invoiced
+
+
+async def check_meter(life: Life) -> None:
+    """What the meter counts is what the ledger says that it was told. Each unit was used, once, and is paid or still owed."""
+    account, told = life.account, life.account.meter_events
+    entries = [item.entry for item in await life.store.entries(-1, 1_000_000)]
+    back = {entry.action.entry for entry in entries if isinstance(entry.action, CreditReversed)}
+    readings = {
+        entry.idem: (entry.action.amount, "" if entry.stripe is None else entry.stripe.id, entry.action.at_s)
+        for entry in entries
+        if isinstance(entry.action, OverageMetered) and entry.seq not in back
+    }
+    counted = [
+        (
+            event["identifier"],
+            (int(event["payload"]["value"]) * URC_PER_RC, event["payload"]["stripe_customer_id"], event["timestamp"]),
+        )
+        for event in told
+    ]
+    assert len(counted) == len(dict(counted))
+    assert dict(counted) == readings
+    taken = [entry.idem for entry in entries if isinstance(entry.action, UsageMetered)]
+    assert sorted(taken) == sorted(f"payment.metered/{name}" for name in readings)
+
+    owed = owed_later(row for row in await life.store.balances() if ":ws:w-2:" in row.account)
+    used = sum(paid_later(entry.postings) for entry in entries if isinstance(entry.action, CreditSettled))
+    paid = sum(entry.action.amount for entry in entries if isinstance(entry.action, OveragePaid))
+    assert used == owed.all + paid
+    assert owed.used < URC_PER_RC
+    running = [item for item in account.of("subscription") if len(item["items"]["data"]) > 1]
+    since_s = running[0]["items"]["data"][0]["current_period_start"] if running else 0
+    still = sum(amount for amount, _, at_s in readings.values() if at_s >= since_s)
+    assert owed.told == still  # what was told of earlier periods stood on their invoices
 
 
 def check_journal(life: Life, entries: list[Entry], keys: set[str]) -> None:
@@ -96,10 +144,14 @@ def check_journal(life: Life, entries: list[Entry], keys: set[str]) -> None:
     for intent in ours:
         assert hold_key(intent) in keys
         assert opened_key(intent) in keys
-    customers = account.of("customer")
-    assert len(customers) <= 1
-    known = [entry.stripe.id for entry in entries if entry.idem.startswith("payment.customer/") and entry.stripe]
-    assert known == [item["id"] for item in customers]
+    customers = {item["id"] for item in account.of("customer")}
+    known = {entry.stripe.id for entry in entries if entry.idem.startswith("payment.customer/") and entry.stripe}
+    used = {item["customer"] for item in account.of("checkout.session")}
+    assert used <= known <= customers
+    if (
+        life.beyond is None
+    ):  # one that was made and not recorded is not found again after a day, and nothing is in its name
+        assert known == customers
     for entry in entries:
         if isinstance(entry.action, PaymentHandled) and entry.idem.startswith("payment.handled/"):
             assert entry.idem.replace(".handled/", ".received/") in keys
@@ -112,14 +164,14 @@ def check_journal(life: Life, entries: list[Entry], keys: set[str]) -> None:
 
 @pytest.mark.parametrize("seed", range(BOOKS))
 def test_the_books_agree_however_often_the_payments_side_is_killed(tmp_path: Path, seed: int) -> None:
-    assert lived(tmp_path, seed, A_BOOK) > A_BOOK // 2
+    assert lived(tmp_path, seed, A_BOOK, metered=seed % METERED == 0) > A_BOOK // 2
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(7_200)
 @pytest.mark.parametrize("seed", range(100, 600))
 def test_the_books_agree_after_many_more_kills(tmp_path: Path, seed: int) -> None:
-    lived(tmp_path, seed, A_BOOK)
+    lived(tmp_path, seed, A_BOOK, metered=seed % METERED == 0)
 
 
 MUTANTS = [
@@ -139,3 +191,12 @@ def test_a_payments_side_without_its_keys_or_one_of_its_commits_is_found_out(tmp
             folder = tmp_path / str(seed)
             folder.mkdir()
             lived(folder, seed, 14, mutant)
+
+
+@pytest.mark.parametrize("mutant", ["identifier", "credit.meter", "payment.metered", "credit.overage_paid"])
+def test_a_meter_that_is_told_without_a_commit_or_its_identifier_is_found_out(tmp_path: Path, mutant: str) -> None:
+    with pytest.raises(AssertionError):
+        for seed in range(1, 7):
+            folder = tmp_path / str(seed)
+            folder.mkdir()
+            lived(folder, seed, 14, mutant, metered=True)

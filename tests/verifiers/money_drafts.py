@@ -108,7 +108,8 @@ def _paid_later(scope: Scope, name: str) -> list[Draft]:
         CreditReserved(hold, 9_000_001, 9, "openai", "m-1", overage_period=period, overage_max=BIG),
         CreditSettled(hold, 7_000_001, "openai", 5),
         OverageMetered(RAIL, "overage", period, 7_000_000, 1_790_000_000),
-        OveragePaid(RAIL, 6_000_000, 1_000_000),
+        OveragePaid(RAIL, 5_000_000, 1_000_000),
+        DebtWrittenOff(0, told=1_000_000, used=1),
     )
     own = replace(scope, workspace=WorkspaceId(f"{scope.workspace}{LATER}"))
     return [Draft(action, own, f"{hold}/{action.name}") for action in kinds]

@@ -210,12 +210,14 @@ async def test_each_status_becomes_its_own_kind(one: Hosted, status: int, kind: 
     failure = await failure_of(one, one.dialect.error(status, {}))
     assert type(failure) is kind
     assert failure.retry_after_s is None
+    assert not failure.may_cost  # it refused before it made anything
 
 
 async def test_a_provider_that_gave_up_waiting_is_timed_out_or_unavailable(name: HostedName, one: Hosted) -> None:
     """Anthropic's own word for it is that of its gateway's time limit, which is the provider's trouble."""
     failure = await failure_of(one, one.dialect.error(408, {}))
     assert type(failure) is (Unavailable if name == "anthropic" else TimedOut)
+    assert not failure.may_cost
 
 
 async def test_a_question_over_the_context_is_too_long(one: Hosted) -> None:
@@ -238,9 +240,10 @@ async def test_an_error_in_the_midst_of_an_answer_comes_after_what_was_said(one:
         adapter = one.build(server.url)
         async with aclosing(cast(Any, adapter.chat(ask("text")))) as events:
             assert await anext(events) == TextDelta("a")
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable) as caught:
                 await anext(events)
         await adapter.aclose()
+    assert caught.value.may_cost
 
 
 async def test_a_stream_that_is_cut_is_unavailable_after_its_pieces(one: Hosted) -> None:
@@ -248,24 +251,30 @@ async def test_a_stream_that_is_cut_is_unavailable_after_its_pieces(one: Hosted)
         adapter = one.build(server.url)
         async with aclosing(cast(Any, adapter.chat(ask("text")))) as events:
             assert [await anext(events), await anext(events)] == [TextDelta("a"), TextDelta("b")]
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable) as caught:
                 await anext(events)
         await adapter.aclose()
+    assert caught.value.may_cost
 
 
 async def test_garbage_is_a_bad_reply(one: Hosted) -> None:
-    assert type(await failure_of(one, one.dialect.garbage())) is BadReply
+    failure = await failure_of(one, one.dialect.garbage())
+    assert type(failure) is BadReply
+    assert failure.may_cost
 
 
 @pytest.mark.parametrize("reply", [b"", b"SSH-2.0-x\r\n"])
 async def test_a_server_that_speaks_something_else_is_unavailable(one: Hosted, reply: bytes) -> None:
-    assert type(await failure_of(one, reply)) is Unavailable
+    failure = await failure_of(one, reply)
+    assert type(failure) is Unavailable
+    assert failure.may_cost  # the question was sent, and what became of it is not known
 
 
 async def test_a_refused_connection_is_unavailable(one: Hosted) -> None:
     adapter = one.build(f"http://127.0.0.1:{free_port()}/v1")
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         await collect(adapter.chat(ask("text")))
+    assert not caught.value.may_cost
     await adapter.aclose()
 
 
@@ -290,8 +299,9 @@ def deaf_port() -> Iterator[int]:
 async def test_a_server_that_cannot_be_reached_in_time_is_told_from_one_that_says_nothing(name: HostedName) -> None:
     with deaf_port() as port:
         adapter = hosted(name, connect_s=0.2).build(f"http://127.0.0.1:{port}/v1")
-        with pytest.raises(ConnectTimedOut):
+        with pytest.raises(ConnectTimedOut) as caught:
             await collect(adapter.chat(ask("text")))
+        assert not caught.value.may_cost
         await adapter.aclose()
 
 
@@ -301,8 +311,9 @@ async def test_a_model_that_does_not_begin_is_told_from_one_that_goes_silent(one
     async with running_raw_server(b"", holds=True) as server:
         adapter = one.build(server.url)
         began = time.monotonic()
-        with pytest.raises(FirstTokenTimedOut):
+        with pytest.raises(FirstTokenTimedOut) as caught:
             await collect(adapter.chat(request))
+        assert caught.value.may_cost
         assert time.monotonic() - began >= 0.3
         server.reply = one.dialect.text("a", end=None)
         async with aclosing(cast(Any, adapter.chat(request))) as events:

@@ -14,6 +14,7 @@ from integrations.payments.base import (
     Cents,
     IntentId,
     ObjectRef,
+    PaymentMisconfigured,
     PaymentUnavailable,
     PaymentUnknown,
     TopupAsked,
@@ -88,6 +89,31 @@ async def test_while_a_secret_is_replaced_both_are_taken(till: Till) -> None:
     await till.stripe.deliver(till.webhook, secret="whsec_third")
     assert set(till.stripe.statuses) == {200}
     assert await paid_by(till, "w-1") == 3000
+    await method.aclose()
+
+
+async def test_what_an_old_key_could_not_do_is_done_once_with_the_new_one(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    payment, later = await till.bought(10), await till.topup(20)
+    method, back = till.roll(), (scope(), payment, Cents(400), IntentId("ref-1"))
+    till.account.pay(later.about.id)
+    await till.delivered()
+    assert set(till.stripe.statuses) == {200}
+    for refused in (till.cashier.scan(), till.topup(30), till.cashier.refund(*back)):
+        with pytest.raises(PaymentMisconfigured):
+            await refused
+    assert await paid_by(till, "w-1") == 600  # what is to go back is held
+    assert {record.levelname for record in caplog.records if "refuses the key" in record.getMessage()} == {"ERROR"}
+    assert KEY not in caplog.text
+    till.cashier.method = till.cashier.subscriptions = method
+    for _ in range(2):
+        assert (await till.cashier.scan()).left == 0
+        await till.cashier.refund(*back)
+    assert await paid_by(till, "w-1") == 2600
+    assert len(till.account.of("refund")) == 1
+    assert "http://checkout.test/" in (await till.topup(30)).url
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
     await method.aclose()
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from integrations.payments.base import MeterReading, PaymentUnavailable
-from integrations.payments.metering import Metering, reconcile_meters
-from integrations.payments.reconcile import reconcile
-from ledger.credit_actions import CreditReserved, CreditReversed, CreditSettled, CreditVoided
+from integrations.payments.base import MeterReading, ObjectRef, PaymentUnavailable
+from integrations.payments.metering import Metering, amount_under_way, reconcile_meters
+from integrations.payments.reconcile import Difference, reconcile
+from ledger.accounts import BAD_DEBT
+from ledger.credit_actions import CreditReserved, CreditReversed, CreditSettled, CreditVoided, DebtWrittenOff
 from ledger.entry import Draft
 from ledger.errors import InsufficientBalance
 from ledger.money import URC_PER_RC
@@ -106,11 +107,29 @@ class Use:
     def told(self) -> list[Thing]:
         return self.till.account.meter_events
 
-    async def differences(self) -> Sequence[str]:
+    async def delete_customer(self) -> None:
+        """At Stripe, and told of twice."""
+        customer = await self.till.cashier.customer_of(W)
+        self.till.account.delete_customer(customer)
+        await self.till.delivered()
+        await self.till.cashier.look_at(ObjectRef("customer", customer))
+
+    async def write_off(self, told: float, used: float) -> int:
+        self._made += 1
+        action = DebtWrittenOff(0, round(told * RC), round(used * RC))
+        (receipt,) = await self.till.roadchain.append(Draft(action, scope(), f"off-{self._made}"))
+        return receipt.seq
+
+    def alarms(self, caplog: pytest.LogCaptureFixture) -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+    async def of_meters(self) -> Sequence[Difference]:
         till, now_s = self.till, self.till.account.now_s
-        of_money = (await reconcile(till.cashier, till.store, NOW_S - HOUR_S)).differences
-        of_meters = await reconcile_meters(till.cashier, till.method, till.store, NOW_S - HOUR_S, now_s)
-        return [difference.kind for difference in (*of_money, *of_meters)]
+        return await reconcile_meters(till.cashier, till.method, till.store, NOW_S - HOUR_S, now_s)
+
+    async def differences(self) -> Sequence[str]:
+        of_money = (await reconcile(self.till.cashier, self.till.store, NOW_S - HOUR_S)).differences
+        return [difference.kind for difference in (*of_money, *await self.of_meters())]
 
 
 @pytest.fixture
@@ -261,6 +280,88 @@ async def test_an_hour_without_stripe_costs_time_and_nothing_else(use: Use) -> N
     assert (use.counted, await use.differences()) == (9, [])
 
 
+async def test_a_reading_for_which_the_key_was_refused_is_told_once_with_the_new_one(use: Use) -> None:
+    await use.begin()
+    await use.call(17)
+    method = use.till.roll()
+    assert await use.metering.apply() == 0
+    use.till.method = use.till.cashier.method = use.till.cashier.subscriptions = method
+    use.till.account.now_s += HOUR_S
+    assert await use.process().apply() == 1
+    assert await use.process().apply() == 0
+    assert (use.counted, len(use.told), await use.differences()) == (7, 1, [])
+    await method.aclose()
+
+
+async def test_what_a_deleted_customer_owes_is_named_until_it_is_written_off(
+    use: Use, caplog: pytest.LogCaptureFixture
+) -> None:
+    await use.begin()
+    await use.call(17.8)
+    assert await use.metering.apply() == 1
+    await use.delete_customer()
+    assert use.alarms(caplog) == ["a customer was deleted: `carpool billing reconcile` shows what no invoice pays"]
+    for _ in range(2):
+        assert await use.differences() == ["owed_by_deleted"]
+    before = await use.balances()
+    for told, used in ((7.000001, 0), (0, 0.800001), (8, 0.1)):
+        with pytest.raises(InsufficientBalance):
+            await use.write_off(told, used)
+    assert await use.balances() == before == {"metered:now": 7, "overage:now": 0.8}
+    await use.write_off(3, 0)
+    seq = await use.write_off(4, 0.8)
+    assert (await use.balances(), await use.differences()) == ({}, [])
+    await use.till.roadchain.append(Draft(CreditReversed(seq), scope(), f"reversal/{seq}"))
+    assert await use.balances() == {"metered:now": 4, "overage:now": 0.8}
+    rows = await use.till.store.balances()
+    assert [row.natural for row in rows if row.account == BAD_DEBT] == [3 * RC]
+    await use.till.store.replay()
+    assert await use.till.store.balances() == rows
+    assert sum(row.balance for row in rows) == 0
+
+
+async def test_where_another_customer_took_its_place_what_the_deleted_one_owes_is_named_all_the_same(use: Use) -> None:
+    await use.begin()
+    await use.call(17)
+    assert await use.metering.apply() == 1
+    await use.delete_customer()
+    use.till.account.now_s += HOUR_S
+    subscription = await use.till.subscribed(use.till.beyond)
+    assert await use.differences() == ["owed_by_deleted"]
+    use.period = str(use.till.account.now_s + MONTH_S)
+    await use.call(1002)
+    assert await use.metering.apply() == 1
+    assert [item.in_ledger for item in await use.of_meters()] == [7 * RC]
+    use.till.account.renew(subscription)  # pays what has been owed for longest
+    await use.till.delivered()
+    use.till.account.now_s += 25 * HOUR_S
+    assert [item.in_ledger for item in await use.of_meters()] == [7 * RC]
+    await use.write_off(7, 0)
+    assert await use.differences() == []
+
+
+async def test_a_reading_that_was_under_way_when_its_customer_was_deleted_goes_to_the_one_that_took_its_place(
+    use: Use,
+) -> None:
+    await use.begin()
+    await use.call(17)
+    use.rail.lost = 1
+    assert await use.metering.apply() == 0
+    assert await amount_under_way(use.till.store, W) == 7 * RC
+    await use.delete_customer()
+    assert await use.metering.apply() == 0  # it is refused, and nobody can say yet whether the first one was
+    use.till.account.now_s += 21 * HOUR_S
+    assert await use.metering.apply() == 0
+    assert (await use.balances(), await amount_under_way(use.till.store, W)) == ({"overage:now": 7}, 0)
+    assert await use.differences() == ["owed_by_deleted"]
+    await use.till.subscribed(use.till.beyond)
+    use.period = str(use.till.account.now_s + MONTH_S)
+    await use.call(1002)
+    assert await use.metering.apply() == 1
+    assert [event["payload"]["value"] for event in use.told] == ["9"]
+    assert (await use.balances(), await use.differences()) == ({"metered:now": 9}, [])
+
+
 async def test_what_was_used_at_the_end_of_a_period_is_told_as_of_its_end(use: Use) -> None:
     await use.begin()
     await use.call(17)
@@ -271,6 +372,40 @@ async def test_what_was_used_at_the_end_of_a_period_is_told_as_of_its_end(use: U
     await use.call(2)
     assert await use.metering.apply() == 1  # its invoice is closed: it goes on the next one
     assert use.told[1]["timestamp"] == use.till.account.now_s
+
+
+async def test_what_a_period_left_untold_stands_on_the_next_ones_invoice(use: Use) -> None:
+    subscription = await use.begin()
+    await use.call(17)
+    use.till.account.renew(subscription)  # its invoice is closed, and says nothing of it
+    await use.till.delivered()
+    use.till.account.now_s += 60
+    assert await use.metering.apply() == 1
+    assert use.told[0]["timestamp"] == use.till.account.now_s
+    use.till.account.renew(subscription)
+    await use.till.delivered()
+    assert (await use.balances(), await use.differences()) == ({"plan": 1000}, [])
+
+
+@pytest.mark.parametrize(("lost", "unheard"), [(1, 0), (0, 1)])
+async def test_a_reading_that_was_cut_off_until_its_invoice_was_closed_is_not_sent_for_it(
+    use: Use, lost: int, unheard: int
+) -> None:
+    subscription = await use.begin()
+    await use.call(17)
+    use.till.account.now_s = int(use.period) - 60
+    use.rail.lost, use.rail.unheard = lost, unheard
+    assert await use.metering.apply() == 0
+    use.till.account.renew(subscription)
+    await use.till.delivered()
+    use.till.account.now_s += HOUR_S
+    assert (await use.process().apply(), len(use.rail.sent)) == (0, 1)
+    use.till.account.now_s += 20 * HOUR_S
+    assert await use.process().apply() == unheard  # it is looked for, and taken back where it is not there
+    assert await use.process().apply() == lost
+    use.till.account.renew(subscription)
+    await use.till.delivered()
+    assert (await use.balances(), len(use.told), await use.differences()) == ({"plan": 1000}, 1, [])
 
 
 async def test_a_clock_set_back_over_a_periods_end_tells_nothing_twice(use: Use) -> None:
@@ -343,5 +478,7 @@ async def test_a_ledger_with_overage_is_verified(tmp_path: Path, postgres: Serve
             await use.metering.apply()
             till.account.renew(subscription)
             await till.delivered()
+            await use.call(1000.5)
+            await use.write_off(0, 0.5)
     (database,) = tmp_path.rglob("*.db")
     verify_database(database)

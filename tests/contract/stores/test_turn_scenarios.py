@@ -14,15 +14,27 @@ import pytest
 
 from adapters.base import BaseAdapter
 from adapters.errors import Unavailable
-from adapters.messages import ProviderName, Usage
+from adapters.messages import ProviderName, TextDelta, Usage
 from adapters.scripted import Raise, ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.billing import Billing
+from bot.connections import Build
 from bot.limits import Limits
 from bot.lucidia.catalog import ModelCard, Rates
+from bot.platforms.base import Address
+from bot.secret import Secret
+from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
 from ledger.accounts import Account
 from ledger.actions import ModelCalled
-from ledger.credit_actions import CreditAction, CreditRefused, CreditReserved, CreditTopup, PlanGranted, RewardGranted
+from ledger.credit_actions import (
+    CreditAction,
+    CreditRefused,
+    CreditReserved,
+    CreditSettled,
+    CreditTopup,
+    PlanGranted,
+    RewardGranted,
+)
 from ledger.entry import Draft, Entry, Scope
 from ledger.pseudonyms import ConversationId, TurnId
 from ledger.roadchain import clock_us
@@ -36,11 +48,12 @@ from tests.contract.stores.test_money_scenarios import (
     told,
     urc,
 )
-from tests.house import ME, PSEUDONYMS, Open, RecordingPlatform, asks, card, running_house
+from tests.house import ME, PSEUDONYMS, Brought, Gate, Open, RecordingPlatform, asks, card, running_house
 from tests.stores import AnyStore
 
 LINES = {line[:3]: line.split(" | ") for line in SCENARIOS}
 RATES = Rates(2_000_000, 10_000_000)
+DOUBLED = Rates(4_000_000, 20_000_000)
 CACHED = Rates(3_000_000, 15_000_000, 300_000, 3_750_000)
 TAKEN = Billing("all", 2000)
 W = PSEUDONYMS.workspace(ME.platform, ME.workspace)
@@ -65,8 +78,12 @@ class Play:
         self.begun = (await self.store.head()).size
 
     async def ask(self, number: int = 0) -> None:
-        _, outcome = await self.open.ask(asks("hello", f"{number}", replace(ME, thread=f"{number}")))
+        _, outcome = await self.open.ask(asks("hello", f"{number}", in_thread(number)))
         self.outcomes.append(outcome)
+
+    async def stop(self, number: int = 0) -> None:
+        """On return the answer under way in the thread knows of it."""
+        assert (await self.open.ask(asks("/stop", f"stop {number}", in_thread(number))))[1] == "command"
 
     async def entries(self) -> list[Entry]:
         return [item.entry for item in await self.store.entries(self.begun - 1, 10_000)]
@@ -86,6 +103,10 @@ class Play:
         assert {name: found.get(name, 0) for name in amounts(closing)} == amounts(closing)
         await self.store.replay()
         assert await self.store.balances() == rows
+
+
+def in_thread(number: int) -> Address:
+    return replace(ME, thread=f"{number}")
 
 
 def shifted(kind: str, lines: Amounts, more: int) -> tuple[str, Amounts]:
@@ -111,8 +132,9 @@ async def playing(
     rates: Rates | None = RATES,
     billing: Billing = TAKEN,
     output_tokens: int = 16_000,
+    brought: Brought | None = None,
 ) -> AsyncIterator[Play]:
-    """Its turns are recorded in ``store``. The workspace begins with nothing."""
+    """Its turns are recorded in ``store``. The workspace begins with nothing. ``brought``: that key alone has the model."""
     beside: list[SqliteStore] = []
 
     def instead(opened: SqliteStore) -> SqliteStore:
@@ -120,10 +142,17 @@ async def playing(
         return cast(SqliteStore, store)
 
     adapters: Mapping[str, BaseAdapter] = {"p": ScriptedAdapter(ProviderName("p"), tuple(script))}
-    cards: Sequence[ModelCard] = [replace(card("p"), rates=rates, output_tokens_max=16_000)]
+    cards: Sequence[ModelCard] = [] if brought else [replace(card("p"), rates=rates, output_tokens_max=16_000)]
     limits = Limits(output_tokens_max=output_tokens)
     house = running_house(
-        folder, RecordingPlatform(), adapters, cards=cards, limits=limits, billing=billing, wrap=instead
+        folder,
+        RecordingPlatform(),
+        adapters,
+        cards=cards,
+        limits=limits,
+        billing=billing,
+        wrap=instead,
+        brought=brought or (lambda store: ()),
     )
     async with house as open_:
         try:
@@ -181,6 +210,22 @@ async def test_s23_what_neither_the_hold_nor_the_balance_covers_is_waived(store:
         await play.check(urc(5))
 
 
+async def test_s24_a_stopped_answer_is_settled_at_what_the_provider_says_that_it_took(
+    store: AnyStore, tmp_path: Path
+) -> None:
+    here = Gate()
+    used = (TextDelta("One, "), WaitFor(here), *answer("two", usage=Usage(input=10_000, output=500)))
+    async with playing("S24", store, tmp_path, [used]) as play:
+        await play.given(BOUGHT)
+        asked = asyncio.create_task(play.ask())
+        await here.reached.wait()
+        await play.stop()
+        here.set()
+        await asked
+        assert play.outcomes == ["stopped"]
+        await play.check()
+
+
 async def test_s25_a_message_that_is_told_of_four_times_is_paid_for_once(store: AnyStore, tmp_path: Path) -> None:
     async with playing("S25", store, tmp_path, [USED] * 4) as play:
         await play.given(BOUGHT)
@@ -188,6 +233,29 @@ async def test_s25_a_message_that_is_told_of_four_times_is_paid_for_once(store: 
         await play.open.intake.ended(accepted[0].turn)
         assert not (await play.open.intake.accept(asks("hello"))).fresh
         await play.check()
+
+
+async def test_s26_a_call_is_settled_at_the_price_it_was_held_for(store: AnyStore, tmp_path: Path) -> None:
+    here, vaults, of_house = Gate(), list[Vault](), KeyOwner()
+    model = ScriptedAdapter(ProviderName("p"), ((WaitFor(here), *USED), USED))
+    prices = [replace(card("p"), rates=rates, output_tokens_max=16_000) for rates in (RATES, DOUBLED)]
+
+    def brought(of: SqliteStore) -> tuple[Vault, Build]:
+        vaults.append(Vault(of, [b"v" * 32]))
+        return vaults[0], lambda provider, key: (model, (prices[int(key.reveal())],))
+
+    async with playing("S26", store, tmp_path, [USED], brought=brought) as play:
+        await vaults[0].keep(of_house, ProviderName("p"), Secret("0"))
+        await play.given(BOUGHT)
+        asked = asyncio.create_task(play.ask())
+        await here.reached.wait()
+        await vaults[0].keep(of_house, ProviderName("p"), Secret("1"))
+        here.set()
+        await asked
+        await play.check()
+        await play.ask(1)
+        prices_paid = [entry.action.price for entry in await play.entries() if isinstance(entry.action, CreditSettled)]
+        assert prices_paid == [urc("4.8"), urc("9.6")]
 
 
 @pytest.mark.parametrize("rates", [Rates(-1, -1), Rates(0, 10_000_000), None], ids=["negative", "zero", "unknown"])

@@ -137,14 +137,17 @@ def test_a_long_request_is_held_for_at_its_own_tier() -> None:
 
 def test_a_call_is_settled_at_the_price_it_was_held_for() -> None:  # S26
     entry = reserved("call-1", Held(Money(rc(20)), 1024), PRICE, rc(4.8), CHOSEN, ())
-    assert closed(entry, Usage(10_000, 2_000, 0, 0, 0), "", 10_000) == CreditSettled("call-1", rc(4.8), "p", rc(4))
+    used = Usage(10_000, 2_000, 0, 0, 0)
+    assert closed(entry, used, used) == CreditSettled("call-1", rc(4.8), "p", rc(4))
 
 
-def test_usage_that_was_not_told_is_estimated_where_an_answer_was_seen_and_else_given_back() -> None:
+def test_who_gets_nothing_pays_nothing_and_what_the_provider_takes_is_the_houses() -> None:
     entry = reserved("call-1", Held(Money(rc(20)), 1024), PRICE, rc(4.8), CHOSEN, ())
-    assert closed(entry, None, "four" * 100, 1_000) == CreditSettled("call-1", 360_000, "p", 300_000)
-    assert estimated(1_000, "four" * 100) == Usage(1_000, 100, 0, 0, 0)
-    assert closed(entry, None, "", 1_000) == CreditVoided("call-1", "p", 0)
+    read, made = estimated(1_000, 400), estimated(1_000, 800)
+    assert (read, made) == (Usage(1_000, 100, 0, 0, 0), Usage(1_000, 200, 0, 0, 0))
+    assert closed(entry, read, made) == CreditSettled("call-1", 360_000, "p", 400_000)
+    assert closed(entry, None, made) == CreditVoided("call-1", "p", 400_000)
+    assert closed(entry, None, None) == CreditVoided("call-1", "p", 0)
 
 
 def test_a_call_that_was_cut_off_is_given_back_and_its_cost_is_the_houses() -> None:  # S18
@@ -155,7 +158,6 @@ def test_a_call_that_was_cut_off_is_given_back_and_its_cost_is_the_houses() -> N
 def test_a_hold_counts_with_what_is_expected_and_never_with_more_than_it_is() -> None:
     held = Held(Money(rc(20)), 1024)
     assert reserved("h", held, PRICE, rc(4.8), CHOSEN, ()).expected == rc(4.8)
-    assert reserved("h", held, PRICE, None, CHOSEN, ()).expected == rc(20)
     assert reserved("h", held, PRICE, rc(30), CHOSEN, ()).expected == rc(20)
 
 

@@ -260,7 +260,7 @@ async def test_each_error_of_a_payment_is_told_from_the_table(
 
     async with talking(tmp_path, say=BRACKETED) as talk:
         monkeypatch.setattr(talk.till.cashier, "portal", failing)
-        assert (await talk.says("portal")).text == f"⟦{kind.remedy}⟧"
+        assert (await talk.says("portal")).text == f"⟦⟦{kind.remedy}⟧ (Reference: t-1)⟧"
 
 
 async def test_without_a_payment_service_it_is_said_that_nothing_costs(tmp_path: Path) -> None:

@@ -9,18 +9,21 @@ from pathlib import Path
 import pytest
 
 from adapters.base import BaseAdapter
-from adapters.errors import Unavailable
-from adapters.messages import ProviderName, Usage
-from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, answer
+from adapters.errors import FirstTokenTimedOut, RefusedKey, Unavailable
+from adapters.messages import Finished, ProviderName, TextDelta, ToolResult, Usage
+from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, WaitFor, answer
 from bot.billing import Billing, Charges, Price, closed, given_back, purse_of
 from bot.connections import Build
 from bot.limits import Limits
+from bot.listening import Heard
 from bot.lucidia.catalog import ModelCard, Rates
+from bot.paying import input_tokens, settling
 from bot.platforms.base import PlatformError
 from bot.secret import Secret
+from bot.turn import answered_of
 from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
-from integrations.tools.base import Toolbox
+from integrations.tools.base import Toolbox, Use
 from ledger.accounts import Account
 from ledger.actions import MessageReceived, ModelCalled
 from ledger.book import Counter
@@ -37,6 +40,7 @@ from tests.house import (
     ME,
     PSEUDONYMS,
     WANTS_TOOL,
+    Gate,
     Open,
     RecordingPlatform,
     RecordingTool,
@@ -208,6 +212,121 @@ async def test_a_failed_attempt_is_given_back_and_the_next_one_charged(tmp_path:
         assert await left(open_) == 100 * URC_PER_RC - PRICE_URC
 
 
+async def test_what_a_model_took_before_it_broke_off_is_the_houses_and_the_next_one_is_charged(tmp_path: Path) -> None:
+    # S28: what it took is an estimate, which waits for the provider's bill.
+    first = ScriptedAdapter(ProviderName("first"), ((TextDelta("four" * 1_000), Raise(Unavailable("cut"))),))
+    adapters = {"first": first, **scripts(second=[HELLO])}
+    async with running_house(
+        tmp_path, RecordingPlatform(), adapters, cards=priced("first", "second"), billing=FUNDED
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "answered"
+        took = Price(RATES, 0).cost(Usage(input_tokens(first.requests[0]), 1_000))
+        assert took > URC_PER_RC
+        assert await balance(open_, "X:absorbed") == took
+        assert await balance(open_, "L:provider:first:suspense") == took
+        assert await balance(open_, "L:provider:second:accrued") == COST_URC
+        assert await balance(open_, f"L:ws:{W}:held") == 0
+        assert await left(open_) == 100 * URC_PER_RC - PRICE_URC
+        names = [name for name in await open_.journal(turn) if name.startswith("credit.")]
+        assert names == ["credit.reserve", "credit.void", "credit.reserve", "credit.settle"]
+
+
+async def test_who_stops_an_answer_pays_for_what_they_read_in_the_reply(tmp_path: Path) -> None:
+    platform, here = RecordingPlatform(), Gate()
+    model = ScriptedAdapter(
+        ProviderName("scripted"), ((TextDelta("four" * 1_000), WaitFor(here), Finished("stop", None)),)
+    )
+    async with running_house(
+        tmp_path, platform, {"scripted": model}, cards=priced("scripted"), billing=FUNDED
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        accepted = await open_.intake.accept(asks("write me something long"))
+        ended = asyncio.create_task(open_.intake.ended(accepted.turn))
+        await here.reached.wait()
+        assert (await open_.ask(asks("/stop", "2")))[1] == "command"
+        here.set()
+        assert await ended == "stopped"
+        price = Price(RATES, FUNDED.markup_bps).charge(Usage(input_tokens(model.requests[0]), 1_000))
+        assert await left(open_) == 100 * URC_PER_RC - price
+    assert platform.texts[-1].startswith("fourfour")
+
+
+async def test_a_question_that_is_deleted_before_anything_was_seen_costs_its_asker_nothing(tmp_path: Path) -> None:
+    platform, here = RecordingPlatform(), Gate()
+    script = [(TextDelta("four" * 1_000), WaitFor(here), answer(usage=USAGE)[-1])]
+    async with running_house(tmp_path, platform, script, cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        accepted = await open_.intake.accept(asks("write me something long"))
+        ended = asyncio.create_task(open_.intake.ended(accepted.turn))
+        await here.reached.wait()
+        await open_.door.withdraw(ME, "1")
+        assert await ended == "withdrawn"
+        assert await left(open_) == 100 * URC_PER_RC
+        assert await balance(open_, "X:absorbed") > URC_PER_RC
+        assert await balance(open_, f"L:ws:{W}:held") == 0
+    assert platform.texts == []
+
+
+HELD = CreditReserved("h", 9 * URC_PER_RC, 2 * COST_URC, "p", "m", "", (), Price(RATES, 2000).text)
+TOLD, SAID = Finished("stop", USAGE), ["four" * 100]
+GIVEN_BACK, NOT_ASKED = CreditVoided("h", "p", Money(2 * COST_URC * 10 // 12)), CreditVoided("h", "p")
+BY_USAGE, ITS_COST = CreditSettled("h", PRICE_URC, "p", COST_URC), CreditVoided("h", "p", COST_URC)
+BY_TEXT, THOUGHT_COST = CreditSettled("h", 360_000, "p", 400_000), CreditVoided("h", "p", 400_000)
+
+
+@pytest.mark.parametrize(
+    ("heard", "withdrawn", "came_to"),
+    [
+        # ``came_bytes`` has what it thought, too: the house pays that where the provider does not tell of it.
+        (Heard(SAID, outcome="stopped", came_bytes=800, finished=TOLD), False, BY_USAGE),
+        (Heard(SAID, outcome="stopped", came_bytes=800), False, BY_TEXT),
+        (Heard(SAID, outcome="timed_out", came_bytes=800), False, BY_TEXT),
+        (Heard(SAID, outcome="failed", came_bytes=800, shown=True, error=Unavailable("cut")), False, BY_TEXT),
+        (Heard(SAID, outcome="failed", came_bytes=800, error=Unavailable("cut")), False, THOUGHT_COST),
+        (Heard(SAID, outcome="stopped", came_bytes=800), True, THOUGHT_COST),
+        (Heard(SAID, outcome="stopped", came_bytes=800, shown=True), True, BY_TEXT),
+        (Heard(SAID, outcome="answered", came_bytes=800, finished=TOLD), True, ITS_COST),
+        (Heard(outcome="timed_out", came_bytes=800), False, THOUGHT_COST),
+        (Heard(["\n"], outcome="stopped", came_bytes=800), False, THOUGHT_COST),
+        (Heard(outcome="timed_out"), False, GIVEN_BACK),
+        (Heard(outcome="failed", error=FirstTokenTimedOut("late")), False, GIVEN_BACK),
+        (Heard(outcome="failed", error=Unavailable("503")), False, NOT_ASKED),
+        (Heard(outcome="failed", error=RefusedKey("401")), False, NOT_ASKED),
+        (Heard(outcome="stopped", asked=False), False, NOT_ASKED),
+    ],
+)
+def test_a_call_comes_to_what_the_person_got_of_it_and_else_to_what_it_cost_the_house(
+    heard: Heard, withdrawn: bool, came_to: CreditSettled | CreditVoided
+) -> None:
+    assert settling(HELD, answered_of(1, heard), heard, 1_000, withdrawn=withdrawn) == ((came_to, None),)
+
+
+class Verbose(RecordingTool):
+    async def call(self, use: Use) -> ToolResult:
+        self.calls += 1
+        return ToolResult(use.call.id, "seen " * 40_000)
+
+
+async def test_a_limit_holds_in_a_turn_whose_tools_say_much(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    # Of what the tool says as much goes along as the window has room for.
+    dear = answer("Hello.", usage=Usage(input=8_000, output=1_000))
+    script = [(*WANTS_TOOL[:1], answer(usage=USAGE)[-1]), dear]
+    billing = replace(FUNDED, person_day_max=3 * URC_PER_RC)
+    toolbox = Toolbox({"look": Verbose("read")})
+    async with running_house(
+        tmp_path, platform, script, cards=priced("scripted"), billing=billing, toolbox=toolbox
+    ) as open_:
+        await fund(open_.roadchain, 1_000)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert outcome == "refused"
+        assert await balance(open_, "R:usage") == PRICE_URC
+        assert (await open_.journal(turn)).count("model.called") == 1
+    assert platform.texts[0].startswith("You have spent 0.48 RC of 3 RC in 20")
+
+
 async def test_each_round_of_tools_is_paid_for(tmp_path: Path) -> None:
     script = [(*WANTS_TOOL[:1], answer(usage=USAGE)[-1]), HELLO]
     async with running_house(
@@ -327,7 +446,7 @@ async def test_a_call_with_a_key_of_their_own_that_is_cut_off_counts_no_more_and
 ) -> None:
     hold = CreditReserved("h", 0, COST_URC, "own", "m", "", (), Price(RATES, 0).text)
     assert given_back(hold) == CreditVoided("h", "own")
-    assert closed(hold, None, "", 10) == CreditVoided("h", "own")
+    assert closed(hold, None, USAGE) == CreditVoided("h", "own")
 
 
 async def test_at_eighty_and_a_hundred_per_cent_of_a_limit_the_answer_says_so_once(tmp_path: Path) -> None:
