@@ -249,7 +249,8 @@ class RefundFailed:
 
 @dataclass(frozen=True, slots=True)
 class RefundedOutside:
-    """Refunded at the rail, past us: what was spent already becomes a debt."""
+    """Refunded at the rail, past us: it is taken from what is common, then from what was set aside for people and agents. What
+    was spent already becomes a debt."""
 
     name: ClassVar[str] = "credit.refund_ext"
     rail: str
@@ -267,7 +268,7 @@ class DisputeWithdrawn:
 
 @dataclass(frozen=True, slots=True)
 class CreditFrozen:
-    """Of a disputed ``amount``, as much as is there."""
+    """Of a disputed ``amount``, as much as is there: of what is common, then of what was set aside for people and agents."""
 
     name: ClassVar[str] = "credit.freeze"
     amount: int
@@ -275,8 +276,11 @@ class CreditFrozen:
 
 @dataclass(frozen=True, slots=True)
 class CreditUnfrozen:
+    """All that entry ``freeze`` froze goes back to where it was taken from. An older entry names none (0): then it is common."""
+
     name: ClassVar[str] = "credit.unfreeze"
     amount: int
+    freeze: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +293,15 @@ class DisputeWon:
 
 @dataclass(frozen=True, slots=True)
 class DisputeLost:
-    """The frozen credit goes; what was spent is a debt where it is ``owed``, else the house's loss."""
+    """What entry ``freeze`` froze goes, and of what another dispute froze nothing; an older entry names none (0). What was spent
+    is a debt where it is ``owed``, else the house's loss."""
 
     name: ClassVar[str] = "credit.dispute_lost"
     type: ClassVar[EntryType] = "adjustment"
     rail: str
     amount: int
     owed: bool
+    freeze: int = 0
 
 
 @dataclass(frozen=True, slots=True)

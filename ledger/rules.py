@@ -298,9 +298,8 @@ def _refund(action: RefundHeld | RefundSent | RefundFailed | RefundedOutside, at
         case RefundFailed(rail=rail, amount=amount):
             return [(chart.clearing(rail), amount), (paid, -amount)]
         case RefundedOutside(rail=rail, amount=amount):
-            unspent = min(amount, at.book.available(paid, RC))
-            spent = (chart.debt(at.workspace), amount - unspent)
-            return [(paid, unspent), spent, (chart.clearing(rail), -amount)]
+            taken, spent = _draw(amount, _bought(at), at.book)
+            return [*taken, (chart.debt(at.workspace), spent), (chart.clearing(rail), -amount)]
         case _:
             assert_never(action)
 
@@ -308,24 +307,34 @@ def _refund(action: RefundHeld | RefundSent | RefundFailed | RefundedOutside, at
 def _dispute(
     action: DisputeWithdrawn | CreditFrozen | CreditUnfrozen | DisputeWon | DisputeLost, at: Moment
 ) -> list[Line]:
-    paid, frozen = chart.paid(at.workspace), chart.frozen(at.workspace)
+    frozen = chart.frozen(at.workspace)
     match action:
         case DisputeWithdrawn(rail=rail, amount=amount, fee=fee):
             costs = (chart.DISPUTE_COSTS, fee)
             return [(chart.disputed(rail), amount), costs, (chart.clearing(rail), -amount - fee)]
         case CreditFrozen(amount=amount):
-            there = min(amount, at.book.available(paid, RC))
-            return [(paid, there), (frozen, -there)]
-        case CreditUnfrozen(amount=amount):
-            return [(frozen, amount), (paid, -amount)]
+            taken, spent = _draw(amount, _bought(at), at.book)
+            return [*taken, (frozen, spent - amount)]
+        case CreditUnfrozen(amount=amount, freeze=0):
+            return [(frozen, amount), (chart.paid(at.workspace), -amount)]
+        case CreditUnfrozen(amount=amount, freeze=freeze):
+            there = _frozen_by(freeze, at)
+            if amount != there:
+                raise InvalidEntry(f"entry {freeze} froze {there}, not {amount} uRC")
+            return [(posting.account, -posting.amount) for posting in at.book.postings_of(freeze) if there]
         case DisputeWon(rail=rail, amount=amount):
             return [(chart.clearing(rail), amount), (chart.disputed(rail), -amount)]
-        case DisputeLost(rail=rail, amount=amount, owed=owed):
-            there = min(amount, at.book.available(frozen, RC))
+        case DisputeLost(rail=rail, amount=amount, owed=owed, freeze=freeze):
+            there = min(amount, _frozen_by(freeze, at) if freeze else at.book.available(frozen, RC))
             lost = chart.debt(at.workspace) if owed else chart.BAD_DEBT
             return [(frozen, there), (lost, amount - there), (chart.disputed(rail), -amount)]
         case _:
             assert_never(action)
+
+
+def _frozen_by(freeze: int, at: Moment) -> int:
+    """How much an entry froze in this workspace. What else is frozen, other disputes froze."""
+    return max(0, -_moved(at.book.postings_of(freeze), chart.frozen(at.workspace)))
 
 
 def _house(
@@ -407,6 +416,11 @@ def _pools(at: Moment, agent: str) -> list[Account]:
     if agent:
         own.append(chart.paid(at.workspace, f"agent:{agent}"))
     return [*at.book.lots(at.workspace, at.now_us), chart.plan(at.workspace), *own, chart.paid(at.workspace)]
+
+
+def _bought(at: Moment) -> list[Account]:
+    """What was bought and not spent, in the order in which it goes back: what is common, then what was set aside."""
+    return [chart.paid(at.workspace), *at.book.set_aside(at.workspace)]
 
 
 def _draw(amount: int, pools: Iterable[Account], book: Book) -> tuple[list[Line], int]:

@@ -286,17 +286,23 @@ class Bridge:
             await self._together(self._draft(withdrawn, fact.about, "withdrawn", scope), freeze)
         if fact.state == "won" and fact.reinstated and await self.stands(fact.about, "won") is None:
             won = self._draft(DisputeWon(self.rail, amount), fact.about, "won", scope)
-            back = self._draft(CreditUnfrozen(await self._frozen(fact, scope)), fact.about, "unfreeze", scope)
+            frozen_by, there = await self._frozen(fact, scope)
+            back = self._draft(CreditUnfrozen(there, frozen_by), fact.about, "unfreeze", scope)
             await self._together(won, back)
-        if fact.state == "lost" and await self.stands(fact.about, "lost") is None:
-            await self._once(self._draft(DisputeLost(self.rail, amount, False), fact.about, "lost", scope))
+        ended = await self.stands(fact.about, "lost") or await self.stands(fact.about, "won")
+        if fact.state == "lost" and ended is None:
+            frozen_by, _ = await self._frozen(fact, scope)
+            lost = DisputeLost(self.rail, amount, False, frozen_by)
+            await self._once(self._draft(lost, fact.about, "lost", scope))
         return "recorded"
 
-    async def _frozen(self, fact: DisputeState, scope: Scope) -> int:
-        """How much of it was there to be frozen."""
+    async def _frozen(self, fact: DisputeState, scope: Scope) -> tuple[int, int]:
+        """The entry that froze credit for it, and how much was there to be frozen."""
         entry = await self.stands(fact.about, "freeze")
-        postings = () if entry is None else entry.entry.postings
-        return sum(-posting.amount for posting in postings if posting.account == frozen(scope.workspace))
+        if entry is None:
+            return 0, 0
+        there = (-posting.amount for posting in entry.entry.postings if posting.account == frozen(scope.workspace))
+        return entry.entry.seq, sum(there)
 
     async def _payout(self, fact: PayoutState) -> PaymentOutcome:
         if fact.amount.currency != RC_CURRENCY:

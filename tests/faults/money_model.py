@@ -137,20 +137,27 @@ class Model:
             case kinds.RefundFailed(rail=rail, amount=amount):
                 self._move(f"A:{rail}:clearing", paid, amount)
             case kinds.RefundedOutside(rail=rail, amount=amount):
-                unspent = min(amount, self.worth(paid))
-                self._move(paid, f"A:{rail}:clearing", unspent)
-                self._move(debt, f"A:{rail}:clearing", amount - unspent)
+                for purse in self._bought(w):
+                    amount -= self._take(purse, f"A:{rail}:clearing", amount)
+                self._move(debt, f"A:{rail}:clearing", amount)
             case kinds.DisputeWithdrawn(rail=rail, amount=amount, fee=fee):
                 self._move(f"A:{rail}:disputed", f"A:{rail}:clearing", amount)
                 self._move("X:dispute", f"A:{rail}:clearing", fee)
             case kinds.CreditFrozen(amount=amount):
-                self._move(paid, frozen, min(amount, self.worth(paid)))
-            case kinds.CreditUnfrozen(amount=amount):
+                for purse in self._bought(w):
+                    amount -= self._take(purse, frozen, amount)
+            case kinds.CreditUnfrozen(amount=amount, freeze=0):
                 self._move(frozen, paid, amount)
+            case kinds.CreditUnfrozen(amount=amount, freeze=freeze):
+                if amount != self._frozen_by(freeze, frozen):
+                    raise Refused("RC002")
+                for account, _, moved in self.moves[freeze] if amount else []:
+                    if account != frozen:
+                        self._move(frozen, account, moved)
             case kinds.DisputeWon(rail=rail, amount=amount):
                 self._move(f"A:{rail}:clearing", f"A:{rail}:disputed", amount)
-            case kinds.DisputeLost(rail=rail, amount=amount, owed=owed):
-                there = min(amount, self.worth(frozen))
+            case kinds.DisputeLost(rail=rail, amount=amount, owed=owed, freeze=freeze):
+                there = min(amount, self._frozen_by(freeze, frozen) if freeze else self.worth(frozen))
                 self._move(frozen, f"A:{rail}:disputed", there)
                 self._move(debt if owed else "X:baddebt", f"A:{rail}:disputed", amount - there)
             case kinds.DebtWrittenOff(amount=amount, told=told, used=used):
@@ -203,6 +210,19 @@ class Model:
             amount -= taken
         if amount:
             raise Refused("RC001")
+
+    def _bought(self, w: str) -> list[str]:
+        common = f"L:ws:{w}:paid"
+        return [common, *sorted(account for account, _ in self.balances if account.startswith(f"{common}:"))]
+
+    def _take(self, source: str, target: str, most: int) -> int:
+        taken = min(most, self.worth(source))
+        self._move(source, target, taken)
+        return taken
+
+    def _frozen_by(self, entry: int, frozen: str) -> int:
+        posted = self.moves[entry] if entry < len(self.moves) else []
+        return max(0, -sum(amount for account, _, amount in posted if account == frozen))
 
     def _periods(self, w: str, kind: str) -> list[str]:
         return [account.rpartition(":")[2] for account in self._owed(w, kind)]

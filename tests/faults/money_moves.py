@@ -65,7 +65,7 @@ class Moves:
             return self._call()
         if kind < 9 and (left := [n for n in range(len(model.moves)) if n not in self._reversed][-8:]):
             return self._reversal(model, self._random.choice(left))
-        return self._trouble()
+        return self._trouble(model)
 
     def _reversal(self, model: Model, entry: int) -> kinds.CreditAction:
         self._reversed.add(entry)
@@ -108,9 +108,13 @@ class Moves:
             case _:
                 return kinds.CreditVoided(hold, "p", choose((0, 3)))
 
-    def _trouble(self) -> kinds.CreditAction:
+    def _trouble(self, model: Model) -> kinds.CreditAction:
         choose = self._random.choice
         amount = choose(AMOUNTS)
+        froze = [n for n, draft in enumerate(model.drafts) if isinstance(draft.action, kinds.CreditFrozen)]
+        freeze = choose([0, *froze[-3:]])
+        there = -sum(moved for name, _, moved in model.moves[freeze] if name.endswith(":frozen"))
+        amounts = (amount, there if freeze and there >= 0 else amount)
         simple: Sequence[kinds.CreditAction] = (
             kinds.OverageMetered(RAIL, "overage", choose(("1", "2")), choose((amount, 3)), 0),
             kinds.OveragePaid(RAIL, choose((amount, 3)), choose((0, 2))),
@@ -120,9 +124,9 @@ class Moves:
             kinds.RefundedOutside(RAIL, amount),
             kinds.DisputeWithdrawn(RAIL, amount, 15),
             kinds.CreditFrozen(amount),
-            kinds.CreditUnfrozen(amount),
+            kinds.CreditUnfrozen(choose(amounts), freeze),
             kinds.DisputeWon(RAIL, amount),
-            kinds.DisputeLost(RAIL, amount, choose((True, False))),
+            kinds.DisputeLost(RAIL, amount, choose((True, False)), freeze),
             kinds.DebtWrittenOff(amount),
             kinds.DebtWrittenOff(choose((0, 0, 3)), choose((0, 1, 3)), choose((0, 1, 3))),
             kinds.RevenueRecognised(amount),
