@@ -35,7 +35,9 @@ from ledger.credit_actions import (
     CreditVoided,
     DisputeLost,
     RefundedOutside,
+    RefundFailed,
     RewardGranted,
+    RewardTakenBack,
 )
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import InsufficientBalance, InvalidEntry
@@ -312,11 +314,13 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
             case CreditReversed(entry=seq, hold=hold):
                 entries.add(seq)
                 holds.add(HoldId(hold))
-            case CreditTopup(lot=lot) | CreditGranted(lot=lot) | RewardGranted(lot=lot) if is_part(lot):
+            case CreditTopup(lot=lot) | CreditGranted(lot=lot) | RewardGranted(lot=lot) | RewardTakenBack(lot=lot) if (
+                is_part(lot)
+            ):
                 lots.add(promo(scope.workspace, lot))
             case RefundedOutside() | CreditFrozen():
                 workspaces.add(scope.workspace)
-            case CreditUnfrozen(freeze=seq) | DisputeLost(freeze=seq):
+            case CreditUnfrozen(freeze=seq) | DisputeLost(freeze=seq) | RefundFailed(sent=seq):
                 entries.add(seq)
             case _:
                 pass

@@ -16,7 +16,6 @@ from integrations.payments.base import (
     PaymentRefused,
     PaymentShown,
     PaymentUnknown,
-    urc,
 )
 from integrations.payments.cashier import Cashier
 from ledger.credit_actions import CreditRefused
@@ -42,20 +41,21 @@ async def refund(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
         )
     scope = asking.scope
     purse = purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, desk.clock())
-    if purse.bought < urc(cents):
-        said = desk.say(
-            "Less than {0} of what was bought here is left: what was spent is not given back.", rc_text(urc(cents))
-        )
-        return _refused(desk.say, said, Code.INSUFFICIENT_BALANCE)
     intent = IntentId(f"ref-{scope.turn}")
     try:
+        credit = await cashier.credit_in(scope.workspace, payment, cents)
+        if purse.bought < credit:
+            said = desk.say(
+                "Less than {0} of what was bought here is left: what was spent is not given back.", rc_text(credit)
+            )
+            return _refused(desk.say, said, Code.INSUFFICIENT_BALANCE)
         await cashier.request_refund(scope, payment, cents, intent)
     except PaymentUnknown:
         said = desk.say("`{0}` is no top-up of this workspace: `/billing refund` lists them.", payment[:40])
         return _refused(desk.say, said, Code.ENTITY_NOT_FOUND)
     except PaymentRefused:
         said = desk.say(
-            "{0} is more than was paid with `{1}`: `/billing refund` shows how much.",
+            "{0} is more than is left of `{1}`: `/billing refund` shows how much was paid and given back.",
             dollars_text(Amount(cents)),
             payment,
         )

@@ -291,7 +291,7 @@ async def test_more_than_was_paid_with_a_payment_is_refused_though_other_credit_
         await talk.till.bought(20)
         before = await talk.till.store.balances()
         refused = await talk.says(f"refund {payment} 10.01")
-        assert refused.text.startswith(f"$10.01 is more than was paid with `{payment}`")
+        assert refused.text.startswith(f"$10.01 is more than is left of `{payment}`")
         assert await talk.till.store.balances() == before
 
 
