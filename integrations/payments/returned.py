@@ -76,13 +76,14 @@ class Returns:
         return self.payment is not None and isinstance(self.payment.entry.action, PlanGranted | OveragePaid)
 
     def part_of(self, back: str, amount: int) -> Parts:
-        """Of ``amount`` that goes back: the last of it takes what is left of each part."""
+        """Of ``amount`` that goes back: the last of it takes what is left of each part. More than the whole can be on its way for
+        a while, where the rail is about to refuse some of it."""
         if (taken := self.taken.get(back, NOTHING)) != NOTHING:
             return taken
         gone, whole = self.gone, self.whole
-        until = min(gone.amount + amount, whole.amount)
-        if until <= 0:
+        if not whole.amount:
             return Parts(amount)
+        until = gone.amount + amount
         tax = min(amount, max(0, whole.tax * until // whole.amount - gone.tax))
         fee = min(amount - tax, max(0, whole.fee * until // whole.amount - gone.fee))
         return Parts(amount, tax, fee)

@@ -228,6 +228,19 @@ async def test_an_operator_gives_tax_back_as_tax_and_no_more_than_was_paid(till:
         await till.cashier.refund(scope("t-9"), payment, Cents(100), IntentId("r-2"))
 
 
+async def test_beside_a_refund_that_stripe_refuses_another_has_its_own_part_of_the_tax(till: Till) -> None:
+    payment = await taxed(till)
+    till.stripe.down = True
+    with pytest.raises(PaymentUnavailable):
+        await till.cashier.refund(scope("t-9"), payment, Cents(900), IntentId("r-1"))
+    till.stripe.down = False
+    till.account.refund(payment, 600, {})
+    await till.delivered()
+    with pytest.raises(PaymentRefused):
+        await till.cashier.refund(scope("t-9"), payment, Cents(900), IntentId("r-1"))
+    assert await rc(till, PAID, DEBT, TAX) == [500, 0, 100]
+
+
 async def test_a_dispute_of_a_taxed_topup_that_is_lost_takes_its_tax(till: Till) -> None:
     payment = await taxed(till)
     till.account.refund(payment, 600, {})
