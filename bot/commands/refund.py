@@ -41,14 +41,14 @@ async def refund(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
         )
     scope = asking.scope
     purse = purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, desk.clock())
+    credit = await cashier.credit_in(scope.workspace, payment, cents)
+    if purse.bought < credit:
+        said = desk.say(
+            "Less than {0} of what was bought here is left: what was spent is not given back.", rc_text(credit)
+        )
+        return _refused(desk.say, said, Code.INSUFFICIENT_BALANCE)
     intent = IntentId(f"ref-{scope.turn}")
     try:
-        credit = await cashier.credit_in(scope.workspace, payment, cents)
-        if purse.bought < credit:
-            said = desk.say(
-                "Less than {0} of what was bought here is left: what was spent is not given back.", rc_text(credit)
-            )
-            return _refused(desk.say, said, Code.INSUFFICIENT_BALANCE)
         await cashier.request_refund(scope, payment, cents, intent)
     except PaymentUnknown:
         said = desk.say("`{0}` is no top-up of this workspace: `/billing refund` lists them.", payment[:40])

@@ -342,9 +342,12 @@ class Cashier:
         await self.bridge.roadchain.append(Draft(request, own, requested_key(intent), stripe=about))
 
     async def credit_in(self, workspace: WorkspaceId, payment: str, cents: Cents) -> Money:
-        """What of an amount that is given back was credit: the rest is tax. Raises ``PaymentUnknown``."""
-        returns = await returns_of(self.bridge, await self._topup_of(workspace, payment))
-        return Money(returns.part_of("", urc(cents)).credit)
+        """What of an amount that is given back was credit: the rest is tax. All of it where the ledger knows no such top-up."""
+        try:
+            about = await self._topup_of(workspace, payment)
+        except PaymentUnknown:
+            return urc(cents)
+        return Money((await returns_of(self.bridge, about)).part_of("", urc(cents)).credit)
 
     async def refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> ObjectRef:
         """Give back what was not spent of a payment of this workspace. The credit is held before the money is asked for.
