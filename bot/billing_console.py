@@ -196,6 +196,10 @@ async def _send_back(
         complain(f"Less than {rc_text(urc(cents))} of what was bought is left. Nothing was changed.")
         return EXIT_WRONG
     except PaymentRefused as error:
+        if error.code == "amount_too_large":
+            left = f"Less than {dollars_text(Amount(cents))} is left of {payment}"
+            complain(f"{left}: no money was sent, no credit taken.")
+            return EXIT_WRONG
         complain(f"The payment service refuses it ({error.code or 'no code'}): no money was sent, no credit taken.")
         return EXIT_WRONG
     except KeyReused:
