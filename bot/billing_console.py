@@ -4,13 +4,14 @@ way. They print, and give an exit status."""
 import secrets
 from dataclasses import dataclass
 
-from bot.commands.amounts import code_of, read_dollars, read_whole
+from bot.commands.amounts import code_of, dollars_text, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.opening import ledger_exists
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
 from bot.second_console import ask_second, is_much
 from bot.settings import Settings
 from integrations.payments.base import (
+    Amount,
     Buyer,
     Cents,
     IntentId,
@@ -168,10 +169,11 @@ class Sending:
 
 async def send_back(house: Opened, sending: Sending, said: str) -> int:
     """What is refused is on record, and why."""
-    cashier, payment, credit = sending.cashier, sending.payment, rc_text(urc(sending.cents))
+    cashier, payment, cents = sending.cashier, sending.payment, sending.cents
+    credit = rc_text(await cashier.credit_in(sending.scope.workspace, payment, cents))
     await house.roadchain.append(house.run(sending.scope, said))
     try:
-        made = await cashier.refund(sending.scope, payment, sending.cents, sending.intent)
+        made = await cashier.refund(sending.scope, payment, cents, sending.intent)
         if cashier is house.billing.invoiced:  # whoever says so sends it
             await cashier.look_at(made)
     except PaymentUnknown:
@@ -181,9 +183,15 @@ async def send_back(house: Opened, sending: Sending, said: str) -> int:
         sentence = f"Less than {credit} of what was bought is left. Nothing was changed."
         code, status = error.code, EXIT_WRONG
     except PaymentRefused as error:
-        why = error.code or "no code"
-        sentence = f"The payment service refuses it ({why}): no money was sent, no credit taken."
-        code, status = Code.INVALID_ENTRY_TYPE, EXIT_WRONG
+        if error.code == "amount_too_large":
+            left = f"Less than {dollars_text(Amount(cents))} is left of {payment}"
+            sentence = f"{left}: no money was sent, no credit taken."
+            code = Code.INSUFFICIENT_BALANCE
+        else:
+            why = error.code or "no code"
+            sentence = f"The payment service refuses it ({why}): no money was sent, no credit taken."
+            code = Code.INVALID_ENTRY_TYPE
+        status = EXIT_WRONG
     except LedgerError as error:  # another request has this reference, or it is none
         sentence = f"{sending.intent} is another refund. Nothing was changed."
         code, status = error.code, EXIT_USAGE

@@ -17,6 +17,7 @@ from ledger.accounts import (
     is_guarded,
     is_part,
     natural,
+    paid,
     period_of,
     pocket_of,
     promo,
@@ -24,13 +25,19 @@ from ledger.accounts import (
 from ledger.actions import Action
 from ledger.credit_actions import (
     CreditAllocated,
+    CreditFrozen,
     CreditGranted,
     CreditReserved,
     CreditReversed,
     CreditSettled,
     CreditTopup,
+    CreditUnfrozen,
     CreditVoided,
+    DisputeLost,
+    RefundedOutside,
+    RefundFailed,
     RewardGranted,
+    RewardTakenBack,
 )
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import InsufficientBalance, InvalidEntry
@@ -83,6 +90,8 @@ class AccountRow:
 class Wanted:
     """What a batch touches, and so what its store loads: accounts by pocket, holds, counters, postings of earlier entries.
 
+    Of ``workspaces`` all pockets are loaded, whoever they are set aside for.
+
     A store also loads the pockets of the postings that it finds, and the counters of the holds. Of a pocket it may leave out
     what is empty, but not ``lots``, nor what the holds drew: credit that comes back to an emptied lot comes back to its end.
     """
@@ -93,6 +102,7 @@ class Wanted:
     counters: frozenset[Counter] = frozenset()
     entries: frozenset[int] = frozenset()
     lots: frozenset[Account] = frozenset()
+    workspaces: frozenset[WorkspaceId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,12 @@ class Book:
             if expires_us is None or expires_us > now_us
         ]
         return [account for _, _, account in sorted(alive)]
+
+    def set_aside(self, workspace: WorkspaceId) -> list[Account]:
+        """What was bought and set aside for people and agents, in the order of their names. A batch knows all of it only of
+        the ``workspaces`` that it wanted whole."""
+        common = paid(workspace)
+        return sorted({account for account, _ in self._balances if account.startswith(f"{common}:")})
 
     def periods(self, workspace: WorkspaceId, kind: str) -> list[str]:
         """Of the accounts of one ``kind`` (``overage``, ``metered``) of a workspace: the oldest first."""
@@ -279,6 +295,7 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
     counters: set[Counter] = set()
     entries: set[int] = set()
     lots: set[Account] = set()
+    workspaces: set[WorkspaceId] = set()
     for draft in drafts:
         keys.append(draft.idem)
         if not is_money(draft.action):
@@ -297,12 +314,18 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
             case CreditReversed(entry=seq, hold=hold):
                 entries.add(seq)
                 holds.add(HoldId(hold))
-            case CreditTopup(lot=lot) | CreditGranted(lot=lot) | RewardGranted(lot=lot) if is_part(lot):
+            case CreditTopup(lot=lot) | CreditGranted(lot=lot) | RewardGranted(lot=lot) | RewardTakenBack(lot=lot) if (
+                is_part(lot)
+            ):
                 lots.add(promo(scope.workspace, lot))
+            case RefundedOutside() | CreditFrozen():
+                workspaces.add(scope.workspace)
+            case CreditUnfrozen(freeze=seq) | DisputeLost(freeze=seq) | RefundFailed(sent=seq):
+                entries.add(seq)
             case _:
                 pass
     touched = (frozenset(pockets), frozenset(holds), frozenset(counters), frozenset(entries), frozenset(lots))
-    return Wanted(tuple(keys), *touched)
+    return Wanted(tuple(keys), *touched, frozenset(workspaces))
 
 
 def pockets_of(postings: Iterable[Posting]) -> frozenset[Pocket]:

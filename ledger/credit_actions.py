@@ -46,6 +46,7 @@ class PaymentFee:
     name: ClassVar[str] = "credit.payment_fee"
     rail: str
     amount: int
+    currency: str = "RC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class BankPayout:
     type: ClassVar[EntryType] = "payout"
     rail: str
     amount: int
+    currency: str = "RC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,15 @@ class RewardGranted:
     lot: str
     amount: int
     expires_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardTakenBack:
+    """What of a reward was not spent goes again: the purchase that earned it went back."""
+
+    name: ClassVar[str] = "credit.reward_back"
+    type: ClassVar[EntryType] = "adjustment"
+    lot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,26 +245,40 @@ class RefundHeld:
 
 @dataclass(frozen=True, slots=True)
 class RefundSent:
+    """``tax`` is a part of ``amount``: no credit was held for it."""
+
     name: ClassVar[str] = "credit.refund_sent"
     type: ClassVar[EntryType] = "payout"
     rail: str
     amount: int
+    tax: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RefundFailed:
+    """What entry ``sent`` sent has come back, to where it was taken from; an older entry names none (0): then it is common.
+    ``earned``: a plan's fee that was deferred is earned since."""
+
     name: ClassVar[str] = "credit.refund_failed"
     rail: str
     amount: int
+    sent: int = 0
+    earned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RefundedOutside:
-    """Refunded at the rail, past us: what was spent already becomes a debt."""
+    """Refunded at the rail, past us: it is taken from the ``plan`` where that was paid for, from what is common, then from what
+    was set aside for people and agents. What was spent already becomes a debt. ``tax`` and ``fee`` are parts of ``amount``, and
+    no credit; ``earned``: the fee is deferred no more."""
 
     name: ClassVar[str] = "credit.refund_ext"
     rail: str
     amount: int
+    tax: int = 0
+    fee: int = 0
+    earned: bool = False
+    plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,20 +288,26 @@ class DisputeWithdrawn:
     rail: str
     amount: int
     fee: int
+    currency: str = "RC"
 
 
 @dataclass(frozen=True, slots=True)
 class CreditFrozen:
-    """Of a disputed ``amount``, as much as is there."""
+    """Of a disputed ``amount``, as much as is there: of the ``plan`` where that was paid for, of what is common, then of what was
+    set aside for people and agents."""
 
     name: ClassVar[str] = "credit.freeze"
     amount: int
+    plan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CreditUnfrozen:
+    """All that entry ``freeze`` froze goes back to where it was taken from. An older entry names none (0): then it is common."""
+
     name: ClassVar[str] = "credit.unfreeze"
     amount: int
+    freeze: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,17 +316,26 @@ class DisputeWon:
     type: ClassVar[EntryType] = "adjustment"
     rail: str
     amount: int
+    currency: str = "RC"
 
 
 @dataclass(frozen=True, slots=True)
 class DisputeLost:
-    """The frozen credit goes; what was spent is a debt where it is ``owed``, else the house's loss."""
+    """What entry ``freeze`` froze goes, and of what another dispute froze nothing; an older entry names none (0). What was spent
+    is a debt where it is ``owed``, else the house's loss. ``tax`` and ``fee`` are parts of ``amount``, and no credit; ``earned``:
+    the fee is deferred no more. ``waited``: the money was nobody's credit yet, and waits in suspense no more."""
 
     name: ClassVar[str] = "credit.dispute_lost"
     type: ClassVar[EntryType] = "adjustment"
     rail: str
     amount: int
     owed: bool
+    freeze: int = 0
+    tax: int = 0
+    fee: int = 0
+    earned: bool = False
+    currency: str = "RC"
+    waited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +404,7 @@ CreditAction: TypeAlias = (
     | CreditExpired
     | CreditGranted
     | RewardGranted
+    | RewardTakenBack
     | CreditAllocated
     | CreditReserved
     | CreditSettled

@@ -44,6 +44,19 @@ class PaymentClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentReturned:
+    """So much of a payment goes back, by the refund or dispute ``back``: ``amount`` in uRC, of which ``tax`` and ``fee`` are
+    parts. Below 0: it came back. The money itself moves by the entries beside it."""
+
+    name: ClassVar[str] = "payment.returned"
+    rail: str
+    back: str
+    amount: int
+    tax: int = 0
+    fee: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentReceived:
     """The rail told of something. Its key is the rail's own event, so that one told twice is acted on once."""
 
@@ -133,6 +146,7 @@ PaymentAction = (
     PaymentAsked
     | PaymentOpened
     | PaymentClosed
+    | PaymentReturned
     | PaymentReceived
     | PaymentHandled
     | PaymentRefused

@@ -43,6 +43,7 @@ from ledger.credit_actions import (
     RefundSent,
     RevenueRecognised,
     RewardGranted,
+    RewardTakenBack,
     SuspenseResolved,
     TreasuryMoved,
 )
@@ -60,6 +61,18 @@ from ledger.errors import (
 from ledger.pseudonyms import WorkspaceId
 
 Line: TypeAlias = tuple[Account, int]
+
+_IN_A_CURRENCY = (
+    PaymentUnmatched,
+    SuspenseResolved,
+    PaymentFee,
+    BankPayout,
+    DisputeWithdrawn,
+    DisputeWon,
+    DisputeLost,
+)
+_COMES_BACK = (CreditSettled, CreditVoided, RefundFailed, CreditUnfrozen, SuspenseResolved)
+"""By these credit that was bought is there again. A reversal can be such a one too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +96,9 @@ def work_out(draft: Draft, book: Book, now_us: int) -> tuple[Posting, ...]:
     _check_amounts(action)
     if isinstance(action, CreditReversed):
         return _reversed(action, draft.idem, at)
-    currency = chart.currency(action.currency) if isinstance(action, PaymentUnmatched | SuspenseResolved) else RC
-    lines = _lines(action, at)
+    _check_parts(action)
+    currency = chart.currency(action.currency) if isinstance(action, _IN_A_CURRENCY) else RC
+    lines = _debt_first(_lines(action, at), at) if isinstance(action, _COMES_BACK) else _lines(action, at)
     if currency != RC and any(chart.is_guarded(account) for account, _ in lines):
         raise InvalidCurrency(f"credit is counted in {RC}; money in {currency} has to be exchanged first")
     return tuple(Posting(account, currency, amount) for account, amount in lines if amount)
@@ -109,6 +123,7 @@ def _lines(action: CreditAction, at: Moment) -> list[Line]:
             | CreditExpired()
             | CreditGranted()
             | RewardGranted()
+            | RewardTakenBack()
             | CreditAllocated()
             | DebtWrittenOff()
         ):
@@ -251,6 +266,7 @@ def _credit(
     | CreditExpired
     | CreditGranted
     | RewardGranted
+    | RewardTakenBack
     | CreditAllocated
     | DebtWrittenOff,
     at: Moment,
@@ -277,6 +293,9 @@ def _credit(
             return [(chart.PROMOTION, amount), (chart.promo(workspace, lot), -amount)]
         case RewardGranted(lot=lot, amount=amount):
             return [(chart.REWARDS, amount), (chart.promo(workspace, lot), -amount)]
+        case RewardTakenBack(lot=lot):
+            left = at.book.available(chart.promo(workspace, lot), RC)
+            return [(chart.promo(workspace, lot), left), (chart.REWARDS, -left)]
         case CreditAllocated(source=source, target=target, amount=amount):
             if source == target:
                 raise TransferToSelf(f"{source or 'the common credit'} is both source and target")
@@ -293,39 +312,69 @@ def _refund(action: RefundHeld | RefundSent | RefundFailed | RefundedOutside, at
     match action:
         case RefundHeld(amount=amount):
             return [(paid, amount), (chart.refund_hold(at.workspace), -amount)]
-        case RefundSent(rail=rail, amount=amount):
-            return [(chart.refund_hold(at.workspace), amount), (chart.clearing(rail), -amount)]
-        case RefundFailed(rail=rail, amount=amount):
+        case RefundSent(rail=rail, amount=amount, tax=tax):
+            held = (chart.refund_hold(at.workspace), amount - tax)
+            return [held, (chart.TAX, tax), (chart.clearing(rail), -amount)]
+        case RefundFailed(rail=rail, amount=amount, sent=0):
             return [(chart.clearing(rail), amount), (paid, -amount)]
-        case RefundedOutside(rail=rail, amount=amount):
-            unspent = min(amount, at.book.available(paid, RC))
-            spent = (chart.debt(at.workspace), amount - unspent)
-            return [(paid, unspent), spent, (chart.clearing(rail), -amount)]
+        case RefundFailed():
+            return _came_back(action, at)
+        case RefundedOutside(rail=rail, amount=amount, tax=tax, fee=fee, earned=earned, plan=plan):
+            taken, spent = _draw(amount - tax - fee, _bought(at, plan), at.book)
+            parts = [(chart.TAX, tax), (chart.SUBSCRIPTION if earned else chart.DEFERRED, fee)]
+            return [*taken, (chart.debt(at.workspace), spent), *parts, (chart.clearing(rail), -amount)]
         case _:
             assert_never(action)
+
+
+def _came_back(action: RefundFailed, at: Moment) -> list[Line]:
+    """The negative of what was sent, but that what was held or owed for it is credit."""
+    postings, rail = at.book.postings_of(action.sent), chart.clearing(action.rail)
+    if _moved(postings, rail) != -action.amount:
+        raise InvalidEntry(f"entry {action.sent} did not send {action.amount} uRC")
+    goes = {
+        chart.refund_hold(at.workspace): chart.paid(at.workspace),
+        chart.debt(at.workspace): chart.paid(at.workspace),
+        chart.DEFERRED: chart.SUBSCRIPTION if action.earned else chart.DEFERRED,
+    }
+    return [(goes.get(posting.account, posting.account), -posting.amount) for posting in postings]
 
 
 def _dispute(
     action: DisputeWithdrawn | CreditFrozen | CreditUnfrozen | DisputeWon | DisputeLost, at: Moment
 ) -> list[Line]:
-    paid, frozen = chart.paid(at.workspace), chart.frozen(at.workspace)
+    frozen = chart.frozen(at.workspace)
     match action:
         case DisputeWithdrawn(rail=rail, amount=amount, fee=fee):
             costs = (chart.DISPUTE_COSTS, fee)
             return [(chart.disputed(rail), amount), costs, (chart.clearing(rail), -amount - fee)]
-        case CreditFrozen(amount=amount):
-            there = min(amount, at.book.available(paid, RC))
-            return [(paid, there), (frozen, -there)]
-        case CreditUnfrozen(amount=amount):
-            return [(frozen, amount), (paid, -amount)]
+        case CreditFrozen(amount=amount, plan=plan):
+            taken, spent = _draw(amount, _bought(at, plan), at.book)
+            return [*taken, (frozen, spent - amount)]
+        case CreditUnfrozen(amount=amount, freeze=0):
+            return [(frozen, amount), (chart.paid(at.workspace), -amount)]
+        case CreditUnfrozen(amount=amount, freeze=freeze):
+            there = _frozen_by(freeze, at)
+            if amount != there:
+                raise InvalidEntry(f"entry {freeze} froze {there}, not {amount} uRC")
+            return [(posting.account, -posting.amount) for posting in at.book.postings_of(freeze) if there]
         case DisputeWon(rail=rail, amount=amount):
             return [(chart.clearing(rail), amount), (chart.disputed(rail), -amount)]
-        case DisputeLost(rail=rail, amount=amount, owed=owed):
-            there = min(amount, at.book.available(frozen, RC))
+        case DisputeLost(rail=rail, amount=amount, waited=True):
+            return [(chart.suspense(rail), amount), (chart.disputed(rail), -amount)]
+        case DisputeLost(rail=rail, amount=amount, owed=owed, freeze=freeze, tax=tax, fee=fee, earned=earned):
+            credit = amount - tax - fee
+            there = min(credit, _frozen_by(freeze, at) if freeze else at.book.available(frozen, RC))
             lost = chart.debt(at.workspace) if owed else chart.BAD_DEBT
-            return [(frozen, there), (lost, amount - there), (chart.disputed(rail), -amount)]
+            parts = [(chart.TAX, tax), (chart.SUBSCRIPTION if earned else chart.DEFERRED, fee)]
+            return [(frozen, there), (lost, credit - there), *parts, (chart.disputed(rail), -amount)]
         case _:
             assert_never(action)
+
+
+def _frozen_by(freeze: int, at: Moment) -> int:
+    """How much an entry froze in this workspace. What else is frozen, other disputes froze."""
+    return max(0, -_moved(at.book.postings_of(freeze), chart.frozen(at.workspace)))
 
 
 def _house(
@@ -390,7 +439,12 @@ def _reversed(action: CreditReversed, key: str, at: Moment) -> tuple[Posting, ..
         told = later - _not_told(period, at)
         if told > 0:
             raise InsufficientBalance(f"of entry {action.entry} {told} uRC stand on an invoice", told)
-    return tuple(Posting(posting.account, posting.currency, -posting.amount) for posting in postings)
+    others = [posting for posting in postings if posting.currency != RC]
+    lines = _debt_first([(posting.account, -posting.amount) for posting in postings if posting.currency == RC], at)
+    return (
+        *(Posting(account, RC, amount) for account, amount in lines if amount),
+        *(Posting(posting.account, posting.currency, -posting.amount) for posting in others),
+    )
 
 
 def _is_held(account: Account, at: Moment) -> bool:
@@ -407,6 +461,33 @@ def _pools(at: Moment, agent: str) -> list[Account]:
     if agent:
         own.append(chart.paid(at.workspace, f"agent:{agent}"))
     return [*at.book.lots(at.workspace, at.now_us), chart.plan(at.workspace), *own, chart.paid(at.workspace)]
+
+
+def _bought(at: Moment, plan: bool) -> list[Account]:
+    """What was bought and not spent, in the order in which it goes back: of a plan first its own, then what is common, then what
+    was set aside."""
+    own = [chart.plan(at.workspace)] if plan else []
+    return [*own, chart.paid(at.workspace), *at.book.set_aside(at.workspace)]
+
+
+def _debt_first(lines: list[Line], at: Moment) -> list[Line]:
+    """Of what was bought and comes back, what is owed is paid; the rest goes where the lines say."""
+    debt = chart.debt(at.workspace)
+    owed = at.book.available(debt, RC) + sum(amount for account, amount in lines if account == debt)
+    pays = min(owed, -sum(amount for account, amount in lines if _is_bought(account, at)))
+    if pays <= 0:
+        return lines
+    paid: list[Line] = [(debt, -pays)]
+    for account, amount in lines:
+        taken = min(pays, -amount) if _is_bought(account, at) and amount < 0 else 0
+        paid.append((account, amount + taken))
+        pays -= taken
+    return paid
+
+
+def _is_bought(account: Account, at: Moment) -> bool:
+    common = chart.paid(at.workspace)
+    return account in (common, chart.plan(at.workspace)) or account.startswith(f"{common}:")
 
 
 def _draw(amount: int, pools: Iterable[Account], book: Book) -> tuple[list[Line], int]:
@@ -467,3 +548,15 @@ def _check_amounts(action: CreditAction) -> None:
 
 def _values(record: object) -> list[object]:
     return [getattr(record, name) for name in field_names(type(record))]
+
+
+def _check_parts(action: CreditAction) -> None:
+    match action:
+        case RefundSent(amount=amount, tax=parts):
+            pass
+        case RefundedOutside(amount=amount, tax=tax, fee=fee) | DisputeLost(amount=amount, tax=tax, fee=fee):
+            parts = tax + fee
+        case _:
+            return
+    if parts > amount:
+        raise InvalidEntry(f"{action.name}: its parts are more than {amount} uRC")

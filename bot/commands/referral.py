@@ -34,7 +34,8 @@ async def _offered(asking: Asking, desk: Desk) -> Result:
     return Result(
         desk.say(
             "Another workspace says `/billing referral {0}` before it buys its first credit. Once it has "
-            "bought {1} or more, you and they get {1} each, to be spent within 90 days.",
+            "bought {1} or more, you and they get {1} each, to be spent within 90 days. What is left of that goes again if "
+            "that purchase is given back.",
             code,
             reward,
         ),

@@ -16,7 +16,6 @@ from integrations.payments.base import (
     PaymentRefused,
     PaymentShown,
     PaymentUnknown,
-    urc,
 )
 from integrations.payments.cashier import Cashier
 from ledger.credit_actions import CreditRefused
@@ -45,9 +44,10 @@ async def refund(asking: Asking, desk: Desk, cashier: Cashier, rest: str) -> Res
         )
     scope = asking.scope
     purse = purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, desk.clock())
-    if purse.bought < urc(cents):
+    credit = await cashier.credit_in(scope.workspace, payment, cents)
+    if purse.bought < credit:
         said = desk.say(
-            "Less than {0} of what was bought here is left: what was spent is not given back.", rc_text(urc(cents))
+            "Less than {0} of what was bought here is left: what was spent is not given back.", rc_text(credit)
         )
         return _refused(desk.say, said, Code.INSUFFICIENT_BALANCE)
     intent = IntentId(f"{REFERENCE}{scope.turn}")

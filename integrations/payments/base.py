@@ -198,6 +198,7 @@ class SubscriptionEnded:
 class FeeTaken:
     transaction: str
     cents: Cents
+    currency: str = RC_CURRENCY
 
 
 @dataclass(frozen=True, slots=True)

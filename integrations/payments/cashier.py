@@ -45,7 +45,15 @@ from integrations.payments.base import (
 )
 from integrations.payments.plans import Plan
 from integrations.payments.requests import put_on_record
-from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key, opened_key
+from integrations.payments.returned import Parts, returns_of
+from integrations.payments.roadchain_bridge import (
+    KINDS_BY_STRIPE,
+    THE_HOUSE,
+    Bridge,
+    asked_key,
+    hold_key,
+    opened_key,
+)
 from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused, LedgerError, StoreFailed
@@ -331,36 +339,61 @@ class Cashier:
         Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``PaymentRefused`` where less was paid
         (``amount_too_large``), or less is left of it than earlier requests and refunds leave (``asked_before``).
         """
-        paid = await self._topup_of(scope.workspace, payment)
-        if paid.paid < urc(cents):
+        returns = await returns_of(self.bridge, await self._topup_of(scope.workspace, payment))
+        if returns.whole.amount < urc(cents):
             raise PaymentRefused("less was paid", "amount_too_large")
-        shown = [item for item in await self.payments(scope, PAYMENTS_MAX) if item.id == payment and item.amount.cents]
-        # Of what was given back the tax is no credit.
-        back = max((-(-paid.paid * item.refunded.cents // item.amount.cents) for item in shown), default=0)
-        await put_on_record(self.bridge, scope, payment, urc(cents), Money(paid.paid - back), intent)
+        await put_on_record(self.bridge, scope, payment, urc(cents), Money(returns.left), intent)
+
+    async def credit_in(self, workspace: WorkspaceId, payment: str, cents: Cents) -> Money:
+        """What of an amount that is given back was credit: the rest is tax. All of it where the ledger knows no such top-up."""
+        try:
+            about = await self._topup_of(workspace, payment)
+        except PaymentUnknown:
+            return urc(cents)
+        return Money((await returns_of(self.bridge, about)).part_of("", urc(cents)).credit)
 
     async def refund(self, scope: Scope, payment: str, cents: Cents, intent: IntentId) -> ObjectRef:
         """Give back what was not spent of a payment of this workspace. The credit is held before the money is asked for.
 
-        Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``InsufficientBalance`` where less is
-        left, and ``PaymentError``. Where the rail refuses, what was held is there again, and this ``intent`` is spent; after any
-        other error a second call with the same ``intent`` does what is missing.
+        Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``InsufficientBalance`` where less credit
+        is left, ``PaymentRefused`` where less was paid or less is left of it, and ``PaymentError``. Where the rail refuses, what
+        was held is there again, and this ``intent`` is spent; after any other error a second call with the same ``intent`` does
+        what is missing.
         """
-        await self._topup_of(scope.workspace, payment)
+        paid_with = await self._topup_of(scope.workspace, payment)
+        if await self.bridge.find(hold_key(intent)) is None:
+            await self._check_left(paid_with, intent, cents)
         buyer = Buyer(scope.workspace, scope.actor, intent)
         await self._asked(buyer, "refund", urc(cents), scope)
         own = Scope(scope.workspace, scope.actor, scope.conversation, scope.turn)
-        (held,) = await self.bridge.roadchain.append(Draft(RefundHeld(urc(cents)), own, hold_key(intent)))
-        given_back = Draft(CreditReversed(held.seq), own, f"reversal/{held.seq}")
+        held = await self._held(paid_with, cents, intent, own)
+        given_back = Draft(CreditReversed(held.entry.seq), own, f"reversal/{held.entry.seq}")
         if await self.bridge.journal.find(given_back.idem) is not None:
             raise PaymentRefused("this was refused before", "refused_before")
         try:
             made = await self.method.refund(RefundAsked(buyer, payment, cents))
         except (PaymentRefused, PaymentUnknown):
-            await self.bridge.roadchain.append(given_back)
+            await self.bridge.comes_back(paid_with, intent, own, given_back)
             raise
         await self._opened(buyer, "refund", made)
         return made
+
+    async def _held(self, payment: ObjectRef, cents: Cents, intent: IntentId, own: Scope) -> Recorded:
+        """Hold the credit for a refund, without its part of the tax, which was no credit. Gives the entry of the hold."""
+
+        def hold(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+            return (Draft(RefundHeld(parts.credit), own, hold_key(intent)),)
+
+        await self.bridge.goes_back(payment, intent, urc(cents), own, hold, ours=True)
+        held = await self.bridge.find(hold_key(intent))
+        if held is None:
+            raise AssertionError("a hold that was just recorded stands")
+        return held
+
+    async def _check_left(self, about: ObjectRef, intent: IntentId, cents: Cents) -> None:
+        returns = await returns_of(self.bridge, about)
+        if intent not in returns.taken and returns.left < urc(cents):
+            raise PaymentRefused("less was paid, or some of it went back before", "amount_too_large")
 
     async def paid_as(self, payment: str) -> Recorded | None:
         """The entry that stands for money that came in: a top-up, or what waits in suspense."""
@@ -370,11 +403,18 @@ class Cashier:
                 return paid
         return None
 
-    async def _topup_of(self, workspace: WorkspaceId, payment: str) -> CreditTopup:
+    async def _topup_of(self, workspace: WorkspaceId, payment: str) -> ObjectRef:
         paid = await self.paid_as(payment)
-        if paid is None or not isinstance(paid.entry.action, CreditTopup) or paid.entry.workspace != workspace:
+        about = None if paid is None else paid.entry.stripe
+        kind = None if about is None else KINDS_BY_STRIPE.get(about.object)
+        if (
+            paid is None
+            or kind is None
+            or not isinstance(paid.entry.action, CreditTopup)
+            or paid.entry.workspace != workspace
+        ):
             raise PaymentUnknown("no top-up of this workspace")
-        return paid.entry.action
+        return ObjectRef(kind, payment)
 
     async def _customer(self, scope: Scope) -> str:
         *deleted, known = await self.customers_of(scope.workspace)
@@ -402,6 +442,7 @@ class Cashier:
         for before in _earlier(fact):
             if await self.bridge.stands(before, "paid") is None:
                 for earlier in await self.method.fetch(before):
+                    await self._look_at_earlier(earlier)
                     await self.bridge.record(earlier)
 
     async def _handle_waiting(self) -> None:

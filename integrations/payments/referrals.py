@@ -3,7 +3,7 @@
 from ledger.credit_actions import CreditTopup, RewardGranted
 from ledger.entry import Draft, Scope
 from ledger.money import Money
-from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
+from ledger.pseudonyms import ConversationId, TurnId
 from ledger.store import Recorded
 
 REWARD_US = 90 * 86_400_000_000
@@ -25,6 +25,11 @@ def reward_key(workspace: str) -> str:
     return f"credit.reward/referral/{workspace}"
 
 
+def back_key(reward: Recorded, back: str) -> str:
+    """Of what a refund or a dispute of the purchase took back of a reward."""
+    return f"{reward.entry.idem}/back/{back}"
+
+
 def rewarded(reward: Money, topup: Recorded, taken: Recorded | None, offered: Recorded | None) -> tuple[Draft, ...]:
     """What both get for a top-up. Nothing where its workspace was not invited, or has bought less than it would get; a discount
     is not bought."""
@@ -34,11 +39,12 @@ def rewarded(reward: Money, topup: Recorded, taken: Recorded | None, offered: Re
     came, invited = topup.entry.workspace, offered.entry.workspace
     expires_us = topup.entry.mono + REWARD_US
     return (
-        _draft(came, taken.entry.actor, f"came-{invited}", reward, expires_us, reward_key(came)),
-        _draft(invited, offered.entry.actor, f"invited-{came}", reward, expires_us, f"{reward_key(came)}/from"),
+        _draft(topup, taken, f"came-{invited}", reward, expires_us, reward_key(came)),
+        _draft(topup, offered, f"invited-{came}", reward, expires_us, f"{reward_key(came)}/from"),
     )
 
 
-def _draft(workspace: WorkspaceId, actor: ActorId, lot: str, amount: Money, expires_us: int, key: str) -> Draft:
-    scope = Scope(workspace, actor, ConversationId(""), TurnId(""))
-    return Draft(RewardGranted(lot, amount, expires_us), scope, key)
+def _draft(topup: Recorded, gets: Recorded, lot: str, amount: Money, expires_us: int, key: str) -> Draft:
+    """What was bought stands beside it: where that goes back, so does what is left of this."""
+    scope = Scope(gets.entry.workspace, gets.entry.actor, ConversationId(""), TurnId(""))
+    return Draft(RewardGranted(lot, amount, expires_us), scope, key, stripe=topup.entry.stripe)

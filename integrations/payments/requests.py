@@ -38,10 +38,6 @@ class RefundRequest:
         """Of whoever asked."""
         return Scope(self.entry.workspace, self.entry.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
 
-    @property
-    def is_open(self) -> bool:
-        return self.state in ("waiting", "begun")
-
 
 async def request_of(journal: Journal, reference: str) -> RefundRequest | None:
     """None where nothing was asked for under this reference."""
@@ -64,7 +60,8 @@ async def put_on_record(
     wanted = Draft(PaymentAsked(bridge.rail, REQUEST, amount), own, requested_key(reference), stripe=about)
     earlier = await _requests_for(bridge.journal, payment)
     while not any(request.reference == reference for request in earlier):
-        if sum(request.amount for request in earlier if request.is_open) + amount > left:
+        # What was begun has gone already.
+        if sum(request.amount for request in earlier if request.state == "waiting") + amount > left:
             raise PaymentRefused("less is left of it", "asked_before")
         named = StripeObject(REQUEST, reference)
         number = Draft(PaymentOpened(bridge.rail, REQUEST), own, _number_key(payment, len(earlier)), stripe=named)

@@ -5,7 +5,7 @@ events for one payment come to the same. Money that fits nothing goes to suspens
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -20,6 +20,7 @@ from integrations.payments.base import (
     InvoiceState,
     ObjectKind,
     ObjectRef,
+    PaymentRefused,
     PayoutState,
     Rail,
     RefundState,
@@ -29,7 +30,8 @@ from integrations.payments.base import (
     urc,
 )
 from integrations.payments.plans import Plans
-from integrations.payments.referrals import offered_key, reward_key, rewarded, taken_key
+from integrations.payments.referrals import back_key, offered_key, reward_key, rewarded, taken_key
+from integrations.payments.returned import NOTHING, Parts, Returns, returns_of
 from ledger.accounts import frozen, is_part
 from ledger.credit_actions import (
     BankPayout,
@@ -48,8 +50,11 @@ from ledger.credit_actions import (
     PlanGranted,
     RefundedOutside,
     RefundFailed,
+    RefundHeld,
     RefundSent,
     RevenueRecognised,
+    RewardGranted,
+    RewardTakenBack,
     SuspenseResolved,
 )
 from ledger.entry import Draft, Scope, StripeObject
@@ -87,6 +92,9 @@ _PLACES = 8
 
 log = logging.getLogger("carpool.payments")
 
+STEPS_MAX = 20
+"""So often a step of a payment's list is tried again, where others took it first."""
+
 
 class Journal(Protocol):
     """What is read of a store."""
@@ -116,11 +124,12 @@ class Bridge:
                 return await self._invoice(fact)
             case SubscriptionEnded():
                 return await self._ended(fact)
-            case FeeTaken(transaction=transaction, cents=cents):
+            case FeeTaken(transaction=transaction, cents=cents, currency=currency):
                 if cents > 0:
                     key = f"{self.rail}:bt:{transaction}:fee"
                     about = StripeObject("balance_transaction", transaction)
-                    await self._once(Draft(PaymentFee(self.rail, urc(cents)), THE_HOUSE, key, stripe=about))
+                    fee = PaymentFee(self.rail, *in_book(cents, currency))
+                    await self._once(Draft(fee, THE_HOUSE, key, stripe=about))
                 return "recorded"
             case RefundState():
                 return await self._refund(fact)
@@ -145,6 +154,9 @@ class Bridge:
 
     def key(self, about: ObjectRef, step: str) -> str:
         return f"{self.rail}:{SHORT[about.kind]}:{about.id}:{step}"
+
+    async def find(self, idem: str) -> Recorded | None:
+        return await self.journal.find(idem)
 
     async def stands(self, about: ObjectRef, step: str) -> Recorded | None:
         return await self.journal.find(self.key(about, step))
@@ -180,6 +192,37 @@ class Bridge:
         drafts = rewarded(self.reward, topup, taken, offered)
         if drafts:
             await self._append(drafts, drafts[0])
+
+    async def _rewards(self, returns: Returns) -> tuple[Recorded, ...]:
+        """What a purchase earned: that of the workspace that came, and that of the one that invited it."""
+        if returns.payment is None:
+            return ()
+        key = reward_key(returns.payment.entry.workspace)
+        found = [await self.journal.find(name) for name in (key, f"{key}/from")]
+        return tuple(item for item in found if item is not None and item.entry.stripe == returns.payment.entry.stripe)
+
+    async def _rewards_lost(self, returns: Returns, back: str, parts: Parts) -> tuple[Draft, ...]:
+        left = returns.left_of_credit
+        return tuple(
+            Draft(RewardTakenBack(granted.lot), _scope_of(item), back_key(item, back), stripe=item.entry.stripe)
+            for item in await self._rewards(returns)
+            if isinstance(granted := item.entry.action, RewardGranted) and left - parts.credit < granted.amount <= left
+        )
+
+    async def _rewards_again(self, returns: Returns, came: Parts) -> tuple[Draft, ...]:
+        left, again = returns.left_of_credit, list[Draft]()
+        for item in await self._rewards(returns):
+            granted = item.entry.action
+            if not isinstance(granted, RewardGranted) or not left < granted.amount <= left + came.credit:
+                continue
+            for back in returns.taken:
+                taken = await self.journal.find(back_key(item, back))
+                seq = 0 if taken is None or not taken.entry.postings else taken.entry.seq
+                if seq and await self.journal.find(f"reversal/{seq}") is None:
+                    again.append(
+                        Draft(CreditReversed(seq), _scope_of(item), f"reversal/{seq}", stripe=item.entry.stripe)
+                    )
+        return tuple(again)
 
     async def _was_asked(self, fact: TopupPaid) -> bool:
         """What came back with the payment is what was recorded when it was asked for. A restored backup may lack that."""
@@ -236,74 +279,179 @@ class Bridge:
             paid = await self.stands(invoice, "paid")
             grant = None if paid is None else paid.entry.action
             if isinstance(grant, PlanGranted) and grant.deferred and await self.stands(invoice, "recognised") is None:
-                drafts.append(self._draft(RevenueRecognised(grant.deferred), invoice, "recognised", scope))
+                fee = grant.deferred - (await returns_of(self, invoice)).gone.fee
+                # Also where nothing is left of it: what of it comes back later is earned then.
+                drafts.append(self._draft(RevenueRecognised(fee), invoice, "recognised", scope))
         return [*drafts, self._draft(CreditExpired("plan"), about, "expire", scope)]
 
     async def _refund(self, fact: RefundState) -> PaymentOutcome:
-        if fact.amount.currency != RC_CURRENCY:
-            return "unmatched"
         # What waited in suspense and became somebody's credit is given back by who has it.
         resolved = None if fact.payment is None else await self.journal.find(resolved_key(self.rail, fact.payment.id))
         scope = _scope(fact.buyer) if resolved is None else _scope_of(resolved)
         if await self.stands(fact.about, "sent") is None:
-            sent = await self._sent(fact, resolved)
-            if fact.payment is not None and isinstance(sent, SuspenseResolved):
-                # Before it, so that no operator makes credit of what is about to go back.
-                await self.roadchain.append(self._returned(fact.payment))
-            await self._once(self._draft(sent, fact.about, "sent", scope))
-        if fact.state == "failed" and await self.stands(fact.about, "failed") is None:
-            await self._once(self._draft(await self._came_back(fact), fact.about, "failed", scope))
+            await self._sent(fact, resolved, scope)
+        sent = await self.stands(fact.about, "sent")
+        if fact.state == "failed" and sent is not None and await self.stands(fact.about, "failed") is None:
+            await self._came_back(fact, sent, scope)
         return "recorded"
 
     def _returned(self, payment: ObjectRef) -> Draft:
         """That nobody gets credit for it any more; the same of each of its refunds."""
         return Draft(PaymentHandled(self.rail, "nothing"), THE_HOUSE, returned_key(self.rail, payment.id))
 
-    async def _sent(self, fact: RefundState, resolved: Recorded | None) -> CreditAction:
+    async def _sent(self, fact: RefundState, resolved: Recorded | None, scope: Scope) -> None:
         amount = urc(fact.amount.cents)
-        payment = None if fact.payment is None else await self.stands(fact.payment, "paid")
-        if payment is not None and isinstance(payment.entry.action, PaymentUnmatched) and resolved is None:
-            return SuspenseResolved(self.rail, amount, payment.entry.action.currency, "returned")
+        if await self._waits(fact.payment, fact.amount.currency, resolved):
+            if fact.payment is not None:
+                # Before it, so that no operator makes credit of what is about to go back.
+                await self.roadchain.append(self._returned(fact.payment))
+            back = SuspenseResolved(self.rail, *in_book(fact.amount.cents, fact.amount.currency), "returned")
+            await self._once(self._draft(back, fact.about, "sent", scope))
+            return
         held = None if fact.asked is None else await self.journal.find(hold_key(fact.asked))
-        return RefundedOutside(self.rail, amount) if held is None else RefundSent(self.rail, amount)
+        if held is not None and isinstance(held.entry.action, RefundHeld):
+            sent = RefundSent(self.rail, amount, amount - held.entry.action.amount)
+            await self._once(self._draft(sent, fact.about, "sent", scope))
+            return
+        earned = await self._is_earned(fact.payment)
 
-    async def _came_back(self, fact: RefundState) -> CreditAction:
+        def outside(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+            action = RefundedOutside(self.rail, amount, parts.tax, parts.fee, earned and parts.fee > 0, plan)
+            return (self._draft(action, fact.about, "sent", scope),)
+
+        await self.goes_back(fact.payment, fact.about.id, amount, scope, outside)
+
+    async def _waits(self, payment: ObjectRef | None, currency: str, resolved: Recorded | None) -> bool:
+        """Whether the money is nobody's credit, but waits in suspense; money of another currency always does."""
+        paid = None if payment is None else await self.stands(payment, "paid")
+        unmatched = paid is not None and isinstance(paid.entry.action, PaymentUnmatched) and resolved is None
+        return unmatched or currency != RC_CURRENCY
+
+    async def _came_back(self, fact: RefundState, sent: Recorded, scope: Scope) -> None:
         amount = urc(fact.amount.cents)
-        sent = await self.stands(fact.about, "sent")
-        if sent is not None and isinstance(sent.entry.action, SuspenseResolved):
-            return PaymentUnmatched(self.rail, amount, sent.entry.action.currency)
-        return RefundFailed(self.rail, amount)
+        if isinstance(sent.entry.action, SuspenseResolved):
+            waits = PaymentUnmatched(self.rail, sent.entry.action.amount, sent.entry.action.currency)
+            await self._once(self._draft(waits, fact.about, "failed", scope))
+            return
+        failed = RefundFailed(self.rail, amount, sent.entry.seq, await self._is_earned(fact.payment))
+        name = fact.asked if isinstance(sent.entry.action, RefundSent) and fact.asked else fact.about.id
+        await self.comes_back(fact.payment, name, scope, self._draft(failed, fact.about, "failed", scope))
+
+    async def _is_earned(self, payment: ObjectRef | None) -> bool:
+        """Whether the fee of a plan's period is deferred no more."""
+        return payment is not None and await self.stands(payment, "recognised") is not None
+
+    async def goes_back(
+        self,
+        payment: ObjectRef | None,
+        back: str,
+        amount: int,
+        scope: Scope,
+        drafts: Callable[[Parts, bool], tuple[Draft, ...]],
+        *,
+        ours: bool = False,
+    ) -> None:
+        """Record that ``amount`` of a payment goes back, with the ``drafts`` of its parts (and whether it paid for a plan).
+        Nothing where the first of them stands. ``ours``: we are about to send it, and no more than is left. Raises
+        ``PaymentRefused`` then, ``KeyReused`` where something else stands under its key, ``LedgerError``, ``StoreFailed``."""
+        for tried in range(STEPS_MAX):
+            returns = await returns_of(self, payment)
+            parts = returns.part_of(back, amount)
+            group = drafts(parts, returns.of_plan)
+            stands = await self.journal.find(group[0].idem)
+            if stands is not None:
+                if type(stands.entry.action) is not type(group[0].action):  # it was decided otherwise
+                    raise KeyReused(f"{group[0].idem} stands for something else")
+                return
+            if ours and returns.left < amount:
+                raise PaymentRefused("less was paid, or some of it went back before", "amount_too_large")
+            try:
+                rewards = await self._rewards_lost(returns, back, parts)
+                await self.roadchain.append(*group, *returns.step(back, parts, scope), *rewards)
+                return
+            except KeyReused:  # something else of the same payment went back at the same time
+                if tried == STEPS_MAX - 1:
+                    raise
+
+    async def comes_back(self, payment: ObjectRef | None, back: str, scope: Scope, *drafts: Draft) -> None:
+        """The other way: what went back as ``back`` is here again. Nothing where the first of the ``drafts`` stands."""
+        for tried in range(STEPS_MAX):
+            returns = await returns_of(self, payment)
+            if await self.journal.find(drafts[0].idem) is not None:
+                return
+            try:
+                came = returns.taken.get(back, NOTHING)
+                rewards = await self._rewards_again(returns, came)
+                await self.roadchain.append(*drafts, *returns.step(back, -came, scope), *rewards)
+                return
+            except KeyReused:
+                if tried == STEPS_MAX - 1:
+                    raise
 
     async def _dispute(self, fact: DisputeState) -> PaymentOutcome:
-        scope, amount = _scope(fact.buyer), urc(fact.amount.cents)
         if not fact.withdrawn:  # an inquiry: nothing has left
             return "waiting"
-        if fact.amount.currency != RC_CURRENCY:
-            return "unmatched"
+        resolved = await self.journal.find(resolved_key(self.rail, fact.payment.id))
+        scope = _scope(fact.buyer) if resolved is None else _scope_of(resolved)
+        if await self._waits(fact.payment, fact.amount.currency, resolved):
+            return await self._dispute_of_waiting(fact, scope)
+        amount = urc(fact.amount.cents)
+
+        def withdrawn(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+            taken = DisputeWithdrawn(self.rail, amount, urc(fact.fee))
+            freeze = CreditFrozen(parts.credit, plan)
+            return (
+                self._draft(taken, fact.about, "withdrawn", scope),
+                self._draft(freeze, fact.about, "freeze", scope),
+            )
+
         if await self.stands(fact.about, "withdrawn") is None:
-            withdrawn = DisputeWithdrawn(self.rail, amount, urc(fact.fee))
-            freeze = self._draft(CreditFrozen(amount), fact.about, "freeze", scope)
-            await self._together(self._draft(withdrawn, fact.about, "withdrawn", scope), freeze)
-        if fact.state == "won" and fact.reinstated and await self.stands(fact.about, "won") is None:
-            won = self._draft(DisputeWon(self.rail, amount), fact.about, "won", scope)
-            back = self._draft(CreditUnfrozen(await self._frozen(fact, scope)), fact.about, "unfreeze", scope)
-            await self._together(won, back)
-        if fact.state == "lost" and await self.stands(fact.about, "lost") is None:
-            await self._once(self._draft(DisputeLost(self.rail, amount, False), fact.about, "lost", scope))
+            await self.goes_back(fact.payment, fact.about.id, amount, scope, withdrawn)
+        ended = await self.stands(fact.about, "lost") or await self.stands(fact.about, "won")
+        freeze = await self.stands(fact.about, "freeze")
+        if ended is None and freeze is not None and fact.state == "won" and fact.reinstated:
+            await self._won(fact, freeze, scope)
+        if ended is None and freeze is not None and fact.state == "lost":
+            parts = (await returns_of(self, fact.payment)).taken.get(fact.about.id, Parts(amount))
+            earned = parts.fee > 0 and await self._earned_before(fact.payment, freeze)
+            lost = DisputeLost(self.rail, amount, False, freeze.entry.seq, parts.tax, parts.fee, earned)
+            await self._once(self._draft(lost, fact.about, "lost", scope))
         return "recorded"
 
-    async def _frozen(self, fact: DisputeState, scope: Scope) -> int:
-        """How much of it was there to be frozen."""
-        entry = await self.stands(fact.about, "freeze")
-        postings = () if entry is None else entry.entry.postings
-        return sum(-posting.amount for posting in postings if posting.account == frozen(scope.workspace))
+    async def _dispute_of_waiting(self, fact: DisputeState, scope: Scope) -> PaymentOutcome:
+        amount, currency = in_book(fact.amount.cents, fact.amount.currency)
+        fee, _ = in_book(fact.fee, fact.amount.currency)
+        await self.roadchain.append(self._returned(fact.payment))
+        steps: list[tuple[str, CreditAction]] = [("withdrawn", DisputeWithdrawn(self.rail, amount, fee, currency))]
+        if fact.state == "won" and fact.reinstated:
+            steps.append(("won", DisputeWon(self.rail, amount, currency)))
+        if fact.state == "lost":
+            steps.append(("lost", DisputeLost(self.rail, amount, False, currency=currency, waited=True)))
+        for step, action in steps:
+            if await self.stands(fact.about, step) is None:
+                await self._once(self._draft(action, fact.about, step, scope))
+        return "recorded"
+
+    async def _won(self, fact: DisputeState, freeze: Recorded, scope: Scope) -> None:
+        there = sum(-item.amount for item in freeze.entry.postings if item.account == frozen(scope.workspace))
+        group = [
+            self._draft(DisputeWon(self.rail, urc(fact.amount.cents)), fact.about, "won", scope),
+            self._draft(CreditUnfrozen(there, freeze.entry.seq), fact.about, "unfreeze", scope),
+        ]
+        fee = (await returns_of(self, fact.payment)).taken.get(fact.about.id, NOTHING).fee
+        if fee and await self._is_earned(fact.payment) and not await self._earned_before(fact.payment, freeze):
+            # The period ended meanwhile, and what was disputed of its fee was left out.
+            group.append(self._draft(RevenueRecognised(fee), fact.about, "recognised", scope))
+        await self.comes_back(fact.payment, fact.about.id, scope, *group)
+
+    async def _earned_before(self, payment: ObjectRef, freeze: Recorded) -> bool:
+        recognised = await self.stands(payment, "recognised")
+        return recognised is not None and recognised.entry.seq < freeze.entry.seq
 
     async def _payout(self, fact: PayoutState) -> PaymentOutcome:
-        if fact.amount.currency != RC_CURRENCY:
-            return "unmatched"
         paid = await self.stands(fact.about, "paid")
         if paid is None:
-            payout = BankPayout(self.rail, urc(fact.amount.cents))
+            payout = BankPayout(self.rail, *in_book(fact.amount.cents, fact.amount.currency))
             await self._once(self._draft(payout, fact.about, "paid", THE_HOUSE))
             paid = await self.stands(fact.about, "paid")
         if fact.state == "failed" and paid is not None:

@@ -51,7 +51,7 @@ from integrations.payments.stripe_facts import (
 from integrations.payments.webhook_handlers import event_of, verified
 
 if TYPE_CHECKING:
-    from stripe import Charge, Invoice, InvoiceLineItem, PaymentIntent, Refund, StripeClient, Subscription
+    from stripe import Charge, Invoice, InvoiceLineItem, PaymentIntent, StripeClient, Subscription
     from stripe.checkout import Session
     from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
 
@@ -317,11 +317,10 @@ class StripePayments:
                 return await self._of_subscription(subscription)
             case "refund":
                 refund = await v1.refunds.retrieve_async(about.id)
-                return (refund_state(refund, await self._paid_by(refund)),)
+                return (refund_state(refund, *await self._paid_by(id_of(refund.payment_intent))),)
             case "dispute":
                 dispute = await v1.disputes.retrieve_async(about.id)
-                payment = id_of(dispute.payment_intent)
-                return (dispute_state(dispute, await self._payment(payment) if payment else None),)
+                return (dispute_state(dispute, *await self._paid_by(id_of(dispute.payment_intent))),)
             case "payout":
                 payout = payout_state(await v1.payouts.retrieve_async(about.id))
                 return () if payout is None else (payout,)
@@ -336,9 +335,22 @@ class StripePayments:
             name, {"expand": ["latest_charge.balance_transaction"]}
         )
 
-    async def _paid_by(self, refund: "Refund") -> "PaymentIntent | None":
-        payment = id_of(refund.payment_intent)
-        return await self._payment(payment) if payment else None
+    async def _paid_by(self, payment: str) -> "tuple[PaymentIntent | None, Invoice | None]":
+        """A payment, and the invoice that it paid: one that we asked for says itself whose it is, a subscription's does not."""
+        if not payment:
+            return None, None
+        intent = await self._payment(payment)
+        if buyer_of(intent.metadata) is not None:
+            return intent, None
+        invoice = await self._invoice_of(payment)
+        return intent, await self.client.v1.invoices.retrieve_async(invoice) if invoice else None
+
+    async def _invoice_of(self, payment: str) -> str:
+        """Empty where the payment paid none."""
+        paid = await self.client.v1.invoice_payments.list_async(
+            {"payment": {"type": "payment_intent", "payment_intent": payment}, "limit": 1}
+        )
+        return id_of(paid.data[0].invoice) if paid.data else ""
 
     async def _of_session(self, session: "Session") -> tuple[Fact, ...]:
         if session.mode != "payment":
@@ -354,11 +366,8 @@ class StripePayments:
         sessions = await v1.checkout.sessions.list_async({"payment_intent": intent.id, "limit": 1})
         if sessions.data:
             return (topup_of_session(sessions.data[0], intent), *_fee(intent))
-        paid = await v1.invoice_payments.list_async(
-            {"payment": {"type": "payment_intent", "payment_intent": intent.id}, "limit": 1}
-        )
-        if paid.data:
-            return (*await self._facts(ObjectRef("invoice", id_of(paid.data[0].invoice))), *_fee(intent))
+        if invoice := await self._invoice_of(intent.id):
+            return (*await self._facts(ObjectRef("invoice", invoice)), *_fee(intent))
         return (topup_of_intent(intent), *_fee(intent))
 
     async def _of_charge(self, charge: "Charge") -> tuple[Fact, ...]:

@@ -22,6 +22,8 @@ SELECT account, currency, balance, expires_us
 FROM unnest($1::text[], $2::text[]) AS pocket (workspace, owner) JOIN account USING (workspace, owner)
 WHERE workspace <> '' AND balance <> 0
 UNION SELECT account, currency, balance, expires_us FROM account WHERE workspace <> '' AND account = ANY($3::text[])
+UNION SELECT account, currency, balance, expires_us
+FROM account WHERE workspace <> '' AND balance <> 0 AND workspace = ANY($4::text[])
 """
 _COUNTERS = """
 SELECT workspace, subject, period, amount
@@ -63,7 +65,7 @@ async def load(connection: Connection, wanted: Wanted) -> Standing:
     drawn = (posting.account for hold in holds for posting in hold.drawn)
     posted = (posting.account for several in postings.values() for posting in several)
     return Standing(
-        await _accounts(connection, pockets, wanted.lots.union(drawn, posted)),
+        await _accounts(connection, pockets, wanted.lots.union(drawn, posted), wanted.workspaces),
         holds,
         await _counters(connection, counters),
         tuple(postings.items()),
@@ -99,12 +101,12 @@ def account_row(account: str, currency: str, balance: int, expires_us: int | Non
 
 
 async def _accounts(
-    connection: Connection, pockets: Iterable[Pocket], named: Iterable[Account]
+    connection: Connection, pockets: Iterable[Pocket], named: Iterable[Account], whole: Iterable[WorkspaceId]
 ) -> tuple[AccountRow, ...]:
-    """What is in the pockets, without what is empty; and the named ones, empty or not."""
+    """What is in the pockets and in the whole workspaces, without what is empty; and the named ones, empty or not."""
     asked = list(pockets)
     workspaces, owners = [pocket.workspace for pocket in asked], [pocket.owner for pocket in asked]
-    rows = await connection.fetch(_ACCOUNTS, workspaces, owners, list(named))
+    rows = await connection.fetch(_ACCOUNTS, workspaces, owners, list(named), list(whole))
     return tuple(account_row(*row) for row in rows)
 
 

@@ -25,7 +25,7 @@ def load(database: sqlite3.Connection, wanted: Wanted) -> Standing:
     drawn = (posting.account for hold in holds for posting in hold.drawn)
     posted = (posting.account for several in postings.values() for posting in several)
     return Standing(
-        _accounts(database, pockets, wanted.lots.union(drawn, posted)),
+        _accounts(database, pockets, wanted.lots.union(drawn, posted), wanted.workspaces),
         holds,
         tuple((counter, read_counter(database, counter)) for counter in counters),
         tuple(postings.items()),
@@ -96,14 +96,22 @@ def read_balances_of(database: sqlite3.Connection, workspace: WorkspaceId) -> tu
 
 
 def _accounts(
-    database: sqlite3.Connection, pockets: Iterable[Pocket], named: Iterable[Account]
+    database: sqlite3.Connection,
+    pockets: Iterable[Pocket],
+    named: Iterable[Account],
+    workspaces: Iterable[WorkspaceId],
 ) -> tuple[AccountRow, ...]:
-    """What is in the pockets, without what is empty; and the named ones, empty or not."""
+    """What is in the pockets and in all of the workspaces, without what is empty; and the named ones, empty or not."""
     rows = database.execute(
         f"{_ACCOUNT} WHERE workspace <> '' AND balance <> 0"  # noqa: S608  # text of ours
         " AND (workspace, owner) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))"
+        f" UNION {_ACCOUNT} WHERE workspace <> '' AND balance <> 0 AND workspace IN (SELECT value FROM json_each(?))"
         f" UNION {_ACCOUNT} WHERE workspace <> '' AND account IN (SELECT value FROM json_each(?))",
-        (json.dumps([(pocket.workspace, pocket.owner) for pocket in pockets]), json.dumps(list(named))),
+        (
+            json.dumps([(pocket.workspace, pocket.owner) for pocket in pockets]),
+            json.dumps(list(workspaces)),
+            json.dumps(list(named)),
+        ),
     )
     return tuple(AccountRow(Account(account), Currency(currency), *rest) for account, currency, *rest in rows)
 

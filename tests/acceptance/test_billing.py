@@ -122,7 +122,7 @@ async def test_money_is_given_back_by_the_operator_and_each_refusal_is_a_sentenc
     whose = ("billing", "refund", "terminal", "local")
     for what, status, said in (
         (("pi_unknown", "4", "sorry"), 2, "pi_unknown is no top-up of this workspace."),
-        ((payment, "11", "sorry"), 1, "Less than 1100 RC of what was bought is left."),
+        ((payment, "11", "sorry"), 1, f"Less than $11 is left of {payment}: no money was sent, no credit taken."),
         ((payment, "-4", "sorry"), 2, "Nothing was changed."),
         ((payment, "NaN", "sorry"), 2, "Nothing was changed."),
     ):

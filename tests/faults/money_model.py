@@ -14,6 +14,16 @@ from ledger.entry import Draft
 Purse = tuple[str, str]
 
 
+COMES_BACK = (
+    kinds.CreditSettled,
+    kinds.CreditVoided,
+    kinds.CreditUnfrozen,
+    kinds.RefundFailed,
+    kinds.SuspenseResolved,
+    kinds.CreditReversed,
+)
+
+
 class Refused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -85,6 +95,8 @@ class Model:
         posted: list[tuple[str, str, int]] = []
         self._posted = posted
         self._act(draft)
+        if isinstance(draft.action, COMES_BACK):
+            self._debt_first(draft.scope.workspace)
         for account, currency, amount in posted:
             self.balances[account, currency] = self.balances.get((account, currency), 0) + amount
         for account, currency, _ in posted:
@@ -132,25 +144,48 @@ class Model:
                 self._move(f"{paid}:{source}".rstrip(":"), f"{paid}:{target}".rstrip(":"), amount)
             case kinds.RefundHeld(amount=amount):
                 self._move(paid, refund, amount)
-            case kinds.RefundSent(rail=rail, amount=amount):
-                self._move(refund, f"A:{rail}:clearing", amount)
-            case kinds.RefundFailed(rail=rail, amount=amount):
+            case kinds.RefundSent(rail=rail, amount=amount, tax=tax):
+                self._parts(amount, tax, 0)
+                self._move(refund, f"A:{rail}:clearing", amount - tax)
+                self._move("L:tax", f"A:{rail}:clearing", tax)
+            case kinds.RefundFailed(rail=rail, amount=amount, sent=0):
                 self._move(f"A:{rail}:clearing", paid, amount)
-            case kinds.RefundedOutside(rail=rail, amount=amount):
-                unspent = min(amount, self.worth(paid))
-                self._move(paid, f"A:{rail}:clearing", unspent)
-                self._move(debt, f"A:{rail}:clearing", amount - unspent)
+            case kinds.RefundFailed(rail=rail, amount=amount, sent=sent, earned=earned):
+                here = self.moves[sent] if sent < len(self.moves) else []
+                if amount != -sum(moved for account, _, moved in here if account == f"A:{rail}:clearing"):
+                    raise Refused("RC002")
+                for account, currency, moved in here:
+                    back = paid if account in (debt, refund) else account
+                    back = "R:subscription" if back == "L:deferred" and earned else back
+                    self._posted.append((back, currency, -moved))
+            case kinds.RefundedOutside(rail=rail, amount=amount, tax=tax, fee=fee, earned=earned, plan=plan):
+                amount = self._parts(amount, tax, fee)
+                self._move("L:tax", f"A:{rail}:clearing", tax)
+                self._move("R:subscription" if earned else "L:deferred", f"A:{rail}:clearing", fee)
+                for purse in self._bought(w, plan):
+                    amount -= self._take(purse, f"A:{rail}:clearing", amount)
+                self._move(debt, f"A:{rail}:clearing", amount)
             case kinds.DisputeWithdrawn(rail=rail, amount=amount, fee=fee):
                 self._move(f"A:{rail}:disputed", f"A:{rail}:clearing", amount)
                 self._move("X:dispute", f"A:{rail}:clearing", fee)
-            case kinds.CreditFrozen(amount=amount):
-                self._move(paid, frozen, min(amount, self.worth(paid)))
-            case kinds.CreditUnfrozen(amount=amount):
+            case kinds.CreditFrozen(amount=amount, plan=plan):
+                for purse in self._bought(w, plan):
+                    amount -= self._take(purse, frozen, amount)
+            case kinds.CreditUnfrozen(amount=amount, freeze=0):
                 self._move(frozen, paid, amount)
+            case kinds.CreditUnfrozen(amount=amount, freeze=freeze):
+                if amount != self._frozen_by(freeze, frozen):
+                    raise Refused("RC002")
+                for account, _, moved in self.moves[freeze] if amount else []:
+                    if account != frozen:
+                        self._move(frozen, account, moved)
             case kinds.DisputeWon(rail=rail, amount=amount):
                 self._move(f"A:{rail}:clearing", f"A:{rail}:disputed", amount)
-            case kinds.DisputeLost(rail=rail, amount=amount, owed=owed):
-                there = min(amount, self.worth(frozen))
+            case kinds.DisputeLost(rail=rail, amount=amount, owed=owed, freeze=freeze, tax=tax, fee=fee):
+                amount = self._parts(amount, tax, fee)
+                self._move("L:tax", f"A:{rail}:disputed", tax)
+                self._move("R:subscription" if action.earned else "L:deferred", f"A:{rail}:disputed", fee)
+                there = min(amount, self._frozen_by(freeze, frozen) if freeze else self.worth(frozen))
                 self._move(frozen, f"A:{rail}:disputed", there)
                 self._move(debt if owed else "X:baddebt", f"A:{rail}:disputed", amount - there)
             case kinds.DebtWrittenOff(amount=amount, told=told, used=used):
@@ -203,6 +238,40 @@ class Model:
             amount -= taken
         if amount:
             raise Refused("RC001")
+
+    def _debt_first(self, w: str) -> None:
+        """What came back to what was bought pays what is owed: by as many movements as it came by."""
+        debt, purses = f"A:ws:{w}:debt", self._bought(w, True)
+        came = -sum(amount for account, currency, amount in self._posted if account in purses and currency == "RC")
+        owed = self.worth(debt) + sum(amount for account, _, amount in self._posted if account == debt)
+        left = min(owed, came)
+        for account, currency, amount in list(self._posted):
+            if account in purses and currency == "RC" and amount < 0 < left:
+                self._move(account, debt, min(left, -amount))
+                left -= min(left, -amount)
+
+    def _bought(self, w: str, plan: bool = False) -> list[str]:
+        common = f"L:ws:{w}:paid"
+        return [
+            *([f"L:ws:{w}:plan"] if plan else []),
+            common,
+            *sorted(account for account, _ in self.balances if account.startswith(f"{common}:")),
+        ]
+
+    def _parts(self, amount: int, tax: int, fee: int) -> int:
+        """What of an amount is credit."""
+        if tax + fee > amount:
+            raise Refused("RC002")
+        return amount - tax - fee
+
+    def _take(self, source: str, target: str, most: int) -> int:
+        taken = min(most, self.worth(source))
+        self._move(source, target, taken)
+        return taken
+
+    def _frozen_by(self, entry: int, frozen: str) -> int:
+        posted = self.moves[entry] if entry < len(self.moves) else []
+        return max(0, -sum(amount for account, _, amount in posted if account == frozen))
 
     def _periods(self, w: str, kind: str) -> list[str]:
         return [account.rpartition(":")[2] for account in self._owed(w, kind)]

@@ -17,6 +17,7 @@ POOLS = ("plan", "paid", "promo:spring", "promo:summer")
 RAIL = "stripe"
 AMOUNTS = (0, 1, 3, 10, 25, 60)
 LIMITS = (kinds.Limit("ann", "2026-11", 90), kinds.Limit("all", "2026-11", 150))
+PLANS = ((False, False), (False, True), (True, True))
 GENESIS = Draft(LedgerCreated("test", "00" * 16, "11" * 32), HOUSE, "ledger.created")
 
 
@@ -65,7 +66,7 @@ class Moves:
             return self._call()
         if kind < 9 and (left := [n for n in range(len(model.moves)) if n not in self._reversed][-8:]):
             return self._reversal(model, self._random.choice(left))
-        return self._trouble()
+        return self._trouble(model)
 
     def _reversal(self, model: Model, entry: int) -> kinds.CreditAction:
         self._reversed.add(entry)
@@ -108,21 +109,29 @@ class Moves:
             case _:
                 return kinds.CreditVoided(hold, "p", choose((0, 3)))
 
-    def _trouble(self) -> kinds.CreditAction:
+    def _trouble(self, model: Model) -> kinds.CreditAction:
         choose = self._random.choice
         amount = choose(AMOUNTS)
+        froze = [n for n, draft in enumerate(model.drafts) if isinstance(draft.action, kinds.CreditFrozen)]
+        freeze = choose([0, *froze[-3:]])
+        there = -sum(moved for name, _, moved in model.moves[freeze] if name.endswith(":frozen"))
+        went = [n for n, draft in enumerate(model.drafts) if isinstance(draft.action, kinds.RefundedOutside)]
+        sent = choose([0, *went[-3:]])
+        refunded = -sum(moved for name, _, moved in model.moves[sent] if name.endswith(":clearing"))
+        amounts = (amount, there if freeze and there >= 0 else amount)
         simple: Sequence[kinds.CreditAction] = (
             kinds.OverageMetered(RAIL, "overage", choose(("1", "2")), choose((amount, 3)), 0),
             kinds.OveragePaid(RAIL, choose((amount, 3)), choose((0, 2))),
             kinds.RefundHeld(amount),
-            kinds.RefundSent(RAIL, amount),
+            kinds.RefundSent(RAIL, amount, choose((0, 1))),
             kinds.RefundFailed(RAIL, amount),
-            kinds.RefundedOutside(RAIL, amount),
+            kinds.RefundFailed(RAIL, refunded, sent, choose((True, False))),
+            kinds.RefundedOutside(RAIL, amount, choose((0, 0, 1)), choose((0, 2)), *choose(PLANS)),
             kinds.DisputeWithdrawn(RAIL, amount, 15),
-            kinds.CreditFrozen(amount),
-            kinds.CreditUnfrozen(amount),
+            kinds.CreditFrozen(amount, choose((False, True))),
+            kinds.CreditUnfrozen(choose(amounts), freeze),
             kinds.DisputeWon(RAIL, amount),
-            kinds.DisputeLost(RAIL, amount, choose((True, False))),
+            kinds.DisputeLost(RAIL, amount, choose((True, False)), freeze, choose((0, 0, 1)), choose((0, 2))),
             kinds.DebtWrittenOff(amount),
             kinds.DebtWrittenOff(choose((0, 0, 3)), choose((0, 1, 3)), choose((0, 1, 3))),
             kinds.RevenueRecognised(amount),

@@ -35,6 +35,7 @@ from ledger.credit_actions import (
     RefundSent,
     RevenueRecognised,
     RewardGranted,
+    RewardTakenBack,
     SuspenseResolved,
     TreasuryMoved,
 )
@@ -94,6 +95,8 @@ def _paid_in(scope: Scope, workspace: int, name: str) -> Iterator[CreditAction]:
     yield RevenueRecognised(3_000_001)
     yield CreditGranted(f"welcome-{name}", 5_000_001, expires_us)
     yield RewardGranted(f"reward-{name}", 2_000_001)
+    yield RewardGranted(f"friend-{name}", 3_000_003)
+    yield RewardTakenBack(f"friend-{name}")
     yield CreditAllocated("", f"user:{scope.actor}", 90_000_001)
     yield CreditAllocated("", "agent:helper", 80_000_001)
     yield CreditAllocated(f"user:{scope.actor}", "agent:helper", odd)

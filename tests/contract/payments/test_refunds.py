@@ -11,6 +11,7 @@ from ledger.entry import Draft
 from ledger.errors import InsufficientBalance
 from ledger.money import URC_PER_RC
 from ledger.pseudonyms import WorkspaceId
+from tests.contract.payments.test_stripe_scenarios import spend
 from tests.payments import Till, scope
 
 PAID, HELD = "L:ws:w-1:paid", "L:ws:w-1:refund_hold"
@@ -43,11 +44,12 @@ async def test_more_than_was_paid_is_refused_and_what_was_held_is_there_again(ti
 
 async def test_more_than_is_left_is_refused_before_stripe_is_asked(till: Till) -> None:
     payment = await till.bought(10)
+    await spend(till, 300)
     asked = len(till.stripe.requests)
     with pytest.raises(InsufficientBalance):
-        await till.cashier.refund(scope("t-9"), payment, Cents(1_001), IntentId("r-1"))
+        await till.cashier.refund(scope("t-9"), payment, Cents(701), IntentId("r-1"))
     assert len(till.stripe.requests) == asked
-    assert await credit(till) == {PAID: 1_000, HELD: 0}
+    assert await credit(till) == {PAID: 700, HELD: 0}
 
 
 async def test_the_payment_of_another_workspace_is_not_given_back(till: Till) -> None:

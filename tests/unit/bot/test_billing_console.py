@@ -105,7 +105,7 @@ async def test_names_that_nobody_knows_and_numbers_that_are_none_are_answered_an
             "pi_none is no top-up of this workspace.",
             ("billing.refund", "RC003"),
         ),
-        (("refund", *HERE, payment, "11", "x"), "Less than 1100 RC", ("billing.refund", "RC001")),
+        (("refund", *HERE, payment, "11", "x"), "Less than $11 is left of", ("billing.refund", "RC001")),
         (("reverse", "-1", "x"), "Entry '-1' is none that can be taken back", ("billing.reverse", "RC008")),
         (("reverse", "NaN", "x"), "Entry 'NaN' is none", ("billing.reverse", "RC002")),
         (
@@ -153,7 +153,7 @@ async def test_an_approval_that_the_credit_is_not_there_for_is_refused_on_the_le
     begun, before = len(await console.entries()), await console.money()
     done = await console.run("approve", "ref-t-1", "why", "not")
     assert (done.status, done.out) == (1, "")
-    assert done.err == "Less than 600 RC of what was bought is left. Nothing was changed.\n"
+    assert done.err == "Less than $6 is left of " + f"{payment}: no money was sent, no credit taken.\n"
     assert await console.refused(begun) == [("billing.approve", "RC001")]
     assert await console.money() == before
     runs = [item for item in (await console.entries())[begun:] if isinstance(item.entry.action, CommandRun)]
