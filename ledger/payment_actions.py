@@ -62,6 +62,16 @@ class PaymentHandled:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentSetAside:
+    """What is so with an object could not be recorded: nothing else waits for it, and it is tried again. ``cause`` is a code of
+    the ledger's or the name of an error. Its key is a number, counted from 0."""
+
+    name: ClassVar[str] = "payment.set_aside"
+    rail: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentRefused:
     """Something that claimed to come from the rail and does not, or is not for us. Of one reason, one entry a minute."""
 
@@ -135,6 +145,7 @@ PaymentAction = (
     | PaymentClosed
     | PaymentReceived
     | PaymentHandled
+    | PaymentSetAside
     | PaymentRefused
     | PaymentsScanned
     | UsageMetered

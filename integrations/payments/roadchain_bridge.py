@@ -6,7 +6,7 @@ events for one payment come to the same. Money that fits nothing goes to suspens
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 from integrations.payments.base import (
@@ -30,7 +30,7 @@ from integrations.payments.base import (
 )
 from integrations.payments.plans import Plans
 from integrations.payments.referrals import offered_key, reward_key, rewarded, taken_key
-from ledger.accounts import frozen, is_part
+from ledger.accounts import AMOUNT_MAX, frozen, is_part
 from ledger.credit_actions import (
     BankPayout,
     CreditAction,
@@ -84,6 +84,8 @@ _ZERO_DECIMAL = frozenset(
 )
 _THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
 _PLACES = 8
+PARTS_MAX = 200
+"""Stripe takes a trillion rupiah at the most, which are 112 parts."""
 
 log = logging.getLogger("carpool.payments")
 
@@ -330,7 +332,7 @@ class Bridge:
 
     async def _append(self, group: tuple[Draft, ...], main: Draft) -> tuple[Receipt, ...]:
         try:
-            return await self.roadchain.append(*group)
+            return await self.roadchain.append(*(part for draft in group for part in in_parts(draft)))
         except KeyReused:
             # Another process was first, from another look at the same object.
             if await self.journal.find(main.idem) is None:
@@ -382,6 +384,22 @@ def in_book(cents: int, currency: str) -> tuple[int, str]:
         return urc(cents), "RC"
     decimals = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
     return cents * 10 ** (_PLACES - decimals), currency.upper()
+
+
+def in_parts(draft: Draft) -> tuple[Draft, ...]:
+    """More than a posting can hold is several entries, under the key of the first and numbers: suspense counts every currency to
+    eight decimals, in which 90 million dong are already too many."""
+    action = draft.action
+    if not isinstance(action, PaymentUnmatched | SuspenseResolved | PaymentFee) or action.amount <= AMOUNT_MAX:
+        return (draft,)
+    if action.amount > PARTS_MAX * AMOUNT_MAX:  # no rail takes so much at once: the ledger refuses it
+        return (draft,)
+    whole, rest = divmod(action.amount, AMOUNT_MAX)
+    amounts = [AMOUNT_MAX] * whole + [rest] * (rest > 0)
+    return tuple(
+        replace(draft, action=replace(action, amount=amount), idem=draft.idem if n == 1 else f"{draft.idem}:{n}")
+        for n, amount in enumerate(amounts, 1)
+    )
 
 
 def _scope(buyer: Buyer | None) -> Scope:

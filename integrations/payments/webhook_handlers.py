@@ -71,6 +71,8 @@ def event_of(given: Mapping[str, object]) -> Event:
     kind = KINDS.get(str(about.get("object")))
     if kind == "customer" and given.get("type") != _DELETED:  # of a customer nothing else matters: no name, no address
         kind = None
+    if about.get("id") is None:  # an invoice that is only announced
+        kind = None
     ref = None if kind is None else ObjectRef(kind, _text(about["id"]))
     created = given["created"]
     if type(created) is not int:
