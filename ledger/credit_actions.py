@@ -76,7 +76,7 @@ class OperationsPaid:
 @dataclass(frozen=True, slots=True)
 class PlanGranted:
     """A plan's period was paid: ``credit`` to spend, ``deferred`` the fee that is earned as the period passes. ``until_s`` is its
-    end (seconds since 1970), 0 where that is not known."""
+    end (seconds since 1970), 0 where that is not known; ``subscription`` what it was paid for, empty in older entries."""
 
     name: ClassVar[str] = "credit.plan_grant"
     type: ClassVar[EntryType] = "credit_grant"
@@ -85,6 +85,7 @@ class PlanGranted:
     credit: int
     deferred: int
     until_s: int = 0
+    subscription: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,12 @@ class RevenueRecognised:
 
 @dataclass(frozen=True, slots=True)
 class CreditExpired:
-    """All that is left in ``pool``: ``plan``, ``paid`` or ``promo:<lot>``."""
+    """All that is left in ``pool``: ``plan``, ``paid`` or ``promo:<lot>``; of that no more than ``most``, where it is given."""
 
     name: ClassVar[str] = "credit.expire"
     type: ClassVar[EntryType] = "credit_burn"
     pool: str
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,9 +269,10 @@ def _credit(
             return [(chart.clearing(rail), credit + deferred), (chart.plan(workspace), -credit), earned]
         case RevenueRecognised(amount=amount):
             return [(chart.DEFERRED, amount), (chart.SUBSCRIPTION, -amount)]
-        case CreditExpired(pool=pool):
+        case CreditExpired(pool=pool, most=most):
             account = _pool(workspace, pool)
             left = at.book.available(account, RC)
+            left = left if most is None else min(left, most)
             return [(account, left), (chart.PROMOTION if pool.startswith("promo:") else chart.BREAKAGE, -left)]
         case CreditGranted(lot=lot, amount=amount):
             return [(chart.PROMOTION, amount), (chart.promo(workspace, lot), -amount)]

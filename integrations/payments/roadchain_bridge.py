@@ -30,7 +30,8 @@ from integrations.payments.base import (
 )
 from integrations.payments.plans import Plans
 from integrations.payments.referrals import offered_key, reward_key, rewarded, taken_key
-from ledger.accounts import AMOUNT_MAX, frozen, is_part
+from ledger.accounts import AMOUNT_MAX, RC, frozen, is_part, plan
+from ledger.book import AccountRow
 from ledger.credit_actions import (
     BankPayout,
     CreditAction,
@@ -94,6 +95,10 @@ class Journal(Protocol):
     """What is read of a store."""
 
     async def find(self, idem: str) -> Recorded | None: ...
+
+    async def planned(self, workspace: WorkspaceId) -> tuple[Recorded, ...]: ...
+
+    async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,8 @@ class Bridge:
             return await self._unmatched(fact.about, fact.buyer, fact.total, fact.currency)
         scope = _scope(fact.buyer)
         group = await self._period_over(fact.earlier, fact.about, scope) if fact.renews else []
+        if group and not await self._granted_last(fact.subscription, fact.earlier, scope):
+            del group[-1]  # what is there is another subscription's, and ends with that one's period
         if fact.tax:
             group.append(self._draft(CreditTopup(self.rail, 0, urc(fact.tax)), fact.about, "tax", scope))
         if not granted.plan:  # the last invoice of one that has ended
@@ -219,16 +226,39 @@ class Bridge:
             used = OveragePaid(self.rail, granted.overage, granted.discount)
             group.append(self._draft(used, fact.about, "overage", scope))
         until_s = max((line.until_s for line in fact.lines), default=0)
-        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee, until_s)
+        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee, until_s, fact.subscription)
         await self._once(self._draft(grant, fact.about, "paid", scope), *group)
         return "recorded"
 
     async def _ended(self, fact: SubscriptionEnded) -> PaymentOutcome:
         if fact.buyer is None or not is_part(fact.buyer.workspace) or await self.stands(fact.about, "expire"):
             return "nothing"
-        *recognised, expired = await self._period_over(fact.invoices, fact.about, _scope(fact.buyer))
-        await self._once(expired, *recognised)
+        scope = _scope(fact.buyer)
+        # Read before it is asked whose it is: what another subscription grants meanwhile is not in it.
+        there = await self._plan_credit(scope)
+        *recognised, _ = await self._period_over(fact.invoices, fact.about, scope)
+        ends = CreditExpired("plan", there)
+        if await self._granted_last(fact.about.id, fact.invoices, scope):
+            await self._once(self._draft(ends, fact.about, "expire", scope), *recognised)
+        else:
+            about = StripeObject(fact.about.kind, fact.about.id)
+            closed = PaymentClosed(self.rail, "subscription")
+            await self._once(Draft(closed, scope, self.key(fact.about, "expire"), stripe=about), *recognised)
         return "recorded"
+
+    async def _plan_credit(self, scope: Scope) -> int:
+        rows = await self.journal.balances_of(scope.workspace)
+        return sum(row.natural for row in rows if row.account == plan(scope.workspace) and row.currency == RC)
+
+    async def _granted_last(self, subscription: str, invoices: tuple[str, ...], scope: Scope) -> bool:
+        """Whether the plan's credit is that of ``subscription``, which these invoices were paid for: where another's was granted
+        since, all that is there ends with that one's period."""
+        for recorded in reversed(await self.journal.planned(scope.workspace)):
+            grant, about = recorded.entry.action, recorded.entry.stripe
+            if isinstance(grant, PlanGranted):
+                by_invoice = about is None or about.id in invoices
+                return grant.subscription == subscription if grant.subscription else by_invoice
+        return True
 
     async def _period_over(self, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
         """Each fee is earned, and what is left of the credit expires."""
