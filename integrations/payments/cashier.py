@@ -45,6 +45,7 @@ from integrations.payments.base import (
 from integrations.payments.plans import Plan
 from integrations.payments.requests import put_on_record
 from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, hold_key, opened_key
+from integrations.payments.second_plan import give_back, is_second
 from integrations.payments.setting_aside import FAILURES, Aside, Failure, SetAside, passes
 from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
 from ledger.entry import Draft, Scope, StripeObject
@@ -193,11 +194,21 @@ class Cashier:
         outcome: PaymentOutcome = "nothing"
         for fact in await self.method.fetch(about):
             await self._look_at_earlier(fact)
-            found = await self.bridge.record(fact)
+            second = isinstance(fact, InvoicePaid) and await self._given_back(fact)
+            found = "nothing" if second else await self.bridge.record(fact)
             if self._tell is not None and (news := self._news(fact, found)) is not None:
                 await self._tell(news)
             outcome = found if outcome in ("nothing", "recorded") else outcome
         return outcome
+
+    async def _given_back(self, fact: InvoicePaid) -> bool:
+        """Whether it was for a second plan beside one that runs."""
+        if self.subscriptions is None or fact.buyer is None:
+            return False
+        customer = await self.customer_of(fact.buyer.workspace)
+        if not await is_second(self.bridge, self.subscriptions, customer, fact):
+            return False
+        return await give_back(self.bridge, self.subscriptions, self.method, fact)
 
     def _news(self, fact: Fact, outcome: PaymentOutcome) -> News | None:
         """What whoever asked for it waits for: of a plan its beginning, and each period that is not paid."""
@@ -208,6 +219,8 @@ class Cashier:
                 return News(buyer, fact.about, "recorded", fact.subtotal)
             case TopupState(buyer=Buyer() as buyer, state="failed"):
                 return News(buyer, fact.about, "failed")
+            case InvoicePaid(buyer=Buyer() as buyer) if outcome == "nothing":
+                return News(buyer, fact.about, "returned", fact.total)
             case InvoicePaid(buyer=Buyer() as buyer, earlier=()) if outcome == "recorded":
                 granted = self.bridge.plans.granted(fact.lines)
                 credit = Cents(0 if granted is None else granted.credit // URC_PER_RC)
@@ -308,20 +321,31 @@ class Cashier:
         raise PaymentRefused("these links have been used", "complete")
 
     async def subscribe(self, scope: Scope, plan: Plan) -> Link:
-        """Raises ``PaymentError``, also where the workspace has a subscription that runs."""
+        """The one link of the workspace: those that were given before it open no page any more.
+
+        Raises ``PaymentError``, also where the workspace has a subscription that runs.
+        """
         rail = self._with_subscriptions()
         customer = await self._customer(scope)
         if await rail.subscribed(customer):
             raise PaymentRefused("there is a subscription already", "subscribed")
         window = self._now_s() // WINDOW_S
-        name = f"{scope.actor}-{plan.name}-{window}{await self._renamed(scope)}"
-        buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
-        await self._asked(buyer, "subscription", 0, scope, plan.name)
         expires_s = window * WINDOW_S + LINK_S
-        asked = SubscriptionAsked(buyer, plan.price, customer, expires_s, plan.overage_price)
-        link = await rail.subscribe(asked)
-        await self._opened(buyer, "subscription", link.about)
-        return link
+        intent = f"{scope.actor}-{plan.name}-{window}{await self._renamed(scope)}"
+        for name in (intent, f"{intent}-{scope.turn}"):
+            buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
+            await self._asked(buyer, "subscription", 0, scope, plan.name)
+            try:
+                link = await rail.subscribe(
+                    SubscriptionAsked(buyer, plan.price, customer, expires_s, plan.overage_price)
+                )
+            except PaymentRefused as error:
+                if error.code not in ("complete", "expired"):
+                    raise
+                continue  # used, or closed when another link was asked for
+            await self._opened(buyer, "subscription", link.about)
+            return link
+        raise PaymentRefused("these links have been used", "complete")
 
     async def portal(self, scope: Scope) -> Link:
         """The rail's page of this workspace and of no other: its customer is read off the ledger. Raises ``PaymentError``."""

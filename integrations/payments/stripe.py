@@ -51,7 +51,7 @@ from integrations.payments.stripe_facts import (
 from integrations.payments.webhook_handlers import event_of, verified
 
 if TYPE_CHECKING:
-    from stripe import Charge, Invoice, InvoiceLineItem, PaymentIntent, Refund, StripeClient, Subscription
+    from stripe import Charge, Invoice, InvoiceLineItem, PaymentIntent, StripeClient, Subscription
     from stripe.checkout import Session
     from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
 
@@ -65,6 +65,7 @@ SESSION_ID = "{CHECKOUT_SESSION_ID}"
 """Stripe puts the session's own there."""
 
 _OVER = ("canceled", "incomplete_expired")
+_RUNNING = ("active", "trialing", "past_due", "unpaid", "paused")
 
 log = logging.getLogger("carpool.payments")
 
@@ -134,7 +135,7 @@ class StripePayments:
         items: list[SessionCreateParamsLineItem] = [{"price": asked.price, "quantity": 1}]
         if asked.metered_price:
             items.append({"price": asked.metered_price})  # the meter says how many
-        return await self._session(
+        link = await self._session(
             {
                 "mode": "subscription",
                 "client_reference_id": asked.buyer.intent,
@@ -148,6 +149,8 @@ class StripePayments:
             },
             asked.buyer,
         )
+        await self._close_others(asked.customer, link.about.id)
+        return link
 
     async def create_customer(self, buyer: Buyer, after: str) -> ObjectRef:
         # Under the first one's key Stripe would give back the one that is deleted.
@@ -162,6 +165,27 @@ class StripePayments:
         with mapped():
             listed = await self.client.v1.subscriptions.list_async({"customer": customer, "limit": PAGE})
         return tuple(ObjectRef("subscription", item.id) for item in listed.data if item.status not in _OVER)
+
+    async def running(self, customer: str) -> tuple[ObjectRef, ...]:
+        with mapped():
+            listed = await self.client.v1.subscriptions.list_async({"customer": customer, "limit": PAGE})
+            found = [(item.created, item.id) async for item in listed.auto_paging_iter() if item.status in _RUNNING]
+        return tuple(ObjectRef("subscription", name) for _, name in sorted(found))
+
+    async def end(self, subscription: str) -> None:
+        subscriptions = self.client.v1.subscriptions
+        with mapped():
+            if (await subscriptions.retrieve_async(subscription)).status not in _OVER:
+                key = f"carpool/{subscription}/cancel"
+                await subscriptions.cancel_async(subscription, None, {"idempotency_key": key})
+
+    async def paid_with(self, invoice: str) -> tuple[tuple[str, Cents], ...]:
+        with mapped():
+            listed = await self.client.v1.invoice_payments.list_async(
+                {"invoice": invoice, "status": "paid", "limit": PAGE}
+            )
+        paid = [(id_of(item.payment.payment_intent), item.amount_paid or 0) for item in listed.data]
+        return tuple((payment, Cents(cents)) for payment, cents in paid if payment and cents)
 
     async def canceled(self) -> AsyncIterator[ObjectRef]:
         with mapped():
@@ -300,6 +324,24 @@ class StripePayments:
             raise PaymentRefused("this link has been used", session.status or "")
         return Link(ObjectRef("checkout.session", session.id), session.url, session.expires_at)
 
+    async def _close_others(self, customer: str, kept: str) -> None:
+        """A customer has one page open for a subscription: two that are paid would be two subscriptions."""
+        sessions = self.client.v1.checkout.sessions
+        with mapped():
+            listed = await sessions.list_async({"customer": customer, "status": "open", "limit": PAGE})
+            others = [item.id async for item in listed.auto_paging_iter() if item.mode == "subscription"]
+        for other in others:
+            if other == kept:
+                continue
+            try:
+                with mapped():
+                    await sessions.expire_async(other, None, {"idempotency_key": f"carpool/{other}/expire"})
+            except PaymentRefused:
+                with mapped():
+                    left = await sessions.retrieve_async(other)
+                if left.status == "complete":  # somebody has paid there, just now
+                    raise PaymentRefused("there is a subscription already", "subscribed") from None
+
     async def _facts(self, about: ObjectRef) -> tuple[Fact, ...]:
         v1 = self.client.v1
         match about.kind:
@@ -317,11 +359,10 @@ class StripePayments:
                 return await self._of_subscription(subscription)
             case "refund":
                 refund = await v1.refunds.retrieve_async(about.id)
-                return (refund_state(refund, await self._paid_by(refund)),)
+                return (refund_state(refund, *await self._paid_by(id_of(refund.payment_intent))),)
             case "dispute":
                 dispute = await v1.disputes.retrieve_async(about.id)
-                payment = id_of(dispute.payment_intent)
-                return (dispute_state(dispute, await self._payment(payment) if payment else None),)
+                return (dispute_state(dispute, *await self._paid_by(id_of(dispute.payment_intent))),)
             case "payout":
                 payout = payout_state(await v1.payouts.retrieve_async(about.id))
                 return () if payout is None else (payout,)
@@ -336,9 +377,22 @@ class StripePayments:
             name, {"expand": ["latest_charge.balance_transaction"]}
         )
 
-    async def _paid_by(self, refund: "Refund") -> "PaymentIntent | None":
-        payment = id_of(refund.payment_intent)
-        return await self._payment(payment) if payment else None
+    async def _paid_by(self, payment: str) -> "tuple[PaymentIntent | None, Invoice | None]":
+        """A payment, and the invoice that it paid: one that we asked for says itself whose it is, a subscription's does not."""
+        if not payment:
+            return None, None
+        intent = await self._payment(payment)
+        if buyer_of(intent.metadata) is not None:
+            return intent, None
+        invoice = await self._invoice_of(payment)
+        return intent, await self.client.v1.invoices.retrieve_async(invoice) if invoice else None
+
+    async def _invoice_of(self, payment: str) -> str:
+        """Empty where the payment paid none."""
+        paid = await self.client.v1.invoice_payments.list_async(
+            {"payment": {"type": "payment_intent", "payment_intent": payment}, "limit": 1}
+        )
+        return id_of(paid.data[0].invoice) if paid.data else ""
 
     async def _of_session(self, session: "Session") -> tuple[Fact, ...]:
         if session.mode != "payment":
@@ -354,11 +408,8 @@ class StripePayments:
         sessions = await v1.checkout.sessions.list_async({"payment_intent": intent.id, "limit": 1})
         if sessions.data:
             return (topup_of_session(sessions.data[0], intent), *_fee(intent))
-        paid = await v1.invoice_payments.list_async(
-            {"payment": {"type": "payment_intent", "payment_intent": intent.id}, "limit": 1}
-        )
-        if paid.data:
-            return (*await self._facts(ObjectRef("invoice", id_of(paid.data[0].invoice))), *_fee(intent))
+        if invoice := await self._invoice_of(intent.id):
+            return (*await self._facts(ObjectRef("invoice", invoice)), *_fee(intent))
         return (topup_of_intent(intent), *_fee(intent))
 
     async def _of_charge(self, charge: "Charge") -> tuple[Fact, ...]:

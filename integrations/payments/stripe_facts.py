@@ -190,20 +190,34 @@ def subscription_ended(
     )
 
 
-def refund_state(refund: "Refund", payment: "PaymentIntent | None") -> RefundState:
+def paid_for(charge: str, payment: "PaymentIntent | None", invoice: "Invoice | None") -> tuple[ObjectRef, Buyer | None]:
+    """What money came in as, and whose it was. ``invoice`` is the one that the payment paid: whose a subscription's is stands
+    there alone, and there it was recorded."""
+    details = None if invoice is None or invoice.parent is None else invoice.parent.subscription_details
+    if invoice is not None and details is not None:
+        return ObjectRef("invoice", invoice.id), buyer_of(details.metadata)
+    if payment is None:
+        return ObjectRef("charge", charge), None
+    return ObjectRef("payment_intent", payment.id), buyer_of(payment.metadata)
+
+
+def refund_state(refund: "Refund", payment: "PaymentIntent | None", invoice: "Invoice | None" = None) -> RefundState:
     own = _words(refund.metadata).get(INTENT)
-    paid = ObjectRef("charge", id_of(refund.charge)) if payment is None else ObjectRef("payment_intent", payment.id)
+    paid, buyer = paid_for(id_of(refund.charge), payment, invoice)
     return RefundState(
         ObjectRef("refund", refund.id),
         paid,
-        buyer_of(refund.metadata) or (None if payment is None else buyer_of(payment.metadata)),
+        buyer_of(refund.metadata) or buyer,
         None if own is None else IntentId(own),
         "failed" if refund.status in _REFUND_FAILED else "sent",
         Amount(Cents(refund.amount), refund.currency),
     )
 
 
-def dispute_state(dispute: "Dispute", payment: "PaymentIntent | None") -> DisputeState:
+def dispute_state(
+    dispute: "Dispute", payment: "PaymentIntent | None", invoice: "Invoice | None" = None
+) -> DisputeState:
+    paid, buyer = paid_for(id_of(dispute.charge), payment, invoice)
     out = [item for item in dispute.balance_transactions if item.amount < 0]
     back = [item for item in dispute.balance_transactions if item.amount > 0]
     state: Literal["open", "won", "lost"] = (
@@ -211,8 +225,8 @@ def dispute_state(dispute: "Dispute", payment: "PaymentIntent | None") -> Disput
     )
     return DisputeState(
         ObjectRef("dispute", dispute.id),
-        ObjectRef("charge", id_of(dispute.charge)) if payment is None else ObjectRef("payment_intent", payment.id),
-        None if payment is None else buyer_of(payment.metadata),
+        paid,
+        buyer,
         state,
         Amount(Cents(dispute.amount), dispute.currency),
         bool(out),

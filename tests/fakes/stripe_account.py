@@ -205,6 +205,9 @@ class Account:
 
     def expire(self, session: str) -> None:
         left = self.get(session, "checkout.session")
+        if left["status"] != "open":
+            message = f'Only Checkout Sessions with a status in ["open"] can be expired; this one is {left["status"]}'
+            raise Refused(400, "invalid_request_error", message)
         left |= {"status": "expired", "url": None}
         self.emit("checkout.session.expired", left)
 
@@ -303,6 +306,10 @@ class Account:
     def cancel(self, subscription: str, *, at_once: bool = False, invoiced: bool = True) -> None:
         """At the end of the period, or at once; both to the end."""
         running = self.get(subscription, "subscription")
+        if running["status"] == "canceled":
+            raise Refused(
+                404, "invalid_request_error", f"No such subscription: '{subscription}'", "resource_missing", "id"
+            )
         running["cancel_at_period_end"] = not at_once
         if not at_once:
             self.emit("customer.subscription.updated", running)
