@@ -379,10 +379,6 @@ def asked_key(buyer: Buyer) -> str:
     return f"payment.asked/{buyer.intent}"
 
 
-def opened_key(intent: str) -> str:
-    return f"payment.opened/{intent}"
-
-
 def requested_key(intent: str) -> str:
     """Of a refund that somebody wants, and the operator decides on."""
     return f"payment.requested/{intent}"

@@ -53,7 +53,11 @@ from integrations.payments.webhook_handlers import event_of, verified
 if TYPE_CHECKING:
     from stripe import Charge, Invoice, InvoiceLineItem, PaymentIntent, StripeClient, Subscription
     from stripe.checkout import Session
-    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
+    from stripe.params.checkout import (
+        SessionCreateParams,
+        SessionCreateParamsLineItem,
+        SessionCreateParamsLineItemPriceData,
+    )
 
 RAIL = Rail("stripe")
 RETRIES_MAX = 2
@@ -106,17 +110,20 @@ class StripePayments:
 
     async def create_topup(self, asked: TopupAsked) -> Link:
         metadata = metadata_of(asked.buyer, asked.cents)
+        price: SessionCreateParamsLineItemPriceData = {
+            "currency": "usd",
+            "unit_amount": asked.cents,
+            "product_data": {"name": TOPUP_NAME},
+        }
+        if self._taxes:  # credit is given for what was asked for, and a tax comes on top
+            price["tax_behavior"] = "exclusive"
         params: SessionCreateParams = {
             "mode": "payment",
             "client_reference_id": asked.buyer.intent,
             "line_items": [
                 {
                     "quantity": 1,
-                    "price_data": {
-                        "currency": "usd",
-                        "unit_amount": asked.cents,
-                        "product_data": {"name": TOPUP_NAME},
-                    },
+                    "price_data": price,
                 }
             ],
             "metadata": metadata,
@@ -128,27 +135,25 @@ class StripePayments:
         }
         if asked.customer:
             params["customer"] = asked.customer
-        return await self._session(params, asked.buyer)
+        return await self._session(self._taxed(params), asked.buyer)
 
     async def subscribe(self, asked: SubscriptionAsked) -> Link:
         metadata = metadata_of(asked.buyer)
         items: list[SessionCreateParamsLineItem] = [{"price": asked.price, "quantity": 1}]
         if asked.metered_price:
             items.append({"price": asked.metered_price})  # the meter says how many
-        link = await self._session(
-            {
-                "mode": "subscription",
-                "client_reference_id": asked.buyer.intent,
-                "customer": asked.customer,
-                "line_items": items,
-                "metadata": metadata,
-                "subscription_data": {"metadata": metadata},
-                "automatic_tax": {"enabled": self._taxes},
-                "success_url": self._success_url,
-                "expires_at": asked.expires_s,
-            },
-            asked.buyer,
-        )
+        params: SessionCreateParams = {
+            "mode": "subscription",
+            "client_reference_id": asked.buyer.intent,
+            "customer": asked.customer,
+            "line_items": items,
+            "metadata": metadata,
+            "subscription_data": {"metadata": metadata},
+            "automatic_tax": {"enabled": self._taxes},
+            "success_url": self._success_url,
+            "expires_at": asked.expires_s,
+        }
+        link = await self._session(self._taxed(params), asked.buyer)
         await self._close_others(asked.customer, link.about.id)
         return link
 
@@ -311,6 +316,13 @@ class StripePayments:
                 http_client=self._http,
             )
         return self._built
+
+    def _taxed(self, params: "SessionCreateParams") -> "SessionCreateParams":
+        """With taxes the page asks a customer for an address and keeps it: else Stripe refuses one that has none, as all that are
+        made here (``customer_tax_location_invalid``)."""
+        if self._taxes and params.get("customer"):
+            params["customer_update"] = {"address": "auto"}
+        return params
 
     async def _session(self, params: "SessionCreateParams", buyer: Buyer) -> Link:
         with mapped():

@@ -116,6 +116,7 @@ class Account:
         customer = params.get("customer")
         if customer is not None:
             self.living(customer)
+        self._taxable(params, customer)
         expires_s = int(params.get("expires_at", self.now_s + 86_400))
         if not self.now_s + 1800 <= expires_s <= self.now_s + 86_400:
             raise Refused(400, "invalid_request_error", "expires_at is 30 minutes to 24 hours ahead", "", "expires_at")
@@ -132,6 +133,24 @@ class Account:
         session["url"] = f"http://checkout.test/{session['id']}"
         self._plans[session["id"]] = params
         return session
+
+    def _taxable(self, params: Thing, customer: str | None) -> None:
+        """docs.stripe.com/tax/checkout: a customer needs an address, or the page has to keep the one that it asks for."""
+        update = params.get("customer_update", {})
+        if update and customer is None:
+            raise Refused(400, "invalid_request_error", "customer_update needs a customer", "", "customer_update")
+        if params.get("automatic_tax", {}).get("enabled") != "true" or customer is None:
+            return
+        if self.get(customer, "customer").get("address") is None and "auto" not in (
+            update.get("address"),
+            update.get("shipping"),
+        ):
+            raise Refused(
+                400, "invalid_request_error", "Automatic tax calculation in Checkout requires a valid address on the Customer. "
+                "Add a valid address to the Customer or set either `customer_update[address]` to 'auto' or "
+                "`customer_update[shipping]` to 'auto' to save the address entered in Checkout to the Customer.",
+                "customer_tax_location_invalid",
+            )  # fmt: skip
 
     def refund(self, payment: str, cents: int | None, metadata: Mapping[str, str]) -> Thing:
         intent = self.get(payment, "payment_intent")
