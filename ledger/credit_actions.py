@@ -89,6 +89,30 @@ class PlanGranted:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanReduced:
+    """A plan was made smaller, and what was not used of it is given back: ``credit`` of the plan, of what was bought where less
+    is left, and then as a debt; of the ``deferred`` fee, and of the ``tax``."""
+
+    name: ClassVar[str] = "credit.plan_reduce"
+    type: ClassVar[EntryType] = "adjustment"
+    rail: str
+    credit: int
+    deferred: int
+    tax: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerBalanceMoved:
+    """An invoice was paid out of what its customer has at the rail (``used``), or put something there for the next one
+    (``kept``): so much less, or more, came in than the invoice comes to."""
+
+    name: ClassVar[str] = "credit.customer_balance"
+    rail: str
+    direction: Literal["used", "kept"]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class RevenueRecognised:
     name: ClassVar[str] = "credit.recognise"
     amount: int
@@ -362,6 +386,8 @@ CreditAction: TypeAlias = (
     | TreasuryMoved
     | OperationsPaid
     | PlanGranted
+    | PlanReduced
+    | CustomerBalanceMoved
     | RevenueRecognised
     | CreditExpired
     | CreditGranted

@@ -162,7 +162,8 @@ class InvoiceLine:
 
 @dataclass(frozen=True, slots=True)
 class InvoicePaid:
-    """``renews`` says that a period has ended with it; ``earlier`` are the invoices paid before, whose periods are over."""
+    """``total`` came in; ``balance`` was taken beside from what the customer has at the rail, or below 0 put there for the next
+    invoice. ``renews`` says that a period has ended with it; ``earlier`` are the invoices paid before, whose periods are over."""
 
     about: ObjectRef
     subscription: str
@@ -173,6 +174,7 @@ class InvoicePaid:
     total: Cents
     currency: str
     earlier: tuple[str, ...]
+    balance: Cents = Cents(0)
 
 
 @dataclass(frozen=True, slots=True)

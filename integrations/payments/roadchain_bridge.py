@@ -7,7 +7,7 @@ events for one payment come to the same. Money that fits nothing goes to suspens
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, assert_never
+from typing import Literal, Protocol, assert_never
 
 from integrations.payments.base import (
     RC_CURRENCY,
@@ -40,6 +40,7 @@ from ledger.credit_actions import (
     CreditReversed,
     CreditTopup,
     CreditUnfrozen,
+    CustomerBalanceMoved,
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
@@ -47,6 +48,7 @@ from ledger.credit_actions import (
     PaymentFee,
     PaymentUnmatched,
     PlanGranted,
+    PlanReduced,
     RefundedOutside,
     RefundFailed,
     RefundSent,
@@ -202,21 +204,28 @@ class Bridge:
     async def _invoice(self, fact: InvoicePaid) -> PaymentOutcome:
         if (standing := await self.stands(fact.about, "paid")) is not None:
             return _outcome_of(standing)
-        if fact.total == 0:
+        if fact.total == 0 and fact.balance == 0:
             return "recorded"
         granted = self.plans.granted(fact.lines) if fact.currency == RC_CURRENCY else None
         if (
             fact.buyer is None
             or not is_part(fact.buyer.workspace)
             or granted is None
-            or granted.credit + granted.fee + granted.overage + urc(fact.tax) != urc(fact.total)
+            or granted.credit + granted.fee + granted.overage + urc(fact.tax) != urc(fact.total + fact.balance)
         ):
             return await self._unmatched(fact.about, fact.buyer, fact.total, fact.currency)
         scope = _scope(fact.buyer)
-        group = await self._period_over(fact.earlier, fact.about, scope) if fact.renews else []
+        group = await self._earned(fact.earlier, fact.about, scope) if fact.renews else []
         if group and not await self._granted_last(fact.subscription, fact.earlier, scope):
             del group[-1]  # what is there is another subscription's, and ends with that one's period
-        if fact.tax:
+        if min(granted.credit, granted.fee, fact.tax) < 0:
+            less = PlanReduced(self.rail, max(0, -granted.credit), max(0, -granted.fee), max(0, -urc(fact.tax)))
+            group.insert(0, self._draft(less, fact.about, "reduced", scope))  # from what is there before it expires
+        if fact.balance:
+            way: Literal["used", "kept"] = "used" if fact.balance > 0 else "kept"
+            moved = CustomerBalanceMoved(self.rail, way, urc(abs(fact.balance)))
+            group.append(self._draft(moved, fact.about, "balance", scope))
+        if fact.tax > 0:
             group.append(self._draft(CreditTopup(self.rail, 0, urc(fact.tax)), fact.about, "tax", scope))
         if not granted.plan:  # the last invoice of one that has ended
             used = OveragePaid(self.rail, granted.overage, granted.discount)
@@ -226,7 +235,9 @@ class Bridge:
             used = OveragePaid(self.rail, granted.overage, granted.discount)
             group.append(self._draft(used, fact.about, "overage", scope))
         until_s = max((line.until_s for line in fact.lines), default=0)
-        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee, until_s, fact.subscription)
+        grant = PlanGranted(
+            self.rail, granted.plan, max(0, granted.credit), max(0, granted.fee), until_s, fact.subscription
+        )
         await self._once(self._draft(grant, fact.about, "paid", scope), *group)
         return "recorded"
 
@@ -236,7 +247,7 @@ class Bridge:
         scope = _scope(fact.buyer)
         # Read before it is asked whose it is: what another subscription grants meanwhile is not in it.
         there = await self._plan_credit(scope)
-        *recognised, _ = await self._period_over(fact.invoices, fact.about, scope)
+        *recognised, _ = await self._earned(fact.invoices, fact.about, scope)
         ends = CreditExpired("plan", there)
         if await self._granted_last(fact.about.id, fact.invoices, scope):
             await self._once(self._draft(ends, fact.about, "expire", scope), *recognised)
@@ -259,6 +270,24 @@ class Bridge:
                 by_invoice = about is None or about.id in invoices
                 return grant.subscription == subscription if grant.subscription else by_invoice
         return True
+
+    async def _earned(self, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
+        """The period is over; of its fees is earned what was not given back when the plan was made smaller."""
+        less, marks = 0, list[Draft]()
+        for name in invoices:
+            invoice = ObjectRef("invoice", name)
+            found = await self.stands(invoice, "reduced")
+            reduced = None if found is None else found.entry.action
+            if isinstance(reduced, PlanReduced) and await self.stands(invoice, "unearned") is None:
+                less += reduced.deferred
+                marks.append(self._draft(RevenueRecognised(0), invoice, "unearned", scope))  # it is counted once
+        drafts: list[Draft] = []
+        for draft in await self._period_over(invoices, about, scope):
+            if isinstance(draft.action, RevenueRecognised):
+                part = min(less, draft.action.amount)
+                less, draft = less - part, replace(draft, action=RevenueRecognised(draft.action.amount - part))
+            drafts.append(draft)
+        return [*marks, *drafts]
 
     async def _period_over(self, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
         """Each fee is earned, and what is left of the credit expires."""

@@ -14,6 +14,7 @@ Thing: TypeAlias = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
 MONTH_S = 30 * 86_400
 DISPUTE_FEE = 1500
+CHARGE_MIN = 50
 
 
 class Refused(Exception):
@@ -292,6 +293,17 @@ class Account:
 
     def pay_invoice(self, invoice: str) -> None:
         due = self.get(invoice, "invoice")
+        if due["amount_due"]:
+            self._pay_due(due)
+        due |= {"status": "paid", "amount_paid": due["amount_due"], "amount_remaining": 0, "attempted": True}
+        running = self.get(due["parent"]["subscription_details"]["subscription"], "subscription")
+        running["status"] = "active"
+        self.emit("invoice.paid", due)
+        self.emit("invoice.payment_succeeded", due)
+        self.emit("customer.subscription.updated", running)
+
+    def _pay_due(self, due: Thing) -> None:
+        invoice = due["id"]
         intent = self._intent(due["amount_due"], {}, due["customer"])
         self.invoice_payments.append(
             {
@@ -303,12 +315,6 @@ class Account:
             }
         )  # fmt: skip
         self._charge(intent)
-        due |= {"status": "paid", "amount_paid": due["amount_due"], "amount_remaining": 0, "attempted": True}
-        running = self.get(due["parent"]["subscription_details"]["subscription"], "subscription")
-        running["status"] = "active"
-        self.emit("invoice.paid", due)
-        self.emit("invoice.payment_succeeded", due)
-        self.emit("customer.subscription.updated", running)
 
     def upgrade(self, subscription: str, price: str) -> Thing:
         """In the middle of its period: half of the old price comes back, half of the new one is due."""
@@ -494,9 +500,16 @@ class Account:
 
     def _invoice(self, running: Thing, reason: str, lines: list[tuple[str, int]]) -> Thing:
         total = sum(cents for _, cents in lines)
+        customer = self.things[running["customer"]]
+        before = customer.get("balance", 0)
+        due = total + before
+        # Less than can be charged goes on the balance, as what is given back does.
+        due, after = (0, due) if due < CHARGE_MIN else (due, 0)
+        customer |= {"balance": after} if "balance" in customer else {}
         invoice = self.new(
-            "in", "invoice", customer=running["customer"], status="open", billing_reason=reason, amount_due=total, amount_paid=0,
-            amount_remaining=total, total=total, subtotal=total, currency="usd", attempt_count=0, attempted=False, number=None,
+            "in", "invoice", customer=running["customer"], status="open", billing_reason=reason, amount_due=due, amount_paid=0,
+            amount_remaining=due, starting_balance=before, ending_balance=after,
+            total=total, subtotal=total, currency="usd", attempt_count=0, attempted=False, number=None,
             hosted_invoice_url="http://invoice.test/1", metadata={}, total_taxes=[], total_discount_amounts=[], discounts=[],
             collection_method="charge_automatically", period_start=self.now_s, period_end=self.now_s,
             parent={
