@@ -136,8 +136,8 @@ class Model:
                 self._move("L:deferred", f"A:{rail}:clearing", deferred)
                 self._move("L:tax", f"A:{rail}:clearing", tax)
             case kinds.CustomerBalanceMoved(rail=rail, direction=direction, amount=amount):
-                balance, there = f"L:balance:{rail}", f"A:{rail}:clearing"
-                self._move(*((balance, there) if direction == "used" else (there, balance)), amount)
+                balance, at_rail = f"L:balance:{rail}", f"A:{rail}:clearing"
+                self._move(*((balance, at_rail) if direction == "used" else (at_rail, balance)), amount)
             case kinds.CreditAllocated(source=source, target=target, amount=amount):
                 if source == target:
                     raise Refused("RC007")
