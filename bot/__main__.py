@@ -172,6 +172,10 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
             return _decide(arguments, settings)
         case "provider-bill" | "treasury" | "operations":
             return _of_house(arguments, settings)
+        case "suspense":
+            from bot.suspense_console import list_suspense
+
+            return list_suspense(settings)
         case "statement":
             return _statement(arguments, settings)
         case _:
@@ -365,6 +369,7 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
         command.add_argument("amount", metavar="DOLLARS")
     reverse = of_billing.add_parser("reverse", help="take back an entry that moved credit, such as a grant")
     reverse.add_argument("entry", metavar="ENTRY", help="its number, as `carpool ledger entries` shows it")
+    of_billing.add_parser("suspense", help="list the payments that fitted nothing, and wait")
     of_billing.add_parser("requests", help="list what was asked for in chat, or by another operator, and waits")
     approve = of_billing.add_parser("approve", help="do what was asked for")
     decline = of_billing.add_parser("decline", help="do not do what was asked for")

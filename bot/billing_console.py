@@ -43,6 +43,7 @@ _WHAT = {
     "other_currency": "the balance in this currency is another",
     "not_zero": "the accounts do not sum to 0",
     "not_metered": "it is not known yet whether the meter took this: the next hour sends it again",
+    "set_aside": "it could not be recorded, and each scan tries it again",
     "other_usage": "the meter counts another usage than it was told",
     "owed_by_deleted": "its customer was deleted at the payment service, and no invoice pays what was used:"
     " `carpool billing writeoff-usage` closes it",

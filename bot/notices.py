@@ -82,6 +82,12 @@ def sentence(news: News, say: Sentences) -> str:
             return say("Your payment has come: {0} of credit are there. `/billing` shows what can be spent.", credit)
         case "recorded", plan:
             return say("The plan {0} is paid: {1} of credit are there. `/billing` shows until when.", plan, credit)
+        case "returned", _:
+            return say(
+                "This workspace has a plan already, so the second one that you paid for was ended at once, and your {0} "
+                "go back the way they came. That takes some days.",
+                dollars_text(Amount(news.amount)),
+            )
         case "unmatched", _:
             paid = dollars_text(Amount(news.amount))
             return say(

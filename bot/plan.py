@@ -11,7 +11,7 @@ from ledger.book import AccountRow
 from ledger.credit_actions import CreditExpired, PlanGranted
 from ledger.money import Money
 from ledger.pseudonyms import WorkspaceId
-from ledger.store import Store
+from ledger.store import Recorded, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> Ru
         match recorded.entry.action:
             case PlanGranted() as granted:
                 pass
-            case CreditExpired(pool="plan"):
+            case CreditExpired(pool="plan") if not _is_of_another(recorded, granted):
                 granted = None
             case _:
                 pass
@@ -40,6 +40,14 @@ async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> Ru
         return None
     plan = plans.named(granted.plan)
     return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s)
+
+
+def _is_of_another(expired: Recorded, granted: PlanGranted | None) -> bool:
+    """Whether an older subscription has ended: that the plan was granted before its end was recorded makes no difference."""
+    about = expired.entry.stripe
+    if granted is None or about is None or about.object != "subscription":
+        return False
+    return granted.subscription not in ("", about.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,11 @@ def suspense(rail: str) -> Account:
     return Account(f"L:suspense:{part(rail)}")
 
 
+def customers_balance(rail: str) -> Account:
+    """What customers have at a rail for later invoices; below 0 what they owe there."""
+    return Account(f"L:balance:{part(rail)}")
+
+
 def fees(rail: str) -> Account:
     return Account(f"X:fees:{part(rail)}")
 

@@ -78,7 +78,7 @@ class OperationsPaid:
 @dataclass(frozen=True, slots=True)
 class PlanGranted:
     """A plan's period was paid: ``credit`` to spend, ``deferred`` the fee that is earned as the period passes. ``until_s`` is its
-    end (seconds since 1970), 0 where that is not known."""
+    end (seconds since 1970), 0 where that is not known; ``subscription`` what it was paid for, empty in older entries."""
 
     name: ClassVar[str] = "credit.plan_grant"
     type: ClassVar[EntryType] = "credit_grant"
@@ -87,6 +87,31 @@ class PlanGranted:
     credit: int
     deferred: int
     until_s: int = 0
+    subscription: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReduced:
+    """A plan was made smaller, and what was not used of it is given back: ``credit`` of the plan, of what was bought where less
+    is left, and then as a debt; of the ``deferred`` fee, and of the ``tax``."""
+
+    name: ClassVar[str] = "credit.plan_reduce"
+    type: ClassVar[EntryType] = "adjustment"
+    rail: str
+    credit: int
+    deferred: int
+    tax: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerBalanceMoved:
+    """An invoice was paid out of what its customer has at the rail (``used``), or put something there for the next one
+    (``kept``): so much less, or more, came in than the invoice comes to."""
+
+    name: ClassVar[str] = "credit.customer_balance"
+    rail: str
+    direction: Literal["used", "kept"]
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +122,12 @@ class RevenueRecognised:
 
 @dataclass(frozen=True, slots=True)
 class CreditExpired:
-    """All that is left in ``pool``: ``plan``, ``paid`` or ``promo:<lot>``."""
+    """All that is left in ``pool``: ``plan``, ``paid`` or ``promo:<lot>``; of that no more than ``most``, where it is given."""
 
     name: ClassVar[str] = "credit.expire"
     type: ClassVar[EntryType] = "credit_burn"
     pool: str
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +426,8 @@ CreditAction: TypeAlias = (
     | TreasuryMoved
     | OperationsPaid
     | PlanGranted
+    | PlanReduced
+    | CustomerBalanceMoved
     | RevenueRecognised
     | CreditExpired
     | CreditGranted

@@ -6,7 +6,7 @@ The money moves by the kinds of ``ledger.credit_actions``. What an entry is abou
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-PaymentKind = Literal["topup", "subscription", "portal", "refund", "refund_request", "customer"]
+PaymentKind = Literal["topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation"]
 PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
 
 
@@ -14,7 +14,8 @@ PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired"
 class PaymentAsked:
     """Somebody asked for a link or a refund, which is about to be made. ``amount`` in uRC, 0 where it names none.
 
-    A ``refund_request`` waits for the operator, and moves nothing.
+    A ``refund_request`` waits for the operator, and moves nothing. A ``cancellation`` is the house's own, of a second
+    subscription.
     """
 
     name: ClassVar[str] = "payment.asked"
@@ -72,6 +73,16 @@ class PaymentHandled:
     name: ClassVar[str] = "payment.handled"
     rail: str
     outcome: PaymentOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentSetAside:
+    """What is so with an object could not be recorded: nothing else waits for it, and it is tried again. ``cause`` is a code of
+    the ledger's or the name of an error. Its key is a number, counted from 0."""
+
+    name: ClassVar[str] = "payment.set_aside"
+    rail: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +160,7 @@ PaymentAction = (
     | PaymentReturned
     | PaymentReceived
     | PaymentHandled
+    | PaymentSetAside
     | PaymentRefused
     | PaymentsScanned
     | UsageMetered

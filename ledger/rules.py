@@ -25,6 +25,7 @@ from ledger.credit_actions import (
     CreditTopup,
     CreditUnfrozen,
     CreditVoided,
+    CustomerBalanceMoved,
     DebtWrittenOff,
     DisputeLost,
     DisputeWithdrawn,
@@ -36,6 +37,7 @@ from ledger.credit_actions import (
     PaymentFee,
     PaymentUnmatched,
     PlanGranted,
+    PlanReduced,
     ProviderBilled,
     RefundedOutside,
     RefundFailed,
@@ -119,6 +121,7 @@ def _lines(action: CreditAction, at: Moment) -> list[Line]:
         case (
             CreditTopup()
             | PlanGranted()
+            | PlanReduced()
             | RevenueRecognised()
             | CreditExpired()
             | CreditGranted()
@@ -140,6 +143,7 @@ def _lines(action: CreditAction, at: Moment) -> list[Line]:
             | LateCost()
             | ProviderBilled()
             | PaymentUnmatched()
+            | CustomerBalanceMoved()
             | SuspenseResolved()
         ):
             return _house(action, at)
@@ -262,6 +266,7 @@ def _of_periods(amount: int, kind: Literal["overage", "metered"], at: Moment) ->
 def _credit(
     action: CreditTopup
     | PlanGranted
+    | PlanReduced
     | RevenueRecognised
     | CreditExpired
     | CreditGranted
@@ -283,11 +288,16 @@ def _credit(
         case PlanGranted(rail=rail, credit=credit, deferred=deferred):
             earned = (chart.DEFERRED, -deferred)
             return [(chart.clearing(rail), credit + deferred), (chart.plan(workspace), -credit), earned]
+        case PlanReduced(rail=rail, credit=credit, deferred=deferred, tax=tax):
+            taken, short = _draw(credit, (chart.plan(workspace), chart.paid(workspace)), at.book)
+            back = (chart.clearing(rail), -credit - deferred - tax)
+            return [*taken, (chart.debt(workspace), short), (chart.DEFERRED, deferred), (chart.TAX, tax), back]
         case RevenueRecognised(amount=amount):
             return [(chart.DEFERRED, amount), (chart.SUBSCRIPTION, -amount)]
-        case CreditExpired(pool=pool):
+        case CreditExpired(pool=pool, most=most):
             account = _pool(workspace, pool)
             left = at.book.available(account, RC)
+            left = left if most is None else min(left, most)
             return [(account, left), (chart.PROMOTION if pool.startswith("promo:") else chart.BREAKAGE, -left)]
         case CreditGranted(lot=lot, amount=amount):
             return [(chart.PROMOTION, amount), (chart.promo(workspace, lot), -amount)]
@@ -385,6 +395,7 @@ def _house(
     | LateCost
     | ProviderBilled
     | PaymentUnmatched
+    | CustomerBalanceMoved
     | SuspenseResolved,
     at: Moment,
 ) -> list[Line]:
@@ -406,6 +417,9 @@ def _house(
             return [(known, accrued), (unknown, suspense), (chart.BANK, -accrued - suspense)]
         case PaymentUnmatched(rail=rail, amount=amount):
             return [(chart.clearing(rail), amount), (chart.suspense(rail), -amount)]
+        case CustomerBalanceMoved(rail=rail, direction=direction, amount=amount):
+            moved = amount if direction == "used" else -amount
+            return [(chart.customers_balance(rail), moved), (chart.clearing(rail), -moved)]
         case SuspenseResolved(rail=rail, amount=amount, target=target):
             goes = chart.paid(at.workspace) if target == "paid" else chart.clearing(rail)
             return [(chart.suspense(rail), amount), (goes, -amount)]

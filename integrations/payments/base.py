@@ -162,7 +162,8 @@ class InvoiceLine:
 
 @dataclass(frozen=True, slots=True)
 class InvoicePaid:
-    """``renews`` says that a period has ended with it; ``earlier`` are the invoices paid before, whose periods are over."""
+    """``total`` came in; ``balance`` was taken beside from what the customer has at the rail, or below 0 put there for the next
+    invoice. ``renews`` says that a period has ended with it; ``earlier`` are the invoices paid before, whose periods are over."""
 
     about: ObjectRef
     subscription: str
@@ -173,6 +174,7 @@ class InvoicePaid:
     total: Cents
     currency: str
     earlier: tuple[str, ...]
+    balance: Cents = Cents(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,12 +275,12 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What came of a payment that ``buyer`` began. ``amount`` is its credit in cents where that is known, ``plan`` a plan's name,
-    ``url`` a page that helps."""
+    """What came of a payment that ``buyer`` began; ``returned``: it was for a second plan, and goes back. ``amount`` is its
+    credit in cents where that is known, ``plan`` a plan's name, ``url`` a page that helps."""
 
     buyer: Buyer
     about: ObjectRef
-    outcome: Literal["recorded", "unmatched", "failed"]
+    outcome: Literal["recorded", "unmatched", "failed", "returned"]
     amount: Cents = Cents(0)
     plan: str = ""
     url: str = ""
@@ -385,10 +387,24 @@ class Subscriptions(Protocol):
         same twice within a day, it is the same one."""
         ...
 
-    async def subscribe(self, asked: SubscriptionAsked) -> Link: ...
+    async def subscribe(self, asked: SubscriptionAsked) -> Link:
+        """One page is open for a customer: each other one that was not used is closed with it."""
+        ...
 
     async def subscribed(self, customer: str) -> tuple[ObjectRef, ...]:
         """The subscriptions that run, or wait for a payment."""
+        ...
+
+    async def running(self, customer: str) -> tuple[ObjectRef, ...]:
+        """The subscriptions that have begun and not ended, the oldest first. One whose first payment is still awaited is none."""
+        ...
+
+    async def end(self, subscription: str) -> None:
+        """At once: nothing is taken for it any more. One that has ended stays so."""
+        ...
+
+    async def paid_with(self, invoice: str) -> tuple[tuple[str, Cents], ...]:
+        """The payments that came in for an invoice, with their amounts."""
         ...
 
     def canceled(self) -> AsyncIterator[ObjectRef]:

@@ -7,7 +7,7 @@ while something is left, else once an hour; so a rail that is down, or a deliver
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,7 +26,6 @@ from integrations.payments.base import (
     News,
     ObjectKind,
     ObjectRef,
-    PaymentError,
     PaymentMethod,
     PaymentRefused,
     PaymentShown,
@@ -54,6 +53,8 @@ from integrations.payments.roadchain_bridge import (
     hold_key,
     opened_key,
 )
+from integrations.payments.second_plan import give_back, is_second
+from integrations.payments.setting_aside import FAILURES, Aside, Failure, SetAside, passes
 from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused, LedgerError, StoreFailed
@@ -96,10 +97,12 @@ log = logging.getLogger("carpool.payments")
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan found: ``left`` could not be handled."""
+    """What a scan found: ``left`` is to be read again, since the rail or the store cannot be reached; ``aside`` objects could not
+    be recorded, and wait without anything else waiting for them."""
 
     events: int
     left: int
+    aside: int = 0
 
 
 class Cashier:
@@ -125,6 +128,8 @@ class Cashier:
         self._tasks: list[asyncio.Task[None]] = []
         self._left = asyncio.Event()
         self._scanned_s = 0
+        self._ended_on = 0
+        self.aside = SetAside(bridge)
 
     async def __aenter__(self) -> "Cashier":
         self._tasks = [
@@ -157,7 +162,7 @@ class Cashier:
         if event.about is None:
             return
         fresh = await self._received(event)
-        if fresh or await self.bridge.journal.find(self._event_key("handled", event)) is None:
+        if fresh or not await self._was_handled(event):
             try:
                 self._waiting.put_nowait(event)
             except asyncio.QueueFull:
@@ -179,7 +184,12 @@ class Cashier:
         """Fetch what it is about, and record what that comes to. Raises ``PaymentError``, ``LedgerError``, ``StoreFailed``."""
         if event.about is None:
             return "nothing"
-        outcome = await self.look_at(event.about)
+        try:
+            outcome = await self.look_at(event.about)
+        except PaymentUnknown:
+            if event.about.kind != "invoice":
+                raise
+            outcome = "nothing"  # a draft that was deleted
         key = self._event_key("handled", event)
         about = StripeObject(event.about.kind, event.about.id)
         # Whoever is first says what came of it; a second look may see more, and that has entries of its own.
@@ -192,11 +202,21 @@ class Cashier:
         outcome: PaymentOutcome = "nothing"
         for fact in await self.method.fetch(about):
             await self._look_at_earlier(fact)
-            found = await self.bridge.record(fact)
+            second = isinstance(fact, InvoicePaid) and await self._given_back(fact)
+            found = "nothing" if second else await self.bridge.record(fact)
             if self._tell is not None and (news := self._news(fact, found)) is not None:
                 await self._tell(news)
             outcome = found if outcome in ("nothing", "recorded") else outcome
         return outcome
+
+    async def _given_back(self, fact: InvoicePaid) -> bool:
+        """Whether it was for a second plan beside one that runs."""
+        if self.subscriptions is None or fact.buyer is None:
+            return False
+        customer = await self.customer_of(fact.buyer.workspace)
+        if not await is_second(self.bridge, self.subscriptions, customer, fact):
+            return False
+        return await give_back(self.bridge, self.subscriptions, self.method, fact)
 
     def _news(self, fact: Fact, outcome: PaymentOutcome) -> News | None:
         """What whoever asked for it waits for: of a plan its beginning, and each period that is not paid."""
@@ -207,6 +227,8 @@ class Cashier:
                 return News(buyer, fact.about, "recorded", fact.subtotal)
             case TopupState(buyer=Buyer() as buyer, state="failed"):
                 return News(buyer, fact.about, "failed")
+            case InvoicePaid(buyer=Buyer() as buyer) if outcome == "nothing":
+                return News(buyer, fact.about, "returned", fact.total)
             case InvoicePaid(buyer=Buyer() as buyer, earlier=()) if outcome == "recorded":
                 granted = self.bridge.plans.granted(fact.lines)
                 credit = Cents(0 if granted is None else granted.credit // URC_PER_RC)
@@ -229,32 +251,60 @@ class Cashier:
         return outcome
 
     async def scan(self) -> Scan:
-        """Handle each event of the rail's list that was not handled yet, the oldest first. Raises ``PaymentError``."""
+        """Handle each event of the rail's list that was not handled yet, the oldest first; try what was set aside again; and once
+        a day end the plans whose period is over. An object that cannot be recorded is set aside, and stops none of it.
+
+        Raises ``PaymentError`` where the rail cannot be asked, ``StoreFailed``.
+        """
         now_s = self._now_s()
         since_s = (self._scanned_s or await self._last_scan(now_s)) - OVERLAP_S
         events = sorted([event async for event in self.method.events(since_s)], key=lambda event: event.created_s)
-        left = 0
+        waiting, left = await self.aside.waiting(), 0
+        known = {item.about for item in waiting}
         for event in events:
-            if event.about is None or await self.bridge.journal.find(self._event_key("handled", event)) is not None:
+            if event.about is None or event.about in known or await self._was_handled(event):
                 continue
-            await self._received(event)
-            left += not await self._handled(event)
+            error = await self._handled(event)
+            if error is not None and passes(error) and event.created_s > now_s - DAY_S:
+                left += 1
+            elif error is not None:
+                known.add(event.about)
+                await self.aside.put(event.about, error)
+        for item in waiting:
+            await self._try_again(item)
         if not left:
             self._scanned_s = now_s
             done = PaymentsScanned(self.rail, since_s, now_s, len(events))
             with suppress(LedgerError):  # of each day the first one stands
-                (receipt,) = await self.bridge.roadchain.append(Draft(done, THE_HOUSE, self._scan_key(now_s)))
-                if receipt.fresh:
-                    await self._end_periods()
-        return Scan(len(events), left)
+                await self.bridge.roadchain.append(Draft(done, THE_HOUSE, self._scan_key(now_s)))
+        if self._ended_on != now_s // DAY_S:
+            await self._end_periods(known)
+            self._ended_on = now_s // DAY_S
+        return Scan(len(events), left, len(await self.aside.waiting()))
 
-    async def _end_periods(self) -> None:
-        """Once a day: a plan that was ended at once lasts until its period is over, and no event tells of that."""
+    async def _try_again(self, item: Aside) -> None:
+        try:
+            outcome = await self.look_at(item.about)
+        except FAILURES as error:
+            if isinstance(error, StoreFailed):
+                raise
+            return
+        await self.aside.taken_up(item, outcome)
+
+    async def _end_periods(self, known: Collection[ObjectRef]) -> None:
+        """A plan that was ended at once lasts until its period is over, and no event tells of that. What is ``known`` to be set
+        aside is tried elsewhere."""
         if self.subscriptions is None:
             return
         async for about in self.subscriptions.canceled():
-            if await self.bridge.stands(about, "expire") is None:
+            if about in known or await self.bridge.stands(about, "expire") is not None:
+                continue
+            try:
                 await self.look_at(about)
+            except FAILURES as error:
+                if passes(error):
+                    raise
+                await self.aside.put(about, error)
 
     async def topup(self, scope: Scope, cents: Cents) -> Link:
         """A link for one who may pay. Asked for twice within a short time it is the same one, until it is used.
@@ -279,20 +329,31 @@ class Cashier:
         raise PaymentRefused("these links have been used", "complete")
 
     async def subscribe(self, scope: Scope, plan: Plan) -> Link:
-        """Raises ``PaymentError``, also where the workspace has a subscription that runs."""
+        """The one link of the workspace: those that were given before it open no page any more.
+
+        Raises ``PaymentError``, also where the workspace has a subscription that runs.
+        """
         rail = self._with_subscriptions()
         customer = await self._customer(scope)
         if await rail.subscribed(customer):
             raise PaymentRefused("there is a subscription already", "subscribed")
         window = self._now_s() // WINDOW_S
-        name = f"{scope.actor}-{plan.name}-{window}{await self._renamed(scope)}"
-        buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
-        await self._asked(buyer, "subscription", 0, scope, plan.name)
         expires_s = window * WINDOW_S + LINK_S
-        asked = SubscriptionAsked(buyer, plan.price, customer, expires_s, plan.overage_price)
-        link = await rail.subscribe(asked)
-        await self._opened(buyer, "subscription", link.about)
-        return link
+        intent = f"{scope.actor}-{plan.name}-{window}{await self._renamed(scope)}"
+        for name in (intent, f"{intent}-{scope.turn}"):
+            buyer = Buyer(scope.workspace, scope.actor, IntentId(name))
+            await self._asked(buyer, "subscription", 0, scope, plan.name)
+            try:
+                link = await rail.subscribe(
+                    SubscriptionAsked(buyer, plan.price, customer, expires_s, plan.overage_price)
+                )
+            except PaymentRefused as error:
+                if error.code not in ("complete", "expired"):
+                    raise
+                continue  # used, or closed when another link was asked for
+            await self._opened(buyer, "subscription", link.about)
+            return link
+        raise PaymentRefused("these links have been used", "complete")
 
     async def portal(self, scope: Scope) -> Link:
         """The rail's page of this workspace and of no other: its customer is read off the ledger. Raises ``PaymentError``."""
@@ -449,20 +510,25 @@ class Cashier:
         while True:
             event = await self._waiting.get()
             try:
-                if not await self._handled(event):
+                if await self._handled(event) is not None:
                     self._left.set()
             finally:
                 self._waiting.task_done()
 
-    async def _handled(self, event: Event) -> bool:
+    async def _was_handled(self, event: Event) -> bool:
+        return await self.bridge.journal.find(self._event_key("handled", event)) is not None
+
+    async def _handled(self, event: Event) -> Failure | None:
+        """What it failed with, None where it did not."""
         try:
+            await self._received(event)
             await self.handle(event)
-        except (PaymentError, LedgerError, StoreFailed) as error:
+        except FAILURES as error:
             log.warning(
                 "a payment's event is left to the next scan", extra={"event": event.id, "cause": type(error).__name__}
             )
-            return False
-        return True
+            return error
+        return None
 
     async def _scan_again(self) -> None:
         while True:
@@ -471,8 +537,9 @@ class Cashier:
             try:
                 found = await self.scan()
                 wait_s = RETRY_S if found.left else SCAN_S
-            except (PaymentError, StoreFailed) as error:
-                log.warning("the payments could not be scanned", extra={"cause": type(error).__name__})
+            except FAILURES as error:
+                level = logging.WARNING if passes(error) else logging.ERROR
+                log.log(level, "the payments could not be scanned", extra={"cause": type(error).__name__})
                 wait_s = RETRY_S
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._left.wait(), wait_s)

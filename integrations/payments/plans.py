@@ -71,7 +71,7 @@ class Plans:
 
     def granted(self, lines: Iterable[InvoiceLine]) -> Granted | None:
         """Each line is credit and fee in its plan's proportion; a discount is taken off the fee first. None where a line is of
-        no plan, or where more is given back than is paid."""
+        no plan. Credit and fee are below 0 where a plan was made smaller."""
         name, credit, fee, overage, discount = "", 0, 0, 0, 0
         for line in lines:
             if any(plan.meter and plan.overage_price == line.price for plan in self.all):
@@ -83,7 +83,7 @@ class Plans:
             part = min(urc(line.gross) * plan.credit // (plan.credit + plan.fee), _ceiling(line))
             credit, fee = credit + part, fee + urc(line.net) - part
             name = plan.name if line.gross >= 0 else name
-        fits = (name or overage or discount) and min(credit, fee, overage, discount) >= 0
+        fits = (name or overage or discount) and min(overage, discount) >= 0
         return Granted(name, credit, fee, overage, discount) if fits else None
 
 

@@ -12,10 +12,10 @@ from typing import Literal, Protocol, TypeAlias
 from integrations.payments.base import RC_CURRENCY, ObjectRef, PaymentUnknown, Settlement, urc
 from integrations.payments.cashier import Cashier
 from integrations.payments.roadchain_bridge import KINDS_BY_STRIPE, in_book
+from integrations.payments.setting_aside import FAILURES, passes
 from ledger.accounts import RC, clearing
 from ledger.book import AccountRow
 from ledger.entry import StripeObject
-from ledger.errors import LedgerError
 from ledger.store import Recorded
 
 PAGE = 1000
@@ -28,6 +28,7 @@ DifferenceKind: TypeAlias = Literal[
     "not_metered",
     "other_usage",
     "owed_by_deleted",
+    "set_aside",
 ]
 
 
@@ -108,6 +109,10 @@ async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconci
         if key not in seen and entry.mono >= since_s * 1_000_000 and not await _is_at_rail(cashier, entry.about):
             differences.append(Difference("not_at_rail", key, None, entry.amount))
     differences += await _balances(cashier, book)
+    differences += [
+        Difference("set_aside", f"{item.about.kind} {item.about.id} ({item.cause})", None, None)
+        for item in await cashier.aside.waiting()
+    ]
     return Reconciled(len(settled), len(standing.entries), tuple(found), tuple(differences))
 
 
@@ -116,7 +121,9 @@ async def _look(cashier: Cashier, settlement: Settlement) -> bool:
         return False
     try:
         return await cashier.look_at(settlement.about) in ("recorded", "unmatched")
-    except (PaymentUnknown, LedgerError):
+    except FAILURES as error:
+        if passes(error):
+            raise
         return False
 
 

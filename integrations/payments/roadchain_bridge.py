@@ -6,8 +6,8 @@ events for one payment come to the same. Money that fits nothing goes to suspens
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, assert_never
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, assert_never
 
 from integrations.payments.base import (
     RC_CURRENCY,
@@ -32,7 +32,8 @@ from integrations.payments.base import (
 from integrations.payments.plans import Plans
 from integrations.payments.referrals import back_key, offered_key, reward_key, rewarded, taken_key
 from integrations.payments.returned import NOTHING, Parts, Returns, returns_of
-from ledger.accounts import frozen, is_part
+from ledger.accounts import AMOUNT_MAX, RC, frozen, is_part, plan
+from ledger.book import AccountRow
 from ledger.credit_actions import (
     BankPayout,
     CreditAction,
@@ -41,6 +42,7 @@ from ledger.credit_actions import (
     CreditReversed,
     CreditTopup,
     CreditUnfrozen,
+    CustomerBalanceMoved,
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
@@ -48,6 +50,7 @@ from ledger.credit_actions import (
     PaymentFee,
     PaymentUnmatched,
     PlanGranted,
+    PlanReduced,
     RefundedOutside,
     RefundFailed,
     RefundHeld,
@@ -89,6 +92,8 @@ _ZERO_DECIMAL = frozenset(
 )
 _THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
 _PLACES = 8
+PARTS_MAX = 200
+"""Stripe takes a trillion rupiah at the most, which are 112 parts."""
 
 log = logging.getLogger("carpool.payments")
 
@@ -100,6 +105,10 @@ class Journal(Protocol):
     """What is read of a store."""
 
     async def find(self, idem: str) -> Recorded | None: ...
+
+    async def planned(self, workspace: WorkspaceId) -> tuple[Recorded, ...]: ...
+
+    async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,19 +247,28 @@ class Bridge:
     async def _invoice(self, fact: InvoicePaid) -> PaymentOutcome:
         if (standing := await self.stands(fact.about, "paid")) is not None:
             return _outcome_of(standing)
-        if fact.total == 0:
+        if fact.total == 0 and fact.balance == 0:
             return "recorded"
         granted = self.plans.granted(fact.lines) if fact.currency == RC_CURRENCY else None
         if (
             fact.buyer is None
             or not is_part(fact.buyer.workspace)
             or granted is None
-            or granted.credit + granted.fee + granted.overage + urc(fact.tax) != urc(fact.total)
+            or granted.credit + granted.fee + granted.overage + urc(fact.tax) != urc(fact.total + fact.balance)
         ):
             return await self._unmatched(fact.about, fact.buyer, fact.total, fact.currency)
         scope = _scope(fact.buyer)
-        group = await self._period_over(fact.earlier, fact.about, scope) if fact.renews else []
-        if fact.tax:
+        group = await self._earned(fact.earlier, fact.about, scope) if fact.renews else []
+        if group and not await self._granted_last(fact.subscription, fact.earlier, scope):
+            del group[-1]  # what is there is another subscription's, and ends with that one's period
+        if min(granted.credit, granted.fee, fact.tax) < 0:
+            less = PlanReduced(self.rail, max(0, -granted.credit), max(0, -granted.fee), max(0, -urc(fact.tax)))
+            group.insert(0, self._draft(less, fact.about, "reduced", scope))  # from what is there before it expires
+        if fact.balance:
+            way: Literal["used", "kept"] = "used" if fact.balance > 0 else "kept"
+            moved = CustomerBalanceMoved(self.rail, way, urc(abs(fact.balance)))
+            group.append(self._draft(moved, fact.about, "balance", scope))
+        if fact.tax > 0:
             group.append(self._draft(CreditTopup(self.rail, 0, urc(fact.tax)), fact.about, "tax", scope))
         if not granted.plan:  # the last invoice of one that has ended
             used = OveragePaid(self.rail, granted.overage, granted.discount)
@@ -260,16 +278,59 @@ class Bridge:
             used = OveragePaid(self.rail, granted.overage, granted.discount)
             group.append(self._draft(used, fact.about, "overage", scope))
         until_s = max((line.until_s for line in fact.lines), default=0)
-        grant = PlanGranted(self.rail, granted.plan, granted.credit, granted.fee, until_s)
+        grant = PlanGranted(
+            self.rail, granted.plan, max(0, granted.credit), max(0, granted.fee), until_s, fact.subscription
+        )
         await self._once(self._draft(grant, fact.about, "paid", scope), *group)
         return "recorded"
 
     async def _ended(self, fact: SubscriptionEnded) -> PaymentOutcome:
         if fact.buyer is None or not is_part(fact.buyer.workspace) or await self.stands(fact.about, "expire"):
             return "nothing"
-        *recognised, expired = await self._period_over(fact.invoices, fact.about, _scope(fact.buyer))
-        await self._once(expired, *recognised)
+        scope = _scope(fact.buyer)
+        # Read before it is asked whose it is: what another subscription grants meanwhile is not in it.
+        there = await self._plan_credit(scope)
+        *recognised, _ = await self._earned(fact.invoices, fact.about, scope)
+        ends = CreditExpired("plan", there)
+        if await self._granted_last(fact.about.id, fact.invoices, scope):
+            await self._once(self._draft(ends, fact.about, "expire", scope), *recognised)
+        else:
+            about = StripeObject(fact.about.kind, fact.about.id)
+            closed = PaymentClosed(self.rail, "subscription")
+            await self._once(Draft(closed, scope, self.key(fact.about, "expire"), stripe=about), *recognised)
         return "recorded"
+
+    async def _plan_credit(self, scope: Scope) -> int:
+        rows = await self.journal.balances_of(scope.workspace)
+        return sum(row.natural for row in rows if row.account == plan(scope.workspace) and row.currency == RC)
+
+    async def _granted_last(self, subscription: str, invoices: tuple[str, ...], scope: Scope) -> bool:
+        """Whether the plan's credit is that of ``subscription``, which these invoices were paid for: where another's was granted
+        since, all that is there ends with that one's period."""
+        for recorded in reversed(await self.journal.planned(scope.workspace)):
+            grant, about = recorded.entry.action, recorded.entry.stripe
+            if isinstance(grant, PlanGranted):
+                by_invoice = about is None or about.id in invoices
+                return grant.subscription == subscription if grant.subscription else by_invoice
+        return True
+
+    async def _earned(self, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
+        """The period is over; of its fees is earned what was not given back when the plan was made smaller."""
+        less, marks = 0, list[Draft]()
+        for name in invoices:
+            invoice = ObjectRef("invoice", name)
+            found = await self.stands(invoice, "reduced")
+            reduced = None if found is None else found.entry.action
+            if isinstance(reduced, PlanReduced) and await self.stands(invoice, "unearned") is None:
+                less += reduced.deferred
+                marks.append(self._draft(RevenueRecognised(0), invoice, "unearned", scope))  # it is counted once
+        drafts: list[Draft] = []
+        for draft in await self._period_over(invoices, about, scope):
+            if isinstance(draft.action, RevenueRecognised):
+                part = min(less, draft.action.amount)
+                less, draft = less - part, replace(draft, action=RevenueRecognised(draft.action.amount - part))
+            drafts.append(draft)
+        return [*marks, *drafts]
 
     async def _period_over(self, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
         """Each fee is earned, and what is left of the credit expires."""
@@ -478,7 +539,7 @@ class Bridge:
 
     async def _append(self, group: tuple[Draft, ...], main: Draft) -> tuple[Receipt, ...]:
         try:
-            return await self.roadchain.append(*group)
+            return await self.roadchain.append(*(part for draft in group for part in in_parts(draft)))
         except KeyReused:
             # Another process was first, from another look at the same object.
             if await self.journal.find(main.idem) is None:
@@ -530,6 +591,22 @@ def in_book(cents: int, currency: str) -> tuple[int, str]:
         return urc(cents), "RC"
     decimals = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
     return cents * 10 ** (_PLACES - decimals), currency.upper()
+
+
+def in_parts(draft: Draft) -> tuple[Draft, ...]:
+    """More than a posting can hold is several entries, under the key of the first and numbers: suspense counts every currency to
+    eight decimals, in which 90 million dong are already too many."""
+    action = draft.action
+    if not isinstance(action, PaymentUnmatched | SuspenseResolved | PaymentFee) or action.amount <= AMOUNT_MAX:
+        return (draft,)
+    if action.amount > PARTS_MAX * AMOUNT_MAX:  # no rail takes so much at once: the ledger refuses it
+        return (draft,)
+    whole, rest = divmod(action.amount, AMOUNT_MAX)
+    amounts = [AMOUNT_MAX] * whole + [rest] * (rest > 0)
+    return tuple(
+        replace(draft, action=replace(action, amount=amount), idem=draft.idem if n == 1 else f"{draft.idem}:{n}")
+        for n, amount in enumerate(amounts, 1)
+    )
 
 
 def _scope(buyer: Buyer | None) -> Scope:

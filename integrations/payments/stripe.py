@@ -53,7 +53,11 @@ from integrations.payments.webhook_handlers import event_of, verified
 if TYPE_CHECKING:
     from stripe import Charge, Invoice, InvoiceLineItem, PaymentIntent, StripeClient, Subscription
     from stripe.checkout import Session
-    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
+    from stripe.params.checkout import (
+        SessionCreateParams,
+        SessionCreateParamsLineItem,
+        SessionCreateParamsLineItemPriceData,
+    )
 
 RAIL = Rail("stripe")
 RETRIES_MAX = 2
@@ -65,6 +69,7 @@ SESSION_ID = "{CHECKOUT_SESSION_ID}"
 """Stripe puts the session's own there."""
 
 _OVER = ("canceled", "incomplete_expired")
+_RUNNING = ("active", "trialing", "past_due", "unpaid", "paused")
 
 log = logging.getLogger("carpool.payments")
 
@@ -105,17 +110,20 @@ class StripePayments:
 
     async def create_topup(self, asked: TopupAsked) -> Link:
         metadata = metadata_of(asked.buyer, asked.cents)
+        price: SessionCreateParamsLineItemPriceData = {
+            "currency": "usd",
+            "unit_amount": asked.cents,
+            "product_data": {"name": TOPUP_NAME},
+        }
+        if self._taxes:  # credit is given for what was asked for, and a tax comes on top
+            price["tax_behavior"] = "exclusive"
         params: SessionCreateParams = {
             "mode": "payment",
             "client_reference_id": asked.buyer.intent,
             "line_items": [
                 {
                     "quantity": 1,
-                    "price_data": {
-                        "currency": "usd",
-                        "unit_amount": asked.cents,
-                        "product_data": {"name": TOPUP_NAME},
-                    },
+                    "price_data": price,
                 }
             ],
             "metadata": metadata,
@@ -127,27 +135,27 @@ class StripePayments:
         }
         if asked.customer:
             params["customer"] = asked.customer
-        return await self._session(params, asked.buyer)
+        return await self._session(self._taxed(params), asked.buyer)
 
     async def subscribe(self, asked: SubscriptionAsked) -> Link:
         metadata = metadata_of(asked.buyer)
         items: list[SessionCreateParamsLineItem] = [{"price": asked.price, "quantity": 1}]
         if asked.metered_price:
             items.append({"price": asked.metered_price})  # the meter says how many
-        return await self._session(
-            {
-                "mode": "subscription",
-                "client_reference_id": asked.buyer.intent,
-                "customer": asked.customer,
-                "line_items": items,
-                "metadata": metadata,
-                "subscription_data": {"metadata": metadata},
-                "automatic_tax": {"enabled": self._taxes},
-                "success_url": self._success_url,
-                "expires_at": asked.expires_s,
-            },
-            asked.buyer,
-        )
+        params: SessionCreateParams = {
+            "mode": "subscription",
+            "client_reference_id": asked.buyer.intent,
+            "customer": asked.customer,
+            "line_items": items,
+            "metadata": metadata,
+            "subscription_data": {"metadata": metadata},
+            "automatic_tax": {"enabled": self._taxes},
+            "success_url": self._success_url,
+            "expires_at": asked.expires_s,
+        }
+        link = await self._session(self._taxed(params), asked.buyer)
+        await self._close_others(asked.customer, link.about.id)
+        return link
 
     async def create_customer(self, buyer: Buyer, after: str) -> ObjectRef:
         # Under the first one's key Stripe would give back the one that is deleted.
@@ -162,6 +170,27 @@ class StripePayments:
         with mapped():
             listed = await self.client.v1.subscriptions.list_async({"customer": customer, "limit": PAGE})
         return tuple(ObjectRef("subscription", item.id) for item in listed.data if item.status not in _OVER)
+
+    async def running(self, customer: str) -> tuple[ObjectRef, ...]:
+        with mapped():
+            listed = await self.client.v1.subscriptions.list_async({"customer": customer, "limit": PAGE})
+            found = [(item.created, item.id) async for item in listed.auto_paging_iter() if item.status in _RUNNING]
+        return tuple(ObjectRef("subscription", name) for _, name in sorted(found))
+
+    async def end(self, subscription: str) -> None:
+        subscriptions = self.client.v1.subscriptions
+        with mapped():
+            if (await subscriptions.retrieve_async(subscription)).status not in _OVER:
+                key = f"carpool/{subscription}/cancel"
+                await subscriptions.cancel_async(subscription, None, {"idempotency_key": key})
+
+    async def paid_with(self, invoice: str) -> tuple[tuple[str, Cents], ...]:
+        with mapped():
+            listed = await self.client.v1.invoice_payments.list_async(
+                {"invoice": invoice, "status": "paid", "limit": PAGE}
+            )
+        paid = [(id_of(item.payment.payment_intent), item.amount_paid or 0) for item in listed.data]
+        return tuple((payment, Cents(cents)) for payment, cents in paid if payment and cents)
 
     async def canceled(self) -> AsyncIterator[ObjectRef]:
         with mapped():
@@ -288,6 +317,13 @@ class StripePayments:
             )
         return self._built
 
+    def _taxed(self, params: "SessionCreateParams") -> "SessionCreateParams":
+        """With taxes the page asks a customer for an address and keeps it: else Stripe refuses one that has none, as all that are
+        made here (``customer_tax_location_invalid``)."""
+        if self._taxes and params.get("customer"):
+            params["customer_update"] = {"address": "auto"}
+        return params
+
     async def _session(self, params: "SessionCreateParams", buyer: Buyer) -> Link:
         with mapped():
             session = await self.client.v1.checkout.sessions.create_async(
@@ -299,6 +335,24 @@ class StripePayments:
         if session.status != "open" or session.url is None:
             raise PaymentRefused("this link has been used", session.status or "")
         return Link(ObjectRef("checkout.session", session.id), session.url, session.expires_at)
+
+    async def _close_others(self, customer: str, kept: str) -> None:
+        """A customer has one page open for a subscription: two that are paid would be two subscriptions."""
+        sessions = self.client.v1.checkout.sessions
+        with mapped():
+            listed = await sessions.list_async({"customer": customer, "status": "open", "limit": PAGE})
+            others = [item.id async for item in listed.auto_paging_iter() if item.mode == "subscription"]
+        for other in others:
+            if other == kept:
+                continue
+            try:
+                with mapped():
+                    await sessions.expire_async(other, None, {"idempotency_key": f"carpool/{other}/expire"})
+            except PaymentRefused:
+                with mapped():
+                    left = await sessions.retrieve_async(other)
+                if left.status == "complete":  # somebody has paid there, just now
+                    raise PaymentRefused("there is a subscription already", "subscribed") from None
 
     async def _facts(self, about: ObjectRef) -> tuple[Fact, ...]:
         v1 = self.client.v1

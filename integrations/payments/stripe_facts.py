@@ -154,7 +154,14 @@ def invoice_state(
         Cents(invoice.amount_paid),
         invoice.currency,
         tuple(item for _, item in before),
+        _from_balance(invoice),
     )
+
+
+def _from_balance(invoice: "Invoice") -> Cents:
+    """Below 0 a customer has something there, above it they owe: docs.stripe.com/billing/customer/balance."""
+    after: int | None = getattr(invoice, "ending_balance", None)
+    return Cents(0 if after is None else after - invoice.starting_balance)
 
 
 def _line(line: "InvoiceLineItem") -> InvoiceLine:

@@ -52,6 +52,16 @@ async def test_money_that_nobody_knows_waits_in_suspense_and_a_difference_is_nam
     found = await home.run("billing", "reconcile")
     assert (found.status, "recorded now: txn_" in found.out) == (0, True)
     assert "L:suspense:stripe" in (await home.run("ledger", "balances")).out
+    listed = (await home.run("billing", "suspense")).out.splitlines()
+    payment, today = (
+        stripe.account.of("payment_intent")[0]["id"],
+        time.strftime("%Y-%m-%d", time.gmtime(stripe.account.now_s)),
+    )
+    resolves = f"`carpool billing resolve PLATFORM WORKSPACE {payment} REASON` makes credit of it"
+    assert [line.replace(today, "DAY") for line in listed] == [
+        f"stripe  {payment}  5 USD  since DAY: {resolves}",
+        "In suspense: 1.",
+    ]
     stripe.account.transaction("stripe_fee", {"id": "fee_1", "currency": "usd"}, -25)
     stripe.account.things["fee_1"] = {"id": "fee_1", "object": "fee"}
     differing = await home.run("billing", "reconcile")

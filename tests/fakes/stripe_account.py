@@ -14,6 +14,7 @@ Thing: TypeAlias = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
 MONTH_S = 30 * 86_400
 DISPUTE_FEE = 1500
+CHARGE_MIN = 50
 
 
 class Refused(Exception):
@@ -116,6 +117,7 @@ class Account:
         customer = params.get("customer")
         if customer is not None:
             self.living(customer)
+        self._taxable(params, customer)
         expires_s = int(params.get("expires_at", self.now_s + 86_400))
         if not self.now_s + 1800 <= expires_s <= self.now_s + 86_400:
             raise Refused(400, "invalid_request_error", "expires_at is 30 minutes to 24 hours ahead", "", "expires_at")
@@ -132,6 +134,24 @@ class Account:
         session["url"] = f"http://checkout.test/{session['id']}"
         self._plans[session["id"]] = params
         return session
+
+    def _taxable(self, params: Thing, customer: str | None) -> None:
+        """docs.stripe.com/tax/checkout: a customer needs an address, or the page has to keep the one that it asks for."""
+        update = params.get("customer_update", {})
+        if update and customer is None:
+            raise Refused(400, "invalid_request_error", "customer_update needs a customer", "", "customer_update")
+        if params.get("automatic_tax", {}).get("enabled") != "true" or customer is None:
+            return
+        if self.get(customer, "customer").get("address") is None and "auto" not in (
+            update.get("address"),
+            update.get("shipping"),
+        ):
+            raise Refused(
+                400, "invalid_request_error", "Automatic tax calculation in Checkout requires a valid address on the Customer. "
+                "Add a valid address to the Customer or set either `customer_update[address]` to 'auto' or "
+                "`customer_update[shipping]` to 'auto' to save the address entered in Checkout to the Customer.",
+                "customer_tax_location_invalid",
+            )  # fmt: skip
 
     def refund(self, payment: str, cents: int | None, metadata: Mapping[str, str]) -> Thing:
         intent = self.get(payment, "payment_intent")
@@ -205,6 +225,9 @@ class Account:
 
     def expire(self, session: str) -> None:
         left = self.get(session, "checkout.session")
+        if left["status"] != "open":
+            message = f'Only Checkout Sessions with a status in ["open"] can be expired; this one is {left["status"]}'
+            raise Refused(400, "invalid_request_error", message)
         left |= {"status": "expired", "url": None}
         self.emit("checkout.session.expired", left)
 
@@ -270,6 +293,17 @@ class Account:
 
     def pay_invoice(self, invoice: str) -> None:
         due = self.get(invoice, "invoice")
+        if due["amount_due"]:
+            self._pay_due(due)
+        due |= {"status": "paid", "amount_paid": due["amount_due"], "amount_remaining": 0, "attempted": True}
+        running = self.get(due["parent"]["subscription_details"]["subscription"], "subscription")
+        running["status"] = "active"
+        self.emit("invoice.paid", due)
+        self.emit("invoice.payment_succeeded", due)
+        self.emit("customer.subscription.updated", running)
+
+    def _pay_due(self, due: Thing) -> None:
+        invoice = due["id"]
         intent = self._intent(due["amount_due"], {}, due["customer"])
         self.invoice_payments.append(
             {
@@ -281,12 +315,6 @@ class Account:
             }
         )  # fmt: skip
         self._charge(intent)
-        due |= {"status": "paid", "amount_paid": due["amount_due"], "amount_remaining": 0, "attempted": True}
-        running = self.get(due["parent"]["subscription_details"]["subscription"], "subscription")
-        running["status"] = "active"
-        self.emit("invoice.paid", due)
-        self.emit("invoice.payment_succeeded", due)
-        self.emit("customer.subscription.updated", running)
 
     def upgrade(self, subscription: str, price: str) -> Thing:
         """In the middle of its period: half of the old price comes back, half of the new one is due."""
@@ -303,6 +331,10 @@ class Account:
     def cancel(self, subscription: str, *, at_once: bool = False, invoiced: bool = True) -> None:
         """At the end of the period, or at once; both to the end."""
         running = self.get(subscription, "subscription")
+        if running["status"] == "canceled":
+            raise Refused(
+                404, "invalid_request_error", f"No such subscription: '{subscription}'", "resource_missing", "id"
+            )
         running["cancel_at_period_end"] = not at_once
         if not at_once:
             self.emit("customer.subscription.updated", running)
@@ -468,9 +500,16 @@ class Account:
 
     def _invoice(self, running: Thing, reason: str, lines: list[tuple[str, int]]) -> Thing:
         total = sum(cents for _, cents in lines)
+        customer = self.things[running["customer"]]
+        before = customer.get("balance", 0)
+        due = total + before
+        # Less than can be charged goes on the balance, as what is given back does.
+        due, after = (0, due) if due < CHARGE_MIN else (due, 0)
+        customer |= {"balance": after} if "balance" in customer else {}
         invoice = self.new(
-            "in", "invoice", customer=running["customer"], status="open", billing_reason=reason, amount_due=total, amount_paid=0,
-            amount_remaining=total, total=total, subtotal=total, currency="usd", attempt_count=0, attempted=False, number=None,
+            "in", "invoice", customer=running["customer"], status="open", billing_reason=reason, amount_due=due, amount_paid=0,
+            amount_remaining=due, starting_balance=before, ending_balance=after,
+            total=total, subtotal=total, currency="usd", attempt_count=0, attempted=False, number=None,
             hosted_invoice_url="http://invoice.test/1", metadata={}, total_taxes=[], total_discount_amounts=[], discounts=[],
             collection_method="charge_automatically", period_start=self.now_s, period_end=self.now_s,
             parent={

@@ -219,6 +219,12 @@ class StripeServer:
                 return 200, account.customer(given.get("metadata", {}))
             case "POST", ["checkout", "sessions"]:
                 return 200, account.session(given)
+            case "POST", ["checkout", "sessions", name, "expire"]:
+                account.expire(name)
+                return 200, account.get(name, "checkout.session")
+            case "DELETE", ["subscriptions", name]:
+                account.cancel(name, at_once=True)
+                return 200, account.get(name, "subscription")
             case "POST", ["payment_intents"]:
                 return 200, account.pay_at_once(given)
             case "DELETE", ["customers", name]:
@@ -240,8 +246,13 @@ class StripeServer:
             case "GET", ["invoices", name, "lines"]:
                 return 200, listed(account.get(name, "invoice")["lines"]["data"], given, path)
             case "GET", ["invoice_payments"]:
-                payment = given["payment"]["payment_intent"]
-                found = [item for item in account.invoice_payments if item["payment"]["payment_intent"] == payment]
+                payment = given.get("payment", {}).get("payment_intent")
+                found = [
+                    item for item in account.invoice_payments
+                    if payment in (None, item["payment"]["payment_intent"])
+                    and given.get("invoice") in (None, item["invoice"])
+                    and given.get("status") in (None, item["status"])
+                ]  # fmt: skip
                 return 200, listed(found, given, path)
             case "GET", ["events"]:
                 return 200, listed(_since(reversed(account.events), given), given, path)

@@ -135,9 +135,21 @@ class Model:
                 self._move(f"A:{rail}:clearing", "L:deferred", deferred)
             case kinds.RevenueRecognised(amount=amount):
                 self._move("L:deferred", "R:subscription", amount)
-            case kinds.CreditExpired(pool=pool):
+            case kinds.CreditExpired(pool=pool, most=most):
                 account = f"L:ws:{w}:{pool}"
-                self._move(account, "X:promo" if pool.startswith("promo") else "R:breakage", self.worth(account))
+                left = self.worth(account) if most is None else min(most, self.worth(account))
+                self._move(account, "X:promo" if pool.startswith("promo") else "R:breakage", left)
+            case kinds.PlanReduced(rail=rail, credit=credit, deferred=deferred, tax=tax):
+                of_plan = min(credit, self.worth(f"L:ws:{w}:plan"))
+                bought = min(credit - of_plan, self.worth(paid))
+                self._move(f"L:ws:{w}:plan", f"A:{rail}:clearing", of_plan)
+                self._move(paid, f"A:{rail}:clearing", bought)
+                self._move(debt, f"A:{rail}:clearing", credit - of_plan - bought)
+                self._move("L:deferred", f"A:{rail}:clearing", deferred)
+                self._move("L:tax", f"A:{rail}:clearing", tax)
+            case kinds.CustomerBalanceMoved(rail=rail, direction=direction, amount=amount):
+                balance, at_rail = f"L:balance:{rail}", f"A:{rail}:clearing"
+                self._move(*((balance, at_rail) if direction == "used" else (at_rail, balance)), amount)
             case kinds.CreditAllocated(source=source, target=target, amount=amount):
                 if source == target:
                     raise Refused("RC007")

@@ -138,6 +138,9 @@ class Moves:
             kinds.CreditExpired(choose(POOLS)),
             kinds.PaymentUnmatched(RAIL, amount, choose(("RC", "EUR"))),
             kinds.SuspenseResolved(RAIL, amount, choose(("RC", "EUR")), choose(("paid", "returned"))),
+            kinds.PlanReduced(RAIL, amount, choose((0, 3)), choose((0, 1))),
+            kinds.CustomerBalanceMoved(RAIL, choose(("used", "kept")), amount),
+            kinds.CreditExpired(choose(POOLS), choose((0, 5, 1000))),
         )
         return choose(simple)
 

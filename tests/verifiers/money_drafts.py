@@ -17,6 +17,7 @@ from ledger.credit_actions import (
     CreditTopup,
     CreditUnfrozen,
     CreditVoided,
+    CustomerBalanceMoved,
     DebtWrittenOff,
     DisputeLost,
     DisputeWithdrawn,
@@ -28,6 +29,7 @@ from ledger.credit_actions import (
     PaymentFee,
     PaymentUnmatched,
     PlanGranted,
+    PlanReduced,
     ProviderBilled,
     RefundedOutside,
     RefundFailed,
@@ -92,6 +94,7 @@ def _paid_in(scope: Scope, workspace: int, name: str) -> Iterator[CreditAction]:
     yield CreditTopup(OTHER_RAIL, BIG)
     yield PaymentFee(RAIL, 29_000_001 + odd)
     yield PlanGranted(RAIL, "team", 50_000_000_003, 7_000_001)
+    yield PlanReduced(RAIL, 1_000_003, 7_001, 17)
     yield RevenueRecognised(3_000_001)
     yield CreditGranted(f"welcome-{name}", 5_000_001, expires_us)
     yield RewardGranted(f"reward-{name}", 2_000_001)
@@ -145,6 +148,8 @@ def _house(workspace: int) -> Iterator[CreditAction]:
     yield LateCost("openai", 12_345 + workspace, absorbed=True)
     yield LateCost("open_ai.eu", 54_321, absorbed=False)
     yield ProviderBilled("openai", 12_345, 3)
+    yield CustomerBalanceMoved(RAIL, "kept", 2_000_003)
+    yield CustomerBalanceMoved(RAIL, "used", 1_000_001)
     yield PaymentUnmatched(RAIL, 5_000_001, "RC")
     yield SuspenseResolved(RAIL, 5_000_001, "RC", "paid")
     yield PaymentUnmatched(OTHER_RAIL, 12_345_678_901 + workspace, "EUR")

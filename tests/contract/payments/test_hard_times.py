@@ -1,12 +1,14 @@
 """What goes wrong around payments: Stripe is down, two processes see one event, a secret is replaced, a stranger has the link."""
 
 import asyncio
+import json
 import sqlite3
 from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import stripe
 from aiohttp import ClientSession
 
 from integrations.payments.base import (
@@ -30,10 +32,11 @@ from ledger.accounts import clearing
 from ledger.credit_actions import CreditTopup, PaymentFee, PaymentUnmatched
 from ledger.entry import Draft
 from ledger.money import URC_PER_RC
-from ledger.payment_actions import PaymentsScanned
+from ledger.payment_actions import PaymentRefused, PaymentsScanned
 from ledger.pseudonyms import ActorId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.verify import NotVerified, verify_database
+from tests.fakes.stripe_account import Refused
 from tests.fakes.stripe_server import KEY, SECRET
 from tests.house import GENESIS
 from tests.payments import NOW_S, Till, open_till, scope
@@ -122,6 +125,91 @@ async def test_without_a_secret_the_endpoint_is_off(till: Till) -> None:
     till.account.foreign_payment(100)
     await till.stripe.deliver(till.webhook)
     assert set(till.stripe.statuses) == {404}
+
+
+async def test_with_taxes_the_page_asks_a_customer_for_an_address(till: Till) -> None:
+    taxing = StripePayments(KEY, [SECRET], till.stripe.base_url, "http://carpool.test/", taxes=True)
+    till.cashier.method = till.cashier.subscriptions = taxing
+    links = [await till.topup(), await till.cashier.subscribe(scope(), till.pro)]
+    alone = Cashier(
+        taxing, till.cashier.bridge, lambda: NOW_S * 1_000_000
+    )  # of a rail without customers there is none to keep it
+    links.append(await alone.topup(scope(actor="a-2"), Cents(1000)))
+    await taxing.aclose()
+    asked = [till.account._plans[link.about.id] for link in links]
+    assert [params.get("customer_update") for params in asked] == [{"address": "auto"}, {"address": "auto"}, None]
+    (item,) = asked[0]["line_items"]
+    assert item["price_data"]["tax_behavior"] == "exclusive"  # what is asked for is credit, and the tax comes on top
+
+
+async def test_without_an_address_a_customer_is_not_taxed(till: Till) -> None:
+    """The fake refuses what Stripe refuses."""
+    await till.topup()
+    (customer,) = till.account.of("customer")
+    asked = {"mode": "payment", "line_items": [], "customer": customer["id"], "automatic_tax": {"enabled": "true"}}
+    with pytest.raises(Refused) as refused:
+        till.account.session(asked)
+    assert refused.value.code == "customer_tax_location_invalid"
+    customer["address"] = {"country": "DE"}
+    assert till.account.session(asked)["status"] == "open"
+
+
+def headers_of(body: str) -> list[str]:
+    """Each is signed over the body where one can sign that at all, and none is of the form of Stripe's."""
+    good = stripe.WebhookSignature.generate_signature_header(body, SECRET, NOW_S)
+    stamp, signature = good.split(",", 1)
+    bad = [
+        f"{stamp}=1,{signature}",
+        f"{stamp},{stamp},{signature}",
+        f"t=1,{good}",
+        f"{good},t={NOW_S}",
+        f"{stamp},{signature}=1",
+    ]
+    bad += [
+        f"t=+{NOW_S},{signature}",
+        f"t= {NOW_S},{signature}",
+        f"t={NOW_S}.0,{signature}",
+        f"t=1_795_000_000,{signature}",
+    ]
+    bad += [f"t={'9' * 5000},{signature}", f"t=-1,{signature}", f"t=,{signature}", f"t,{signature}", signature, stamp]
+    bad += [
+        "",
+        ",",
+        "=",
+        "t=",
+        "v1=",
+        f"{good},",
+        f",{good}",
+        f"{stamp};{signature}",
+        f"{stamp},v1=",
+        f"{stamp},v1=\u00e9",
+    ]
+    bad += [
+        f"{stamp},v1={'f' * 64}",
+        f"{stamp},v0={signature[3:]}",
+        f"{good},{'v1=00,' * 30}v1=00",
+        "t=nan,v1=00",
+    ]
+    arabic = "".join(chr(0x660 + int(digit)) for digit in str(NOW_S))
+    return [*bad, f"t={arabic},{signature}"]
+
+
+async def test_a_malformed_signature_is_refused_and_on_record(till: Till) -> None:
+    till.account.foreign_payment(100)
+    body = json.dumps(till.stripe.pending.pop(0))
+    async with ClientSession() as session:
+        for header in headers_of(body):
+            sent = {"Stripe-Signature": header}
+            async with session.post(till.webhook, data=body.encode(), headers=sent) as answer:
+                assert (header, answer.status) == (header, 400)
+        later = stripe.WebhookSignature.generate_signature_header(body, SECRET, NOW_S)
+        sent = {"Stripe-Signature": f"{later},v0=6ffbb59b"}  # as Stripe signs in test mode
+        async with session.post(till.webhook, data=body.encode(), headers=sent) as answer:
+            assert answer.status == 200
+    refused = [item.entry.action for item in await till.store.entries(-1, 1000)]
+    assert [action for action in refused if isinstance(action, PaymentRefused)] == [
+        PaymentRefused("stripe", "signature")
+    ]
 
 
 async def test_a_link_that_somebody_else_pays_is_credit_of_who_asked_for_it(till: Till) -> None:

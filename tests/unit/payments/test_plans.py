@@ -28,8 +28,8 @@ def granted(plan: str, credit: int, fee: int) -> Granted:
         ([line("price_1", 2000, 1800)], granted("pro", 1500, 300)),  # a discount comes off the fee
         ([line("price_1", 2000, 1000)], granted("pro", 1000, 0)),  # and then off the credit
         ([line("price_3", 2000)], None),
-        ([line("price_2", -3000), line("price_1", 1000)], None),
-        ([line("price_1", -1000)], None),
+        ([line("price_2", -3000), line("price_1", 1000)], granted("pro", -1750, -250)),  # it was made smaller
+        ([line("price_1", -1000)], None),  # of what plan is not said
         ([], None),
     ],
 )
