@@ -10,8 +10,8 @@ from bot.operating import NO_AMOUNT, Opened, opened, turned_away
 from bot.second_console import ask_second, is_much, movement
 from bot.settings import Settings
 from integrations.payments.base import urc
+from integrations.payments.keys import THE_HOUSE, resolved_key, returned_key
 from integrations.payments.metering import amount_under_way, owed_later
-from integrations.payments.roadchain_bridge import THE_HOUSE, resolved_key, returned_key
 from ledger.accounts import RC, is_part
 from ledger.credit_actions import (
     CreditAction,

@@ -22,9 +22,9 @@ from integrations.payments.base import (
     urc,
 )
 from integrations.payments.cashier import Cashier
+from integrations.payments.keys import asked_key
 from integrations.payments.metering import reconcile_meters
 from integrations.payments.reconcile import Difference, reconcile
-from integrations.payments.roadchain_bridge import asked_key
 from ledger.entry import Draft, Scope
 from ledger.errors import Code, InsufficientBalance, LedgerError
 from ledger.money import Money, rc_text

@@ -12,8 +12,8 @@ from bot.operating import Opened, opened
 from bot.second_console import NO_NAME, ask_second, asked_key, cents_of, decided_key, is_much, movement, names_somebody
 from bot.settings import Settings
 from integrations.payments.base import Amount, IntentId
+from integrations.payments.keys import requested_key
 from integrations.payments.requests import REQUEST, RefundRequest, decline, refund_state, request_of
-from integrations.payments.roadchain_bridge import requested_key
 from ledger.credit_actions import CreditRefused
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, KeyReused

@@ -9,7 +9,7 @@ from bot.console import EXIT_OK, EXIT_USAGE, complain, say
 from bot.operating import Opened, opened, turned_away
 from bot.settings import Settings
 from integrations.payments.base import Amount, Cents, urc
-from integrations.payments.roadchain_bridge import THE_HOUSE
+from integrations.payments.keys import THE_HOUSE
 from ledger.accounts import RC, is_part, provider_accrued, provider_suspense
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditAction, LateCost, OperationsPaid, ProviderBilled, TreasuryMoved

@@ -13,8 +13,8 @@ from bot.payloads import decode_asked
 from bot.sentences import ENGLISH, Sentences
 from bot.telling import notice
 from integrations.payments.base import Amount, Cents, News, urc
+from integrations.payments.keys import asked_key
 from integrations.payments.requests import RefundRequest
-from integrations.payments.roadchain_bridge import asked_key
 from ledger.actions import MessageReceived
 from ledger.entry import Scope
 from ledger.errors import LedgerError

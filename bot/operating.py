@@ -13,7 +13,7 @@ from bot.notices import Notices
 from bot.opening import found_ledger, ledger_exists, open_ledger
 from bot.sentences import sentences_of
 from bot.settings import Settings
-from integrations.payments.roadchain_bridge import THE_HOUSE
+from integrations.payments.keys import THE_HOUSE
 from ledger.actions import CommandRun
 from ledger.credit_actions import CreditRefused
 from ledger.entry import Draft, Scope

@@ -10,7 +10,7 @@ from bot.operating import opened
 from bot.settings import Settings
 from integrations.payments.base import ObjectRef, PaymentError, RefundState
 from integrations.payments.cashier import Cashier
-from integrations.payments.roadchain_bridge import KINDS_BY_STRIPE, resolved_key, returned_key
+from integrations.payments.keys import KINDS_BY_STRIPE, resolved_key, returned_key
 from ledger.accounts import RC, suspense
 from ledger.credit_actions import OveragePaid, SuspenseResolved
 from ledger.entry import Entry

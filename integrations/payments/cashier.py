@@ -42,17 +42,12 @@ from integrations.payments.base import (
     WebhookRefused,
     urc,
 )
+from integrations.payments.going_back import comes_back, goes_back
+from integrations.payments.keys import KINDS_BY_STRIPE, THE_HOUSE, asked_key, hold_key, opened_key
 from integrations.payments.plans import Plan
 from integrations.payments.requests import put_on_record
 from integrations.payments.returned import Parts, returns_of
-from integrations.payments.roadchain_bridge import (
-    KINDS_BY_STRIPE,
-    THE_HOUSE,
-    Bridge,
-    asked_key,
-    hold_key,
-    opened_key,
-)
+from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.second_plan import give_back, is_second
 from integrations.payments.setting_aside import FAILURES, Aside, Failure, SetAside, passes
 from ledger.credit_actions import CreditReversed, CreditTopup, RefundHeld
@@ -434,7 +429,7 @@ class Cashier:
         try:
             made = await self.method.refund(RefundAsked(buyer, payment, cents))
         except (PaymentRefused, PaymentUnknown):
-            await self.bridge.comes_back(paid_with, intent, own, given_back)
+            await comes_back(self.bridge, paid_with, intent, own, given_back)
             raise
         await self._opened(buyer, "refund", made)
         return made
@@ -445,7 +440,7 @@ class Cashier:
         def hold(parts: Parts, plan: bool) -> tuple[Draft, ...]:
             return (Draft(RefundHeld(parts.credit), own, hold_key(intent)),)
 
-        await self.bridge.goes_back(payment, intent, urc(cents), own, hold, ours=True)
+        await goes_back(self.bridge, payment, intent, urc(cents), own, hold, ours=True)
         held = await self.bridge.find(hold_key(intent))
         if held is None:
             raise AssertionError("a hold that was just recorded stands")

@@ -24,7 +24,7 @@ from integrations.payments.base import (
     TopupPaid,
     WebhookRefused,
 )
-from integrations.payments.roadchain_bridge import Journal
+from integrations.payments.records import Journal
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import PaymentAsked
 

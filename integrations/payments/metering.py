@@ -21,8 +21,8 @@ from integrations.payments.base import (
     Subscriptions,
 )
 from integrations.payments.cashier import Cashier
+from integrations.payments.keys import THE_HOUSE
 from integrations.payments.reconcile import PAGE, BookReader, Difference
-from integrations.payments.roadchain_bridge import THE_HOUSE
 from ledger.accounts import RC, period_of, pocket_of
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditReversed, OverageMetered, PlanGranted

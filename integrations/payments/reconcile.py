@@ -11,7 +11,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from integrations.payments.base import RC_CURRENCY, ObjectRef, PaymentUnknown, Settlement, urc
 from integrations.payments.cashier import Cashier
-from integrations.payments.roadchain_bridge import KINDS_BY_STRIPE, in_book
+from integrations.payments.in_book import in_book
+from integrations.payments.keys import KINDS_BY_STRIPE
 from integrations.payments.setting_aside import FAILURES, passes
 from ledger.accounts import RC, clearing
 from ledger.book import AccountRow

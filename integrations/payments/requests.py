@@ -9,7 +9,9 @@ from typing import Final, Literal, TypeAlias
 
 from integrations.payments import invoiced
 from integrations.payments.base import IntentId, PaymentRefused
-from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, Journal, hold_key, opened_key, requested_key
+from integrations.payments.keys import THE_HOUSE, hold_key, opened_key, requested_key
+from integrations.payments.records import Journal
+from integrations.payments.roadchain_bridge import Bridge
 from ledger.credit_actions import RefundHeld
 from ledger.entry import Draft, Entry, Scope, StripeObject
 from ledger.errors import KeyReused

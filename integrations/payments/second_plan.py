@@ -18,7 +18,9 @@ from integrations.payments.base import (
     RefundAsked,
     Subscriptions,
 )
-from integrations.payments.roadchain_bridge import THE_HOUSE, Bridge, asked_key, in_book, opened_key, returned_key
+from integrations.payments.in_book import in_book
+from integrations.payments.keys import THE_HOUSE, asked_key, opened_key, returned_key
+from integrations.payments.roadchain_bridge import Bridge
 from ledger.credit_actions import PaymentUnmatched, PlanGranted
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused

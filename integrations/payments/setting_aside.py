@@ -16,7 +16,8 @@ from integrations.payments.base import (
     PaymentMisconfigured,
     PaymentUnavailable,
 )
-from integrations.payments.roadchain_bridge import KINDS_BY_STRIPE, THE_HOUSE, Bridge
+from integrations.payments.keys import KINDS_BY_STRIPE, THE_HOUSE
+from integrations.payments.roadchain_bridge import Bridge
 from ledger.entry import Draft, StripeObject
 from ledger.errors import KeyReused, LedgerError, StoreFailed
 from ledger.payment_actions import PaymentHandled, PaymentOutcome, PaymentSetAside

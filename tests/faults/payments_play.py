@@ -22,9 +22,10 @@ import stripe
 
 from integrations.payments.base import Cents, IntentId, MeterReading, ObjectRef, PaymentError
 from integrations.payments.cashier import Cashier
+from integrations.payments.keys import hold_key, opened_key
 from integrations.payments.metering import Metering
 from integrations.payments.plans import Plan, Plans
-from integrations.payments.roadchain_bridge import Bridge, hold_key, opened_key
+from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.stripe import RAIL, StripePayments
 from integrations.storage.sqlite import SqliteStore
 from ledger.book import HoldId

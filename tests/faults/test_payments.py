@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from integrations.payments.base import Buyer, IntentId
+from integrations.payments.keys import asked_key, hold_key, opened_key
 from integrations.payments.metering import owed_later, reconcile_meters
 from integrations.payments.reconcile import reconcile
-from integrations.payments.roadchain_bridge import asked_key, hold_key, opened_key
 from ledger.accounts import paid_later
 from ledger.credit_actions import CreditReversed, CreditSettled, OverageMetered, OveragePaid, PlanGranted
 from ledger.entry import Entry

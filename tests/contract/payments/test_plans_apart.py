@@ -4,8 +4,9 @@ import pytest
 
 from bot.plan import running_plan
 from integrations.payments.base import News, ObjectRef, PaymentRefused, PaymentUnavailable
+from integrations.payments.keys import returned_key
 from integrations.payments.reconcile import reconcile
-from integrations.payments.roadchain_bridge import Bridge, returned_key
+from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.stripe import RAIL
 from ledger.book import AccountRow
 from ledger.credit_actions import PaymentUnmatched

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from integrations.payments.base import Cents, IntentId, PaymentRefused, PaymentUnavailable, PaymentUnknown
-from integrations.payments.roadchain_bridge import resolved_key, returned_key
+from integrations.payments.keys import resolved_key, returned_key
 from ledger.credit_actions import SuspenseResolved
 from ledger.entry import Draft
 from ledger.errors import InsufficientBalance

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from integrations.payments.base import Cents, IntentId, PaymentRefused, PaymentUnavailable
+from integrations.payments.keys import resolved_key
 from integrations.payments.reconcile import reconcile
 from integrations.payments.referrals import offered_key, taken_key
-from integrations.payments.roadchain_bridge import resolved_key
 from ledger.credit_actions import (
     CreditAllocated,
     CreditReserved,

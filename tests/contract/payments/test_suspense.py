@@ -1,7 +1,7 @@
 """What waits in suspense, as the operator sees it."""
 
 from bot.suspense_console import in_suspense, told
-from integrations.payments.roadchain_bridge import resolved_key
+from integrations.payments.keys import resolved_key
 from ledger.credit_actions import SuspenseResolved
 from ledger.entry import Draft
 from ledger.money import URC_PER_RC

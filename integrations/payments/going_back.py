@@ -1,0 +1,246 @@
+"""What goes back of a payment, and what of that comes again: refunds, disputes, and the rewards that the purchase earned."""
+
+from collections.abc import Callable
+
+from integrations.payments.base import RC_CURRENCY, DisputeState, ObjectRef, PaymentRefused, RefundState, urc
+from integrations.payments.in_book import in_book
+from integrations.payments.keys import THE_HOUSE, hold_key, resolved_key, returned_key, scope_in, scope_of
+from integrations.payments.records import Records
+from integrations.payments.referrals import back_key, reward_key
+from integrations.payments.returned import NOTHING, Parts, Returns, returns_of
+from ledger.accounts import frozen
+from ledger.credit_actions import (
+    CreditAction,
+    CreditFrozen,
+    CreditReversed,
+    CreditUnfrozen,
+    DisputeLost,
+    DisputeWithdrawn,
+    DisputeWon,
+    PaymentUnmatched,
+    RefundedOutside,
+    RefundFailed,
+    RefundHeld,
+    RefundSent,
+    RevenueRecognised,
+    RewardGranted,
+    RewardTakenBack,
+    SuspenseResolved,
+)
+from ledger.entry import Draft, Scope
+from ledger.errors import KeyReused
+from ledger.payment_actions import PaymentHandled, PaymentOutcome
+from ledger.store import Recorded
+
+STEPS_MAX = 20
+"""So often a step of a payment's list is tried again, where others took it first."""
+
+
+async def record_refund(records: Records, fact: RefundState) -> PaymentOutcome:
+    """Of a refund, whoever made it: as ``Bridge.record``."""
+    # What waited in suspense and became somebody's credit is given back by who has it.
+    resolved = None if fact.payment is None else await records.journal.find(resolved_key(records.rail, fact.payment.id))
+    scope = scope_of(fact.buyer) if resolved is None else scope_in(resolved)
+    if await records.stands(fact.about, "sent") is None:
+        await _sent(records, fact, resolved, scope)
+    sent = await records.stands(fact.about, "sent")
+    if fact.state == "failed" and sent is not None and await records.stands(fact.about, "failed") is None:
+        await _came_back(records, fact, sent, scope)
+    return "recorded"
+
+
+def _returned(records: Records, payment: ObjectRef) -> Draft:
+    """That nobody gets credit for it any more; the same of each of its refunds."""
+    return Draft(PaymentHandled(records.rail, "nothing"), THE_HOUSE, returned_key(records.rail, payment.id))
+
+
+async def _sent(records: Records, fact: RefundState, resolved: Recorded | None, scope: Scope) -> None:
+    amount = urc(fact.amount.cents)
+    if await _waits(records, fact.payment, fact.amount.currency, resolved):
+        if fact.payment is not None:
+            # Before it, so that no operator makes credit of what is about to go back.
+            await records.roadchain.append(_returned(records, fact.payment))
+        back = SuspenseResolved(records.rail, *in_book(fact.amount.cents, fact.amount.currency), "returned")
+        await records.once(records.draft(back, fact.about, "sent", scope))
+        return
+    held = None if fact.asked is None else await records.journal.find(hold_key(fact.asked))
+    if held is not None and isinstance(held.entry.action, RefundHeld):
+        sent = RefundSent(records.rail, amount, amount - held.entry.action.amount)
+        await records.once(records.draft(sent, fact.about, "sent", scope))
+        return
+    earned = await _is_earned(records, fact.payment)
+
+    def outside(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+        action = RefundedOutside(records.rail, amount, parts.tax, parts.fee, earned and parts.fee > 0, plan)
+        return (records.draft(action, fact.about, "sent", scope),)
+
+    await goes_back(records, fact.payment, fact.about.id, amount, scope, outside)
+
+
+async def _waits(records: Records, payment: ObjectRef | None, currency: str, resolved: Recorded | None) -> bool:
+    """Whether the money is nobody's credit, but waits in suspense; money of another currency always does."""
+    paid = None if payment is None else await records.stands(payment, "paid")
+    unmatched = paid is not None and isinstance(paid.entry.action, PaymentUnmatched) and resolved is None
+    return unmatched or currency != RC_CURRENCY
+
+
+async def _came_back(records: Records, fact: RefundState, sent: Recorded, scope: Scope) -> None:
+    amount = urc(fact.amount.cents)
+    if isinstance(sent.entry.action, SuspenseResolved):
+        waits = PaymentUnmatched(records.rail, sent.entry.action.amount, sent.entry.action.currency)
+        await records.once(records.draft(waits, fact.about, "failed", scope))
+        return
+    failed = RefundFailed(records.rail, amount, sent.entry.seq, await _is_earned(records, fact.payment))
+    name = fact.asked if isinstance(sent.entry.action, RefundSent) and fact.asked else fact.about.id
+    await comes_back(records, fact.payment, name, scope, records.draft(failed, fact.about, "failed", scope))
+
+
+async def _is_earned(records: Records, payment: ObjectRef | None) -> bool:
+    """Whether the fee of a plan's period is deferred no more."""
+    return payment is not None and await records.stands(payment, "recognised") is not None
+
+
+async def goes_back(
+    records: Records,
+    payment: ObjectRef | None,
+    back: str,
+    amount: int,
+    scope: Scope,
+    drafts: Callable[[Parts, bool], tuple[Draft, ...]],
+    *,
+    ours: bool = False,
+) -> None:
+    """Record that ``amount`` of a payment goes back, with the ``drafts`` of its parts (and whether it paid for a plan).
+    Nothing where the first of them stands. ``ours``: we are about to send it, and no more than is left. Raises
+    ``PaymentRefused`` then, ``KeyReused`` where something else stands under its key, ``LedgerError``, ``StoreFailed``."""
+    for tried in range(STEPS_MAX):
+        returns = await returns_of(records, payment)
+        parts = returns.part_of(back, amount)
+        group = drafts(parts, returns.of_plan)
+        stands = await records.journal.find(group[0].idem)
+        if stands is not None:
+            if type(stands.entry.action) is not type(group[0].action):  # it was decided otherwise
+                raise KeyReused(f"{group[0].idem} stands for something else")
+            return
+        if ours and returns.left < amount:
+            raise PaymentRefused("less was paid, or some of it went back before", "amount_too_large")
+        try:
+            rewards = await _rewards_lost(records, returns, back, parts)
+            await records.roadchain.append(*group, *returns.step(back, parts, scope), *rewards)
+            return
+        except KeyReused:  # something else of the same payment went back at the same time
+            if tried == STEPS_MAX - 1:
+                raise
+
+
+async def comes_back(records: Records, payment: ObjectRef | None, back: str, scope: Scope, *drafts: Draft) -> None:
+    """The other way: what went back as ``back`` is here again. Nothing where the first of the ``drafts`` stands."""
+    for tried in range(STEPS_MAX):
+        returns = await returns_of(records, payment)
+        if await records.journal.find(drafts[0].idem) is not None:
+            return
+        try:
+            came = returns.taken.get(back, NOTHING)
+            rewards = await _rewards_again(records, returns, came)
+            await records.roadchain.append(*drafts, *returns.step(back, -came, scope), *rewards)
+            return
+        except KeyReused:
+            if tried == STEPS_MAX - 1:
+                raise
+
+
+async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome:
+    """Of a dispute: as ``Bridge.record``."""
+    if not fact.withdrawn:  # an inquiry: nothing has left
+        return "waiting"
+    resolved = await records.journal.find(resolved_key(records.rail, fact.payment.id))
+    scope = scope_of(fact.buyer) if resolved is None else scope_in(resolved)
+    if await _waits(records, fact.payment, fact.amount.currency, resolved):
+        return await _dispute_of_waiting(records, fact, scope)
+    amount = urc(fact.amount.cents)
+
+    def withdrawn(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+        taken = DisputeWithdrawn(records.rail, amount, urc(fact.fee))
+        freeze = CreditFrozen(parts.credit, plan)
+        return (
+            records.draft(taken, fact.about, "withdrawn", scope),
+            records.draft(freeze, fact.about, "freeze", scope),
+        )
+
+    if await records.stands(fact.about, "withdrawn") is None:
+        await goes_back(records, fact.payment, fact.about.id, amount, scope, withdrawn)
+    ended = await records.stands(fact.about, "lost") or await records.stands(fact.about, "won")
+    freeze = await records.stands(fact.about, "freeze")
+    if ended is None and freeze is not None and fact.state == "won" and fact.reinstated:
+        await _won(records, fact, freeze, scope)
+    if ended is None and freeze is not None and fact.state == "lost":
+        parts = (await returns_of(records, fact.payment)).taken.get(fact.about.id, Parts(amount))
+        earned = parts.fee > 0 and await _earned_before(records, fact.payment, freeze)
+        lost = DisputeLost(records.rail, amount, False, freeze.entry.seq, parts.tax, parts.fee, earned)
+        await records.once(records.draft(lost, fact.about, "lost", scope))
+    return "recorded"
+
+
+async def _dispute_of_waiting(records: Records, fact: DisputeState, scope: Scope) -> PaymentOutcome:
+    amount, currency = in_book(fact.amount.cents, fact.amount.currency)
+    fee, _ = in_book(fact.fee, fact.amount.currency)
+    await records.roadchain.append(_returned(records, fact.payment))
+    steps: list[tuple[str, CreditAction]] = [("withdrawn", DisputeWithdrawn(records.rail, amount, fee, currency))]
+    if fact.state == "won" and fact.reinstated:
+        steps.append(("won", DisputeWon(records.rail, amount, currency)))
+    if fact.state == "lost":
+        steps.append(("lost", DisputeLost(records.rail, amount, False, currency=currency, waited=True)))
+    for step, action in steps:
+        if await records.stands(fact.about, step) is None:
+            await records.once(records.draft(action, fact.about, step, scope))
+    return "recorded"
+
+
+async def _won(records: Records, fact: DisputeState, freeze: Recorded, scope: Scope) -> None:
+    there = sum(-item.amount for item in freeze.entry.postings if item.account == frozen(scope.workspace))
+    group = [
+        records.draft(DisputeWon(records.rail, urc(fact.amount.cents)), fact.about, "won", scope),
+        records.draft(CreditUnfrozen(there, freeze.entry.seq), fact.about, "unfreeze", scope),
+    ]
+    fee = (await returns_of(records, fact.payment)).taken.get(fact.about.id, NOTHING).fee
+    if fee and await _is_earned(records, fact.payment) and not await _earned_before(records, fact.payment, freeze):
+        # The period ended meanwhile, and what was disputed of its fee was left out.
+        group.append(records.draft(RevenueRecognised(fee), fact.about, "recognised", scope))
+    await comes_back(records, fact.payment, fact.about.id, scope, *group)
+
+
+async def _earned_before(records: Records, payment: ObjectRef, freeze: Recorded) -> bool:
+    recognised = await records.stands(payment, "recognised")
+    return recognised is not None and recognised.entry.seq < freeze.entry.seq
+
+
+async def _rewards(records: Records, returns: Returns) -> tuple[Recorded, ...]:
+    """What a purchase earned: that of the workspace that came, and that of the one that invited it."""
+    if returns.payment is None:
+        return ()
+    key = reward_key(returns.payment.entry.workspace)
+    found = [await records.journal.find(name) for name in (key, f"{key}/from")]
+    return tuple(item for item in found if item is not None and item.entry.stripe == returns.payment.entry.stripe)
+
+
+async def _rewards_lost(records: Records, returns: Returns, back: str, parts: Parts) -> tuple[Draft, ...]:
+    left = returns.left_of_credit
+    return tuple(
+        Draft(RewardTakenBack(granted.lot), scope_in(item), back_key(item, back), stripe=item.entry.stripe)
+        for item in await _rewards(records, returns)
+        if isinstance(granted := item.entry.action, RewardGranted) and left - parts.credit < granted.amount <= left
+    )
+
+
+async def _rewards_again(records: Records, returns: Returns, came: Parts) -> tuple[Draft, ...]:
+    left, again = returns.left_of_credit, list[Draft]()
+    for item in await _rewards(records, returns):
+        granted = item.entry.action
+        if not isinstance(granted, RewardGranted) or not left < granted.amount <= left + came.credit:
+            continue
+        for back in returns.taken:
+            taken = await records.journal.find(back_key(item, back))
+            seq = 0 if taken is None or not taken.entry.postings else taken.entry.seq
+            if seq and await records.journal.find(f"reversal/{seq}") is None:
+                again.append(Draft(CreditReversed(seq), scope_in(item), f"reversal/{seq}", stripe=item.entry.stripe))
+    return tuple(again)

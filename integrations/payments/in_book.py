@@ -1,0 +1,44 @@
+"""Amounts as the book counts them: whole units of any currency, and what is too much for one posting in parts."""
+
+from dataclasses import replace
+
+from integrations.payments.base import RC_CURRENCY, urc
+from ledger.accounts import AMOUNT_MAX
+from ledger.credit_actions import PaymentFee, PaymentUnmatched, SuspenseResolved
+from ledger.entry import Draft
+
+_ZERO_DECIMAL = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
+)
+_THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+_PLACES = 8
+PARTS_MAX = 200
+"""Stripe takes a trillion rupiah at the most, which are 112 parts."""
+
+
+def in_book(cents: int, currency: str) -> tuple[int, str]:
+    """An amount as suspense counts it: uRC of US dollars, hundred-millionths of any other currency.
+
+    >>> in_book(100, "usd"), in_book(100, "eur"), in_book(100, "jpy"), in_book(1000, "kwd")
+    ((100000000, 'RC'), (100000000, 'EUR'), (10000000000, 'JPY'), (100000000, 'KWD'))
+    """
+    if currency == RC_CURRENCY:
+        return urc(cents), "RC"
+    decimals = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
+    return cents * 10 ** (_PLACES - decimals), currency.upper()
+
+
+def in_parts(draft: Draft) -> tuple[Draft, ...]:
+    """More than a posting can hold is several entries, under the key of the first and numbers: suspense counts every currency to
+    eight decimals, in which 90 million dong are already too many."""
+    action = draft.action
+    if not isinstance(action, PaymentUnmatched | SuspenseResolved | PaymentFee) or action.amount <= AMOUNT_MAX:
+        return (draft,)
+    if action.amount > PARTS_MAX * AMOUNT_MAX:  # no rail takes so much at once: the ledger refuses it
+        return (draft,)
+    whole, rest = divmod(action.amount, AMOUNT_MAX)
+    amounts = [AMOUNT_MAX] * whole + [rest] * (rest > 0)
+    return tuple(
+        replace(draft, action=replace(action, amount=amount), idem=draft.idem if n == 1 else f"{draft.idem}:{n}")
+        for n, amount in enumerate(amounts, 1)
+    )

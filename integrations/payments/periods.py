@@ -1,0 +1,131 @@
+"""A plan's periods: what an invoice grants, what of the one before is earned and expires, and how a plan ends."""
+
+from dataclasses import replace
+from typing import Literal
+
+from integrations.payments.base import RC_CURRENCY, InvoicePaid, ObjectRef, SubscriptionEnded, urc
+from integrations.payments.keys import scope_of
+from integrations.payments.plans import Plans
+from integrations.payments.records import Records, outcome_of
+from integrations.payments.returned import returns_of
+from ledger.accounts import RC, is_part, plan
+from ledger.credit_actions import (
+    CreditExpired,
+    CreditTopup,
+    CustomerBalanceMoved,
+    OveragePaid,
+    PlanGranted,
+    PlanReduced,
+    RevenueRecognised,
+)
+from ledger.entry import Draft, Scope, StripeObject
+from ledger.payment_actions import PaymentClosed, PaymentOutcome
+
+
+async def record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> PaymentOutcome:
+    """Of an invoice that was paid: as ``Bridge.record``."""
+    if (standing := await records.stands(fact.about, "paid")) is not None:
+        return outcome_of(standing)
+    if fact.total == 0 and fact.balance == 0:
+        return "recorded"
+    granted = plans.granted(fact.lines) if fact.currency == RC_CURRENCY else None
+    if (
+        fact.buyer is None
+        or not is_part(fact.buyer.workspace)
+        or granted is None
+        or granted.credit + granted.fee + granted.overage + urc(fact.tax) != urc(fact.total + fact.balance)
+    ):
+        return await records.unmatched(fact.about, fact.buyer, fact.total, fact.currency)
+    scope = scope_of(fact.buyer)
+    group = await _earned(records, fact.earlier, fact.about, scope) if fact.renews else []
+    if group and not await _granted_last(records, fact.subscription, fact.earlier, scope):
+        del group[-1]  # what is there is another subscription's, and ends with that one's period
+    if min(granted.credit, granted.fee, fact.tax) < 0:
+        less = PlanReduced(records.rail, max(0, -granted.credit), max(0, -granted.fee), max(0, -urc(fact.tax)))
+        group.insert(0, records.draft(less, fact.about, "reduced", scope))  # from what is there before it expires
+    if fact.balance:
+        way: Literal["used", "kept"] = "used" if fact.balance > 0 else "kept"
+        moved = CustomerBalanceMoved(records.rail, way, urc(abs(fact.balance)))
+        group.append(records.draft(moved, fact.about, "balance", scope))
+    if fact.tax > 0:
+        group.append(records.draft(CreditTopup(records.rail, 0, urc(fact.tax)), fact.about, "tax", scope))
+    if not granted.plan:  # the last invoice of one that has ended
+        used = OveragePaid(records.rail, granted.overage, granted.discount)
+        await records.once(records.draft(used, fact.about, "paid", scope), *group)
+        return "recorded"
+    if granted.overage or granted.discount:
+        used = OveragePaid(records.rail, granted.overage, granted.discount)
+        group.append(records.draft(used, fact.about, "overage", scope))
+    until_s = max((line.until_s for line in fact.lines), default=0)
+    grant = PlanGranted(
+        records.rail, granted.plan, max(0, granted.credit), max(0, granted.fee), until_s, fact.subscription
+    )
+    await records.once(records.draft(grant, fact.about, "paid", scope), *group)
+    return "recorded"
+
+
+async def record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
+    """Of a subscription whose last period is over: as ``Bridge.record``."""
+    if fact.buyer is None or not is_part(fact.buyer.workspace) or await records.stands(fact.about, "expire"):
+        return "nothing"
+    scope = scope_of(fact.buyer)
+    # Read before it is asked whose it is: what another subscription grants meanwhile is not in it.
+    there = await _plan_credit(records, scope)
+    *recognised, _ = await _earned(records, fact.invoices, fact.about, scope)
+    ends = CreditExpired("plan", there)
+    if await _granted_last(records, fact.about.id, fact.invoices, scope):
+        await records.once(records.draft(ends, fact.about, "expire", scope), *recognised)
+    else:
+        about = StripeObject(fact.about.kind, fact.about.id)
+        closed = PaymentClosed(records.rail, "subscription")
+        await records.once(Draft(closed, scope, records.key(fact.about, "expire"), stripe=about), *recognised)
+    return "recorded"
+
+
+async def _plan_credit(records: Records, scope: Scope) -> int:
+    rows = await records.journal.balances_of(scope.workspace)
+    return sum(row.natural for row in rows if row.account == plan(scope.workspace) and row.currency == RC)
+
+
+async def _granted_last(records: Records, subscription: str, invoices: tuple[str, ...], scope: Scope) -> bool:
+    """Whether the plan's credit is that of ``subscription``, which these invoices were paid for: where another's was granted
+    since, all that is there ends with that one's period."""
+    for recorded in reversed(await records.journal.planned(scope.workspace)):
+        grant, about = recorded.entry.action, recorded.entry.stripe
+        if isinstance(grant, PlanGranted):
+            by_invoice = about is None or about.id in invoices
+            return grant.subscription == subscription if grant.subscription else by_invoice
+    return True
+
+
+async def _earned(records: Records, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
+    """The period is over; of its fees is earned what was not given back when the plan was made smaller."""
+    less, marks = 0, list[Draft]()
+    for name in invoices:
+        invoice = ObjectRef("invoice", name)
+        found = await records.stands(invoice, "reduced")
+        reduced = None if found is None else found.entry.action
+        if isinstance(reduced, PlanReduced) and await records.stands(invoice, "unearned") is None:
+            less += reduced.deferred
+            marks.append(records.draft(RevenueRecognised(0), invoice, "unearned", scope))  # it is counted once
+    drafts: list[Draft] = []
+    for draft in await _period_over(records, invoices, about, scope):
+        if isinstance(draft.action, RevenueRecognised):
+            part = min(less, draft.action.amount)
+            less, draft = less - part, replace(draft, action=RevenueRecognised(draft.action.amount - part))
+        drafts.append(draft)
+    return [*marks, *drafts]
+
+
+async def _period_over(records: Records, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
+    """Each fee is earned, and what is left of the credit expires."""
+    drafts: list[Draft] = []
+    for name in invoices:
+        invoice = ObjectRef("invoice", name)
+        paid = await records.stands(invoice, "paid")
+        grant = None if paid is None else paid.entry.action
+        if isinstance(grant, PlanGranted) and grant.deferred and await records.stands(invoice, "recognised") is None:
+            fee = grant.deferred - (await returns_of(records, invoice)).gone.fee
+            # Also where nothing is left of it: what of it comes back later is earned then.
+            drafts.append(records.draft(RevenueRecognised(fee), invoice, "recognised", scope))
+    return [*drafts, records.draft(CreditExpired("plan"), about, "expire", scope)]

@@ -1,0 +1,74 @@
+"""Reading and writing what is recorded of a rail's objects: each step of an object once."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from integrations.payments.base import Buyer, ObjectRef, Rail
+from integrations.payments.in_book import in_book, in_parts
+from integrations.payments.keys import SHORT, scope_of
+from ledger.book import AccountRow
+from ledger.credit_actions import CreditAction, PaymentUnmatched
+from ledger.entry import Draft, Scope, StripeObject
+from ledger.errors import KeyReused
+from ledger.payment_actions import PaymentOutcome
+from ledger.pseudonyms import WorkspaceId
+from ledger.roadchain import RoadChain
+from ledger.store import Receipt, Recorded
+
+
+class Journal(Protocol):
+    """What is read of a store."""
+
+    async def find(self, idem: str) -> Recorded | None: ...
+
+    async def planned(self, workspace: WorkspaceId) -> tuple[Recorded, ...]: ...
+
+    async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Of one rail."""
+
+    roadchain: RoadChain
+    journal: Journal
+    rail: Rail
+
+    def key(self, about: ObjectRef, step: str) -> str:
+        return f"{self.rail}:{SHORT[about.kind]}:{about.id}:{step}"
+
+    async def find(self, idem: str) -> Recorded | None:
+        return await self.journal.find(idem)
+
+    async def stands(self, about: ObjectRef, step: str) -> Recorded | None:
+        return await self.journal.find(self.key(about, step))
+
+    async def unmatched(self, about: ObjectRef, buyer: Buyer | None, cents: int, currency: str) -> PaymentOutcome:
+        scope = scope_of(buyer)
+        unmatched = PaymentUnmatched(self.rail, *in_book(cents, currency))
+        await self.once(self.draft(unmatched, about, "paid", scope))
+        return "unmatched"
+
+    def draft(self, action: CreditAction, about: ObjectRef, step: str, scope: Scope) -> Draft:
+        return Draft(action, scope, self.key(about, step), stripe=StripeObject(about.kind, about.id))
+
+    async def once(self, main: Draft, *before: Draft) -> tuple[Receipt, ...]:
+        """Record ``before`` and ``main``, in this order and together, unless ``main`` stands."""
+        return await self.append((*before, main), main)
+
+    async def together(self, main: Draft, *behind: Draft) -> tuple[Receipt, ...]:
+        return await self.append((main, *behind), main)
+
+    async def append(self, group: tuple[Draft, ...], main: Draft) -> tuple[Receipt, ...]:
+        try:
+            return await self.roadchain.append(*(part for draft in group for part in in_parts(draft)))
+        except KeyReused:
+            # Another process was first, from another look at the same object.
+            if await self.journal.find(main.idem) is None:
+                raise
+            return ()
+
+
+def outcome_of(standing: Recorded) -> PaymentOutcome:
+    """What came of money, looked at again."""
+    return "unmatched" if isinstance(standing.entry.action, PaymentUnmatched) else "recorded"
