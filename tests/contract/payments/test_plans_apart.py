@@ -133,7 +133,7 @@ async def test_a_link_that_was_paid_while_another_was_made_gives_no_other(till: 
         till.account.pay(session)
         expire(session)
 
-    till.account.expire = too_late  # type: ignore[method-assign]
+    till.account.expire = too_late  # type: ignore[method-assign]  # somebody pays in that moment
     with pytest.raises(PaymentRefused, match="already"):
         await till.cashier.subscribe(scope(actor="a-2"), till.top)
     assert till.account.get(paid.about.id, "checkout.session")["status"] == "complete"
@@ -202,7 +202,7 @@ async def test_a_second_subscription_that_was_cut_off_goes_on_at_the_next_look(t
     async def failing(asked: object) -> object:
         if down:
             raise PaymentUnavailable("Stripe failed")
-        return await step(asked)  # type: ignore[arg-type]
+        return await step(asked)  # type: ignore[arg-type]  # whichever of the two it is, it gets its own
 
     setattr(method, "end" if path == "cancel" else "refund", failing)
     await till.delivered()

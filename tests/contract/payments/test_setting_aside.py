@@ -107,7 +107,7 @@ async def test_what_cannot_be_fetched_is_read_again_and_set_aside_after_a_day(ti
             raise PaymentUnavailable("Stripe failed")
         return await fetch(about)
 
-    till.method.fetch = failing  # type: ignore[method-assign, assignment]
+    till.method.fetch = failing  # type: ignore[method-assign, assignment]  # Stripe fails for these two
     found = await till.cashier.scan()
     assert (found.left > 0, found.aside) == (True, 0)
     till.account.now_s += DAY_S
