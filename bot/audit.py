@@ -116,7 +116,7 @@ async def _verify(file: Path) -> tuple[int, str]:
         if sys.platform != "win32":
             os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
         said, _ = await process.communicate()
-    except BaseException:
+    except BaseException:  # whoever leaves takes the verifier along
         _kill(process)
         await process.wait()
         raise

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from integrations.storage.postgres import PostgresStore
 
 GENESIS_KEY = "ledger.created"
+AUDIT_COPY = "audit-"
 
 log = logging.getLogger("carpool.opening")
 
@@ -72,15 +74,26 @@ async def ledger_file(settings: Settings) -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def file_of(settings: Settings, store: "SqliteStore | PostgresStore") -> AsyncIterator[Path]:
+async def file_of(
+    settings: Settings, store: "SqliteStore | PostgresStore", prefix: str = "verify-"
+) -> AsyncIterator[Path]:
     """As ``ledger_file``, of a store that is open. Raises ``StoreFailed``."""
     if isinstance(settings.database, Path):
         yield settings.database
         return
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=settings.home) as folder:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=settings.home) as folder:
         path = Path(folder) / "roadchain.db"
         if not isinstance(store, SqliteStore):
             await store.copy(path)
+        yield path
+
+
+@asynccontextmanager
+async def file_for_audit(settings: Settings, store: "SqliteStore | PostgresStore") -> AsyncIterator[Path]:
+    """As ``file_of``, for one process of a home at a time. A copy has texts in it: one that a killed process left goes first."""
+    for left in await asyncio.to_thread(lambda: list(settings.home.glob(f"{AUDIT_COPY}*"))):
+        await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+    async with file_of(settings, store, AUDIT_COPY) as path:
         yield path
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from bot import audit as rounds
 from bot.audit import Audit
+from bot.config import load
+from bot.opening import file_for_audit
 from integrations.storage.postgres import PostgresStore
 from integrations.storage.sqlite import SqliteStore
 from ledger import verify
@@ -182,3 +184,24 @@ async def test_leaving_in_the_middle_of_an_audit_ends_the_verifier(
             reader.close()
     finally:
         await store.aclose()
+
+
+async def test_a_copy_that_a_killed_process_left_is_gone_before_the_next_and_none_stays(
+    tmp_path: Path, postgres: Server
+) -> None:
+    left = tmp_path / "audit-left"
+    left.mkdir()
+    (left / "roadchain.db").write_bytes(b"texts")
+    async with database_of(postgres, TEMPLATE) as database:
+        loaded = load(
+            {"CARPOOL_DATABASE_URL": postgres.url(database), "CARPOOL_HOME": str(tmp_path)}, tmp_path, tmp_path
+        )
+        assert loaded.settings is not None, loaded.problems
+        store = await PostgresStore.open(postgres.url(database))
+        try:
+            async with file_for_audit(loaded.settings, store) as copy:
+                assert copy.is_file()
+                assert not left.exists()
+        finally:
+            await store.aclose()
+    assert list(tmp_path.glob("audit-*")) == []
