@@ -10,38 +10,27 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 from integrations.secrets import SealedSecret
-from integrations.storage import sqlite_book, sqlite_schema, sqlite_secrets, sqlite_texts
+from integrations.storage import sqlite_batch, sqlite_book, sqlite_schema, sqlite_secrets, sqlite_texts
 from integrations.storage.presence import Presence
 from integrations.storage.sqlite_schema import FAILURES, SqliteFailure, primary_code, transaction
 from ledger.book import AccountRow, Counter, Hold, HoldId, Wanted
-from ledger.chain import Replay
 from ledger.entry import decode_entry
 from ledger.errors import FailureReason, StoreFailed
-from ledger.merkle import Frontier, Subtree, decode_frontier, encode_frontier
+from ledger.merkle import Frontier
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.store import (
-    Change,
     Conversation,
-    ConversationTouched,
-    Found,
     Head,
-    Known,
-    ModelPinned,
     OpenTurn,
     OwnerId,
     Recorded,
-    Row,
     Seal,
     Sealed,
     SettingKept,
     TextsErased,
-    TurnClosed,
-    TurnOpened,
-    TurnResumed,
-    TurnTold,
 )
 
 T = TypeVar("T")
@@ -61,9 +50,6 @@ _LAST_HERE = "SELECT turn FROM turn WHERE conversation = ? AND seq < ? AND kind 
 _LAST_ANYWHERE = "SELECT turn FROM turn WHERE actor = ? AND seq < ? AND kind = 'message' ORDER BY seq DESC LIMIT 1"
 
 _SETTINGS = "SELECT name, value, conversation, person, item FROM setting WHERE workspace = ? ORDER BY 1, 5, 3, 4"
-
-_UNSET = "DELETE FROM setting WHERE (workspace, name, item, conversation, person) = (?, ?, ?, ?, ?)"
-_SET = "INSERT INTO setting (workspace, name, item, conversation, person, value) VALUES (?, ?, ?, ?, ?, ?)"
 
 # The index on these two is used only where a query names both of them, as it does.
 _PLANNED = """
@@ -95,19 +81,7 @@ WHERE turn IN (
 RETURNING turn, workspace, actor, conversation, platform, kind, attempts, seq
 """
 
-# The turns that a batch opens are there before its entries, which name the entry with which their turn began.
-_TURN = """
-INSERT INTO turn (turn, seq, workspace, actor, conversation, platform, kind, lease_owner, state)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open')
-"""
-_ENTRY = """
-INSERT INTO entry (seq, leaf, hash, idem, turn, conversation, action, actor, workspace, mono, commitment, began)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT turn.seq FROM turn WHERE turn.turn = ?5 AND turn.seq <= ?1))
-"""
-_PAYLOAD = "INSERT INTO payload (seq, salt, body) VALUES (?, ?, ?)"
-_SUBTREE = "INSERT INTO subtree (level, number, hash) VALUES (?, ?, ?)"
 _SET_FAULT = "UPDATE head SET fault = ?"
-_SET_HEAD = "UPDATE head SET size = ?, hash = ?, mono = ?, frontier = ?"
 
 
 class SqliteStore:
@@ -148,13 +122,13 @@ class SqliteStore:
         return await self._write(lambda: self._commit(wanted, seal))
 
     async def fault(self) -> str:
-        return await self._read(lambda: _fault(self._reader))
+        return await self._read(lambda: sqlite_batch.fault(self._reader))
 
     async def set_fault(self, fault: str) -> None:
         await self._write(lambda: self._set_fault(fault))
 
     async def head(self) -> Head:
-        return await self._read(lambda: _head(self._reader))
+        return await self._read(lambda: sqlite_batch.head(self._reader))
 
     async def entries(self, after: int, count_max: int) -> tuple[Recorded, ...]:
         return await self._recorded("WHERE entry.seq > ? ORDER BY entry.seq LIMIT ?", after, count_max)
@@ -304,23 +278,16 @@ class SqliteStore:
 
     def _commit(self, wanted: Wanted, seal: Seal) -> Sealed:
         with transaction(database := self._writer):
-            standing = sqlite_book.load(database, wanted)
-            sealed = seal(Found(_head(database), _known(database, wanted.keys), standing))
+            found, fault = sqlite_batch.find(database, wanted)
+            sealed = seal(found)
             if not sealed.rows:
                 return sealed
-            if fault := _fault(database):
+            if fault:
                 if not sealed.reopens:
                     raise StoreFailed(fault, "changed")
                 database.execute(_SET_FAULT, ("",))
             # A process keeps what it accepted for as long as it lives: an answer in a terminal belongs on that terminal.
-            _open_turns(database, sealed.changes, self.owner)
-            database.executemany(_ENTRY, _entry_values(sealed.rows))
-            database.executemany(_PAYLOAD, [(row.entry.seq, row.salt, row.body) for row in sealed.rows if row.salt])
-            database.executemany(_SUBTREE, _subtree_values(sealed.subtrees))
-            sqlite_book.write(database, sealed.rows, sealed.book)
-            for change in sealed.changes:
-                _apply(database, change)
-            database.execute(_SET_HEAD, _head_values(sealed.head))
+            sqlite_batch.write(database, sealed, self.owner)
         return sealed
 
     def _set_fault(self, fault: str) -> None:
@@ -367,18 +334,7 @@ class SqliteStore:
 
     def _replay(self) -> int:
         with transaction(database := self._writer):
-            for projection in ("turn", "conversation", "setting", "account", "hold", "counter", "subtree"):
-                database.execute(f"DELETE FROM {projection}")  # noqa: S608  # names of ours
-            rebuilt = Replay()
-            for leaf, digest in database.execute("SELECT leaf, hash FROM entry ORDER BY seq"):
-                changes = rebuilt.read(decode_entry(leaf), digest)
-                _open_turns(database, changes, None)
-                for change in changes:
-                    _apply(database, change)
-            sqlite_book.write_change(database, rebuilt.book.change())
-            database.executemany(_SUBTREE, _subtree_values(rebuilt.subtrees))
-            database.execute(_SET_HEAD, _head_values(rebuilt.head))
-        return rebuilt.head.size
+            return sqlite_batch.replay(database)
 
     async def _recorded(self, where: str, *values: str | int) -> tuple[Recorded, ...]:
         def read() -> tuple[Recorded, ...]:
@@ -419,85 +375,6 @@ class SqliteStore:
         except FAILURES as error:
             self._broken = _failed(error)
             raise self._broken from error
-
-
-def _head(database: sqlite3.Connection) -> Head:
-    size, digest, mono, frontier = database.execute("SELECT size, hash, mono, frontier FROM head").fetchone()
-    return Head(size, digest, mono, decode_frontier(size, frontier))
-
-
-def _fault(database: sqlite3.Connection) -> str:
-    (fault,) = database.execute("SELECT fault FROM head").fetchone()
-    return str(fault)
-
-
-def _head_values(head: Head) -> tuple[int, bytes, int, bytes]:
-    return head.size, head.hash, head.mono, encode_frontier(head.frontier)
-
-
-def _subtree_values(subtrees: Sequence[Subtree]) -> list[tuple[int, int, bytes]]:
-    return [(subtree.level, subtree.index, subtree.hash) for subtree in subtrees]
-
-
-def _known(database: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Known]:
-    rows = database.execute(
-        "SELECT entry.idem, entry.seq, entry.leaf, entry.hash, payload.salt"
-        " FROM entry LEFT JOIN payload ON payload.seq = entry.seq"
-        " WHERE entry.idem IN (SELECT value FROM json_each(?))",
-        (json.dumps(keys),),
-    )
-    return {idem: Known(seq, leaf, digest, salt) for idem, seq, leaf, digest, salt in rows}
-
-
-def _entry_values(rows: Sequence[Row]) -> list[tuple[str | int | bytes | None, ...]]:
-    values: list[tuple[str | int | bytes | None, ...]] = []
-    for row in rows:
-        entry = row.entry
-        digest = None if entry.payload is None else entry.payload.digest
-        chained = (entry.seq, row.leaf, row.hash, entry.idem, entry.turn, row.conversation)
-        values.append((*chained, entry.action.name, entry.actor, entry.workspace, entry.mono, digest))
-    return values
-
-
-def _open_turns(database: sqlite3.Connection, changes: Sequence[Change], holder: OwnerId | None) -> None:
-    database.executemany(
-        _TURN,
-        [
-            (turn.turn, turn.seq, turn.workspace, turn.actor, turn.conversation, turn.platform, turn.kind, holder)
-            for turn in changes
-            if isinstance(turn, TurnOpened)
-        ],
-    )
-
-
-def _apply(database: sqlite3.Connection, change: Change) -> None:
-    match change:
-        case TurnOpened():
-            pass  # the turns were opened before
-        case TurnClosed(turn, outcome):
-            database.execute("UPDATE turn SET state = ?, lease_owner = NULL WHERE turn = ?", (outcome, turn))
-        case TurnResumed(turn):
-            database.execute("UPDATE turn SET not_before_us = 0, attempts = 0 WHERE turn = ?", (turn,))
-        case TurnTold():
-            pass  # one process works on the turns of a file, and it heard of this from itself
-        case ConversationTouched(conversation, workspace, platform, seq):
-            database.execute(
-                "INSERT INTO conversation (conversation, workspace, platform, first_seq, last_seq, turns)"
-                " VALUES (?, ?, ?, ?, ?, 1)"
-                " ON CONFLICT (conversation) DO UPDATE SET last_seq = excluded.last_seq, turns = turns + 1",
-                (conversation, workspace, platform, seq, seq),
-            )
-        case ModelPinned(conversation, model):
-            database.execute("UPDATE conversation SET pinned_model = ? WHERE conversation = ?", (model, conversation))
-        case SettingKept(workspace, setting, value, conversation, person, item):
-            key = (workspace, setting, item, conversation, person)
-            database.execute(_UNSET, key)
-            if value:
-                database.execute(_SET, (*key, value))
-        case TextsErased():
-            sqlite_texts.erase(database, change)
-        case _:
-            assert_never(change)
 
 
 def _failed(error: SqliteFailure) -> StoreFailed:
