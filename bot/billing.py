@@ -15,7 +15,7 @@ from bot.lucidia.catalog import URC_PER_USD_E12, ModelCard, Rates
 from bot.sentences import Sentences
 from integrations.payments.cashier import Cashier
 from integrations.payments.plans import NO_PLANS, Plans
-from ledger.accounts import AMOUNT_MAX, debt, paid, plan, promo
+from ledger.accounts import AMOUNT_MAX, debt, frozen, paid, plan, promo, refund_hold
 from ledger.actions import Candidate
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, Limit
@@ -235,14 +235,20 @@ def limits_of(scope: Scope, channel: ConversationId, caps: Caps, now_us: int) ->
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """What a workspace has, as one of its people may spend it. ``funded``: it has ever had any."""
+    """What a workspace has, as one of its people may spend it.
+
+    ``others``: what is set aside for other people and agents. ``funded``: it has ever had any.
+    """
 
     promotional: Money
     of_plan: Money
     bought: Money
     set_aside: Money
+    others: Money
     held: Money
     owed: Money
+    refunding: Money
+    frozen: Money
     funded: bool
 
     @property
@@ -260,13 +266,17 @@ def purse_of(rows: Iterable[AccountRow], workspace: WorkspaceId, actor: ActorId,
         row = next((row for name, row in of.items() if name == account), None)
         return Money(0 if row is None else row.natural)
 
+    own = there(paid(workspace, f"user:{actor}"))
     return Purse(
         Money(alive),
         there(plan(workspace)),
         there(paid(workspace)),
-        there(paid(workspace, f"user:{actor}")),
+        own,
+        Money(sum(row.natural for row in of.values() if row.account.startswith(f"{paid(workspace)}:")) - own),
         there(f"L:ws:{workspace}:held"),
         there(debt(workspace)),
+        there(refund_hold(workspace)),
+        there(frozen(workspace)),
         bool(of),
     )
 

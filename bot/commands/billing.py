@@ -99,8 +99,19 @@ def _balance(purse: Purse, say: Sentences) -> list[str]:
     parts = ((BOUGHT, purse.bought), (OF_PLAN, purse.of_plan), (PROMOTIONAL, purse.promotional))
     lines += [f"- {say(name, rc_text(amount))}" for name, amount in parts if amount]
     lines += _set_aside(purse, say)
+    if purse.others:
+        lines.append(say("- besides, {0} is set aside for others", rc_text(purse.others)))
     if purse.held:
         lines.append(say("- besides, {0} is held for answers that are being made", rc_text(purse.held)))
+    if purse.refunding:
+        lines.append(say("- besides, {0} is held for a refund that is on its way", rc_text(purse.refunding)))
+    if purse.frozen:
+        lines.append(
+            say(
+                "- besides, {0} is frozen, since its payment is disputed at the bank: it is back if the dispute is won",
+                rc_text(purse.frozen),
+            )
+        )
     if purse.owed:
         lines.append(
             say(

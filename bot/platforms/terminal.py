@@ -172,7 +172,7 @@ class TerminalPlatform:
             return
         shown = "".join(self._shown.pop(turn, [])).strip()
         if turn not in self._mine:
-            self._screen.line(self.say("To what you asked in an earlier session:"), dim=True)
+            self._screen.line(self.say("To what you asked earlier:"), dim=True)
         # What was streamed stands on the screen already: only what came after it is printed.
         rest = reply.text[len(shown) :] if shown and reply.text.startswith(shown) else reply.text
         if reply.kind != "answer":
@@ -200,7 +200,7 @@ class TerminalPlatform:
 
     def _pipe(self, turn: TurnId, reply: Reply) -> None:
         if turn not in self._mine:
-            say_aside(f"{self.say('To what you asked in an earlier session:')} {reply.text}")
+            say_aside(f"{self.say('To what you asked earlier:')} {reply.text}")
         elif reply.kind == "notice" or turn in self._aside:
             say_aside(reply.text)
         else:

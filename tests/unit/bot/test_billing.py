@@ -47,7 +47,7 @@ PRICE = Price(RATES, 2000)
 CHOSEN = Candidate("p", "m", None)
 SCOPE = Scope(WorkspaceId("w-1"), ActorId("a-1"), ConversationId("c-1"), TurnId("t-1"))
 NOW_US = 1_795_000_000_000_000
-NOTHING = Purse(Money(0), Money(0), Money(0), Money(0), Money(0), Money(0), funded=False)
+NOTHING = Purse(Money(0), Money(0), Money(0), Money(0), Money(0), Money(0), Money(0), Money(0), Money(0), funded=False)
 
 
 def rc(amount: float) -> int:
@@ -199,11 +199,15 @@ def test_a_purse_is_what_one_person_may_spend() -> None:
             ("L:ws:w-1:promo:x", -17, NOW_US + 1),
             ("L:ws:w-1:promo:old", -19, NOW_US),
             ("L:ws:w-1:held", -23, None),
+            ("L:ws:w-1:refund_hold", -31, None),
+            ("L:ws:w-1:frozen", -37, None),
             ("L:ws:w-11:paid", -29, None),
         )
     ]
     purse = purse_of(rows, WorkspaceId("w-1"), ActorId("a-1"), NOW_US)
-    assert purse == Purse(Money(17), Money(13), Money(5), Money(7), Money(23), Money(0), funded=True)
+    assert purse == Purse(
+        Money(17), Money(13), Money(5), Money(7), Money(11), Money(23), Money(0), Money(31), Money(37), funded=True
+    )
     assert purse.spendable == 42
     owing = purse_of([*rows, AccountRow(Account("A:ws:w-1:debt"), RC, 3)], WorkspaceId("w-1"), ActorId("a-1"), NOW_US)
     assert (owing.owed, owing.spendable) == (3, 0)

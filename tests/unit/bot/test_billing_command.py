@@ -23,7 +23,16 @@ from integrations.payments.base import Amount, Cents, IntentId, Link, PaymentErr
 from integrations.payments.plans import Plans
 from integrations.payments.requests import decline, request_of
 from integrations.storage.sqlite import SqliteStore
-from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, Limit
+from ledger.credit_actions import (
+    CreditAllocated,
+    CreditFrozen,
+    CreditGranted,
+    CreditRefused,
+    CreditReserved,
+    CreditSettled,
+    Limit,
+    RefundHeld,
+)
 from ledger.entry import Draft, Scope
 from ledger.money import URC_PER_RC
 from ledger.roadchain import clock_us
@@ -279,6 +288,18 @@ async def test_debt_holds_and_set_aside_credit_are_shown(tmp_path: Path) -> None
         assert "**3 RC**" in shown
         assert "- 3 RC promotional" in shown
         assert "2 RC is held for answers" in shown
+
+
+async def test_credit_that_goes_back_is_disputed_or_set_aside_does_not_vanish_without_a_word(tmp_path: Path) -> None:
+    async with talking(tmp_path) as talk:
+        await talk.till.bought(10)
+        await talk.till.roadchain.append(Draft(CreditAllocated("", "user:a-2", URC_PER_RC), scope(), "a"))
+        await talk.till.roadchain.append(Draft(RefundHeld(2 * URC_PER_RC), scope(), "r"))
+        await talk.till.roadchain.append(Draft(CreditFrozen(3 * URC_PER_RC), scope(), "f"))
+        shown = (await talk.says("")).text
+        assert "- besides, 1 RC is set aside for others\n" in shown
+        assert "- besides, 2 RC is held for a refund that is on its way\n" in shown
+        assert "- besides, 3 RC is frozen, since its payment is disputed" in shown
 
 
 async def test_a_word_that_is_not_known_shows_what_there_is(tmp_path: Path) -> None:
