@@ -5,7 +5,7 @@ moment when it was held for: it stands in the entry, and a later list changes no
 divided once, and rounded up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
@@ -20,6 +20,7 @@ from ledger.actions import Candidate
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditReserved, CreditSettled, CreditVoided, Limit
 from ledger.entry import Scope
+from ledger.errors import LimitReached
 from ledger.money import FREE, URC_PER_RC, Money, rc_text
 from ledger.pseudonyms import ActorId, ConversationId, WorkspaceId
 
@@ -32,6 +33,9 @@ TOOLS = "tools"
 BPS = 10_000
 OUTPUT_TOKENS_MIN = 16
 """An answer that is shorter than this is of no use: then it is not begun."""
+
+SHORT_ANSWER_TOKENS = 512
+"""A limit makes answers shorter down to this: with credit left there is more to be had, so a stump of one helps nobody."""
 
 LOW_PER_CENT = (100, 80)
 URC_PER_HUNDREDTH = URC_PER_RC // 100
@@ -168,18 +172,25 @@ def hold_for(price: Price, input_tokens: int, output_tokens_max: int, available:
     whole = price.ceiling(input_tokens, output_tokens_max)
     if whole <= available:
         return Held(whole, output_tokens_max)
-    least = min(OUTPUT_TOKENS_MIN, output_tokens_max)
-    needed = price.ceiling(input_tokens, least)
-    if needed > available or price.rates.output == 0:
+    needed = price.ceiling(input_tokens, min(OUTPUT_TOKENS_MIN, output_tokens_max))
+    fits = longest(lambda count: price.ceiling(input_tokens, count), OUTPUT_TOKENS_MIN, output_tokens_max, available)
+    if fits is None:
         return Short(needed, Money(max(0, available)))
-    low, high = least, output_tokens_max
+    return Held(price.ceiling(input_tokens, fits), fits)
+
+
+def longest(cost: Callable[[int], Money], least: int, most: int, available: int) -> int | None:
+    """How many output tokens ``available`` pays for, up to ``most``; None for fewer than ``least``. More never cost less."""
+    low, high = min(least, most), most
+    if cost(low) > available:
+        return None
     while low < high:  # rounding makes the exact inverse a matter of cases; a search has none
         middle = (low + high + 1) // 2
-        if price.ceiling(input_tokens, middle) <= available:
+        if cost(middle) <= available:
             low = middle
         else:
             high = middle - 1
-    return Held(price.ceiling(input_tokens, low), low)
+    return low
 
 
 def reserved(
@@ -306,6 +317,7 @@ CHANNEL_SPENT = (
 WORKSPACE_SPENT = (
     "This workspace has spent {0} of {1} in {2}. It goes on {3}, or once the limit is raised (`/billing limit`)."
 )
+LEFT_OVER = "What is left of it would not pay for a short answer."
 YOURS_IS_USED_UP = "Your limit for {0} is used up: {1} of {2}."
 YOURS_IS_USED = "Your limit for {0} is used to {3} per cent: {1} of {2}."
 CHANNELS_IS_USED_UP = "This channel's limit for {0} is used up: {1} of {2}."
@@ -328,8 +340,7 @@ def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool,
         said = _missing(short, say)
         said += f" {say(BEYOND, rc_text(later))}" if later else ""
     helps = say("`/billing topup 10` adds 1000 RC." if may_pay else "Ask a billing admin here to top up.")
-    cheaper = [say("{0} would still fit: `/model` chooses one.", ", ".join(short.cheaper))] if short.cheaper else []
-    return " ".join((said, helps, *cheaper))
+    return " ".join((said, helps, *_cheaper(short.cheaper, say)))
 
 
 def _missing(short: Short, say: Sentences) -> str:
@@ -343,12 +354,19 @@ def _missing(short: Short, say: Sentences) -> str:
     )
 
 
-def limit_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope, say: Sentences) -> str:
-    until = say("tomorrow (UTC)" if len(period) > len("2026-11") else "next month")
-    amounts = rc_text(Money(spent)), rc_text(Money(cap)), period, until
-    if subject == scope.actor:
-        return say(YOU_SPENT, *amounts)
-    return say(WORKSPACE_SPENT if subject == scope.workspace else CHANNEL_SPENT, *amounts)
+def limit_sentence(reached: LimitReached, scope: Scope, say: Sentences, cheaper: Sequence[str] = ()) -> str:
+    """``cheaper`` are candidates that what is left of the limit pays for."""
+    until = say("tomorrow (UTC)" if len(reached.period) > len("2026-11") else "next month")
+    amounts = rc_text(Money(reached.spent)), rc_text(Money(reached.cap)), reached.period, until
+    said = CHANNEL_SPENT
+    if reached.subject in (scope.actor, scope.workspace):
+        said = YOU_SPENT if reached.subject == scope.actor else WORKSPACE_SPENT
+    left = [say(LEFT_OVER)] if reached.spent < reached.cap else []
+    return " ".join((say(said, *amounts), *left, *_cheaper(cheaper, say)))
+
+
+def _cheaper(cheaper: Sequence[str], say: Sentences) -> list[str]:
+    return [say("{0} would still fit: `/model` chooses one.", ", ".join(cheaper))] if cheaper else []
 
 
 def warning_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope, say: Sentences) -> str:

@@ -4,13 +4,14 @@ A call that costs credit is recorded together with its hold, and its answer toge
 added. Where the workspace pays nothing, nothing here reads or records anything.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from adapters.base import ChatRequest
 from adapters.messages import Usage
 from bot.billing import (
     NO_CAPS,
+    SHORT_ANSWER_TOKENS,
     Billing,
     Caps,
     Held,
@@ -24,6 +25,7 @@ from bot.billing import (
     hold_for,
     limit_sentence,
     limits_of,
+    longest,
     pays,
     price_of,
     purse_of,
@@ -34,7 +36,7 @@ from bot.billing import (
 )
 from bot.errors import Trouble, explain
 from bot.listening import Heard
-from bot.lucidia.catalog import Catalog, ModelCard
+from bot.lucidia.catalog import Catalog
 from bot.lucidia.costs import usage_of
 from bot.plan import Overage, overage_of
 from bot.run import Run, draft_of, record, rules_in
@@ -66,12 +68,12 @@ async def call_paid(
 ) -> tuple[Story, ChatRequest]:
     """Record that the call is about to leave, with its hold where it costs credit. Durable on return.
 
-    Little credit makes the answer shorter; where it does not do, or a limit is reached, the story has its reply instead: that
-    says what helps.
+    Little credit makes the answer shorter, and so does what is left of a limit. Where it is too little the story has its reply
+    instead: that says what helps.
     """
     billing = run.house.desk.billing
     if _is_own(called):
-        return await _counted(story, run, called, request, catalog), request
+        return await _counted(story, run, called, request, catalog)
     if billing.charges == "none":
         return await record(story, run, (called, None)), request
     card = catalog.find(f"{called.provider}/{called.model}")
@@ -87,35 +89,42 @@ async def call_paid(
     try:
         whole = Held(price.ceiling(tokens, request.max_output_tokens), request.max_output_tokens)
         return await _held(story, run, called, price, whole, request), request
-    except LimitReached as error:
-        return await _limited(story, run, error), request
-    except InsufficientBalance:
+    except (InsufficientBalance, LimitReached):
         return await _with_less(story, run, called, request, price, catalog)
 
 
-async def _counted(story: Story, run: Run, called: ModelCalled, request: ChatRequest, catalog: Catalog) -> Story:
+async def _counted(
+    story: Story, run: Run, called: ModelCalled, request: ChatRequest, catalog: Catalog
+) -> tuple[Story, ChatRequest]:
     """A key of the asker's own pays for it: no credit is held, but the limits hold, at what the provider takes. Where there is
     none, or nobody knows the price, nothing is recorded of it."""
-    desk = run.house.desk
-    card = catalog.find(f"{called.provider}/{called.model}")
-    price = price_of(card, input_tokens(request), markup_bps=0)
-    caps = await _caps(story, run)
-    if caps == NO_CAPS or price is None or price.is_free:
-        return await record(story, run, (called, None))
-    expected = price.cost(_most(request, request.max_output_tokens))
-    limits = limits_of(story.scope, _channel(story, run), caps, desk.clock())
-    chosen = story.candidate(called.candidate)
-    hold = counted(f"{story.scope.turn}-{called.attempt}", expected, price, chosen, limits)
+    price = price_of(catalog.find(f"{called.provider}/{called.model}"), input_tokens(request), markup_bps=0)
+    if await _caps(story, run) == NO_CAPS or price is None or price.is_free:
+        return await record(story, run, (called, None)), request
     try:
-        return await record(story, run, (hold, None), (called, None))
+        return await _count(story, run, called, price, request), request
+    except LimitReached:
+        pass
+    try:
+        output_tokens = await _within_limits(story, run, request, price.cost, request.max_output_tokens)
+        request = replace(request, max_output_tokens=output_tokens)
+        return await _count(story, run, replace(called, output_tokens_max=output_tokens), price, request), request
     except LimitReached as error:
-        return await _limited(story, run, error)
+        return await _limited(story, run, error, request, catalog)
+
+
+async def _count(story: Story, run: Run, called: ModelCalled, price: Price, request: ChatRequest) -> Story:
+    expected = price.cost(_most(request, request.max_output_tokens))
+    limits, chosen = await spending_limits(story, run), story.candidate(called.candidate)
+    hold = counted(f"{story.scope.turn}-{called.attempt}", expected, price, chosen, limits)
+    return await record(story, run, (hold, None), (called, None))
 
 
 async def _with_less(
     story: Story, run: Run, called: ModelCalled, request: ChatRequest, price: Price, catalog: Catalog
 ) -> tuple[Story, ChatRequest]:
-    """All of the answer cannot be paid for with credit: what may be paid later helps; else as much of it as can, or a reason."""
+    """Credit or a limit is too little for all of the answer: what may be paid later helps; else as much of it as can be paid for,
+    or a reason."""
     purse, later = await _means(story, run)
     if not pays(run.house.desk.billing, purse, own_key=False):
         return await record(story, run, (called, None)), request
@@ -124,14 +133,33 @@ async def _with_less(
     found = hold_for(price, tokens, request.max_output_tokens, spendable)
     if isinstance(found, Short):
         return await _short(story, run, found, request, catalog), request
-    shorter = replace(called, output_tokens_max=found.output_tokens)
     try:
-        story = await _held(story, run, shorter, price, found, request, later)
+        output_tokens = await _within_limits(story, run, request, price.charge, found.output_tokens)
+        held = Held(price.ceiling(tokens, output_tokens), output_tokens)
+        shorter = replace(called, output_tokens_max=output_tokens)
+        story = await _held(story, run, shorter, price, held, request, later)
     except InsufficientBalance:  # others were faster
         return await _short(story, run, Short(found.amount, spendable), request, catalog), request
     except LimitReached as error:
-        return await _limited(story, run, error), request
-    return story, replace(request, max_output_tokens=found.output_tokens)
+        return await _limited(story, run, error, request, catalog)
+    return story, replace(request, max_output_tokens=output_tokens)
+
+
+async def _within_limits(
+    story: Story, run: Run, request: ChatRequest, cost: Callable[[Usage], Money], output_tokens_max: int
+) -> int:
+    """How long the answer may be so that no limit is passed. Raises ``LimitReached`` where that is too short to be of use."""
+    for limit in await spending_limits(story, run):
+        if limit.cap >= AMOUNT_MAX:
+            continue
+        spent = await run.house.desk.store.spent(Counter(story.scope.workspace, limit.subject, limit.period))
+        fits = longest(
+            lambda count: cost(_most(request, count)), SHORT_ANSWER_TOKENS, output_tokens_max, limit.cap - spent
+        )
+        if fits is None:
+            raise LimitReached(limit.subject, limit.period, spent, limit.cap)
+        output_tokens_max = fits
+    return output_tokens_max
 
 
 def settling(
@@ -297,19 +325,33 @@ def _that_fit(
     """Of the candidates that could answer this, those that the credit is enough for."""
     tokens = input_tokens(request)
 
-    def fits(card: ModelCard | None) -> bool:
-        price = price_of(card, tokens, billing.markup_bps)
-        if price is None:
-            return False
+    def fits(price: Price) -> bool:
         return isinstance(hold_for(price, tokens, request.max_output_tokens, available), Held)
 
-    labels = [f"{item.provider}/{item.model}" for item in (() if story.route is None else story.route.candidates)]
-    return tuple(label for label in labels if fits(catalog.find(label)))
+    return tuple(label for label, price in _prices(story, billing, catalog, request) if fits(price))
 
 
-async def _limited(story: Story, run: Run, error: LimitReached) -> Story:
-    sentence = limit_sentence(error.subject, error.period, error.spent, error.cap, story.scope, run.house.desk.say)
-    return await _refused(story, run, Code.RATE_LIMIT_EXCEEDED, sentence)
+def _prices(story: Story, billing: Billing, catalog: Catalog, request: ChatRequest) -> Iterable[tuple[str, Price]]:
+    tokens = input_tokens(request)
+    for item in () if story.route is None else story.route.candidates:
+        label = f"{item.provider}/{item.model}"
+        price = price_of(catalog.find(label), tokens, billing.markup_bps)
+        if price is not None:
+            yield label, price
+
+
+async def _limited(
+    story: Story, run: Run, reached: LimitReached, request: ChatRequest, catalog: Catalog
+) -> tuple[Story, ChatRequest]:
+    billing, say = run.house.desk.billing, run.house.desk.say
+
+    def fits(price: Price) -> bool:
+        most = price.charge(_most(request, min(SHORT_ANSWER_TOKENS, request.max_output_tokens)))
+        return most <= reached.cap - reached.spent
+
+    cheaper = tuple(label for label, price in _prices(story, billing, catalog, request) if fits(price))
+    sentence = limit_sentence(reached, story.scope, say, cheaper)
+    return await _refused(story, run, Code.RATE_LIMIT_EXCEEDED, sentence), request
 
 
 async def _refused(story: Story, run: Run, code: Code, sentence: str) -> Story:

@@ -22,6 +22,7 @@ from bot.billing import (
     hold_for,
     limit_sentence,
     limits_of,
+    longest,
     pays,
     price_of,
     purse_of,
@@ -37,6 +38,7 @@ from ledger.actions import Candidate
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditSettled, CreditVoided
 from ledger.entry import Scope
+from ledger.errors import LimitReached
 from ledger.money import URC_PER_RC, Money
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from tests.house import card
@@ -262,7 +264,20 @@ def test_a_warning_says_how_much_is_used(subject: str, spent: float, said: str) 
 
 
 def test_a_limit_that_is_reached_is_said_with_when_it_goes_on() -> None:
-    mine = limit_sentence("a-1", "2026-11-18", rc(9.6), rc(10), SCOPE, ENGLISH)
+    mine = limit_sentence(LimitReached("a-1", "2026-11-18", rc(9.6), rc(10)), SCOPE, ENGLISH)
     assert mine.startswith("You have spent 9.6 RC of 10 RC in 2026-11-18. It goes on tomorrow (UTC)")
-    assert "This workspace has spent" in limit_sentence("w-1", "2026-11", rc(9.6), rc(10), SCOPE, ENGLISH)
-    assert "next month" in limit_sentence("w-1", "2026-11", rc(9.6), rc(10), SCOPE, ENGLISH)
+    assert "This workspace has spent" in limit_sentence(LimitReached("w-1", "2026-11", rc(9.6), rc(10)), SCOPE, ENGLISH)
+    assert "next month" in limit_sentence(LimitReached("w-1", "2026-11", rc(9.6), rc(10)), SCOPE, ENGLISH)
+
+
+def test_where_something_is_left_of_a_limit_it_is_said_why_that_does_not_do_and_what_would() -> None:
+    used_up, some = LimitReached("a-1", "2026-11-18", rc(10), rc(10)), LimitReached("a-1", "2026-11-18", 0, rc(10))
+    assert limit_sentence(used_up, SCOPE, ENGLISH).endswith("(`/billing limit`).")
+    assert limit_sentence(some, SCOPE, ENGLISH, ["a/small"]).endswith(
+        " What is left of it would not pay for a short answer. a/small would still fit: `/model` chooses one."
+    )
+
+
+@pytest.mark.parametrize(("available", "fits"), [(9, None), (10, 2), (14, 2), (15, 3), (25, 5), (10**9, 5)], ids=str)
+def test_the_longest_answer_is_what_the_money_pays_for(available: int, fits: int | None) -> None:
+    assert longest(lambda count: Money(count * 5), 2, 5, available) == fits

@@ -392,14 +392,20 @@ async def test_a_persons_limit_holds_and_is_told(tmp_path: Path) -> None:  # S30
     billing = replace(FUNDED, person_day_max=2 * URC_PER_RC)
     async with running_house(tmp_path, platform, [HELLO] * 9, cards=priced("scripted"), billing=billing) as open_:
         await fund(open_.roadchain, 100)
-        outcomes = [(await open_.ask(asks("hello", str(n))))[1] for n in range(3)]
-        assert outcomes == [
-            "answered",
-            "answered",
-            "refused",
-        ]  # a call counts with what it may come to until it is settled
-        assert await left(open_) == 100 * URC_PER_RC - 2 * PRICE_URC
-    assert platform.texts[2].startswith("You have spent 0.96 RC of 2 RC in 20")
+        outcomes = [(await open_.ask(asks("hello", str(n))))[1] for n in range(4)]
+        # A call counts with what it may come to until it is settled: as what is left gets less, answers may be less long.
+        assert outcomes == ["answered", "answered", "answered", "refused"]
+        assert await left(open_) == 100 * URC_PER_RC - 3 * PRICE_URC
+        most = [
+            action.output_tokens_max
+            for action in (item.entry.action for item in await open_.all())
+            if isinstance(action, ModelCalled)
+        ]
+    *before, third = most
+    assert before == [Limits().output_tokens_max] * 2
+    assert 512 <= third < 1_040_000 // 1_200  # what 1.04 RC would pay for with nothing asked
+    assert platform.texts[3].startswith("You have spent 1.44 RC of 2 RC in 20")
+    assert " What is left of it would not pay for a short answer." in platform.texts[3]
 
 
 @pytest.mark.parametrize("charges", ["none", "funded"])
@@ -439,6 +445,29 @@ async def test_what_a_key_of_their_own_pays_for_counts_against_a_limit_and_is_no
     assert first.price == rc_text(Money(COST_URC))
     assert platform.texts[1].endswith("is used up: 0.8 RC of 0.8 RC._")
     assert platform.texts[2].startswith("You have spent 0.8 RC of 0.8 RC in 20")
+
+
+async def test_what_is_left_of_a_limit_makes_an_answer_shorter_that_a_key_of_their_own_pays_for(tmp_path: Path) -> None:
+    vaults = list[Vault]()
+
+    def brought(store: SqliteStore) -> tuple[Vault, Build]:
+        vaults.append(Vault(store, [b"v" * 32]))
+        return vaults[0], lambda provider, key: (
+            ScriptedAdapter(provider, (HELLO,) * 9),
+            (card("own", 90, rates=RATES),),
+        )
+
+    billing = Billing("none", person_day_max=URC_PER_RC)  # 1,024 tokens come to a little more
+    async with running_house(tmp_path, RecordingPlatform(), {}, cards=[], billing=billing, brought=brought) as open_:
+        await vaults[0].keep(KeyOwner(W), ProviderName("own"), Secret("theirs"))
+        turns = [await open_.ask(asks("hello", str(number))) for number in range(3)]
+        assert [outcome for _, outcome in turns] == ["answered", "answered", "refused"]
+        most = [
+            action.output_tokens_max
+            for action in (item.entry.action for item in await open_.all())
+            if isinstance(action, ModelCalled)
+        ]
+        assert 512 <= most[1] < 600 < most[0] < 1_000
 
 
 async def test_a_call_with_a_key_of_their_own_that_is_cut_off_counts_no_more_and_costs_the_house_nothing(
