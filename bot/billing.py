@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from adapters.messages import Usage
-from bot.lucidia.catalog import URC_PER_USD_E12, ModelCard, Rates
+from bot.lucidia.catalog import URC_PER_USD_E12, ModelCard, Rates, Tier
 from bot.sentences import Sentences
+from bot.tokens import FAVOUR
 from integrations.payments.cashier import Cashier
 from integrations.payments.plans import NO_PLANS, Plans
 from ledger.accounts import AMOUNT_MAX, debt, frozen, paid, plan, promo, refund_hold
@@ -92,45 +93,58 @@ FREE_FOR_ALL = Billing()
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The rates that a call is held and settled for, in 1e-12 USD a token, and what the house adds."""
+    """The rates that a call is held and settled for, in 1e-12 USD a token, and what the house adds.
+
+    ``tiers``, the lowest first, are those that the request may reach: by how much, its provider alone knows.
+    """
 
     rates: Rates
     markup_bps: int
+    tiers: tuple[Tier, ...] = ()
 
     @property
     def text(self) -> str:
-        """As it stands in the entry: input/output/cache read/cache written, and the markup.
+        """As it stands in the entry: input/output/cache read/cache written, the same of each tier, and the markup.
 
-        >>> Price(Rates(2_000_000, 10_000_000), 2000).text
-        '2000000/10000000/2000000/2000000+2000'
+        >>> Price(Rates(2_000_000, 10_000_000), 2000, (Tier(200_000, Rates(4, 5)),)).text
+        '2000000/10000000/2000000/2000000|200000:4/5/4/4+2000'
         """
-        rates = self.rates
-        read = rates.input if rates.cache_read is None else rates.cache_read
-        write = rates.input if rates.cache_write is None else rates.cache_write
-        return f"{rates.input}/{rates.output}/{read}/{write}+{self.markup_bps}"
+        tiers = "".join(f"|{tier.above}:{_rates_text(tier.rates)}" for tier in self.tiers)
+        return f"{_rates_text(self.rates)}{tiers}+{self.markup_bps}"
 
     @classmethod
     def read(cls, text: str) -> "Price":
         """The inverse of ``text``. Raises ``ValueError``."""
         rates, _, markup = text.partition("+")
-        input_, output, read, write = map(int, rates.split("/"))
-        return cls(Rates(input_, output, read, write), int(markup))
+        first, *others = rates.split("|")
+        tiers = (other.partition(":") for other in others)
+        return cls(_read_rates(first), int(markup), tuple(Tier(int(above), _read_rates(of)) for above, _, of in tiers))
 
     @property
     def is_free(self) -> bool:
-        return self.rates.dearest_input == 0 and self.rates.output == 0
+        return all(rates.dearest_input == 0 and rates.output == 0 for rates in self._every)
 
     def charge(self, usage: Usage) -> Money:
         """What the workspace pays for it."""
-        return self._with_markup(self.rates.units(usage))
+        return self._with_markup(self._at(usage.input).units(usage))
 
     def cost(self, usage: Usage) -> Money:
         """What the provider takes for it."""
-        return Money(-(-self.rates.units(usage) // URC_PER_USD_E12))
+        return Money(-(-self._at(usage.input).units(usage) // URC_PER_USD_E12))
 
     def ceiling(self, input_tokens: int, output_tokens: int) -> Money:
-        """The most that a call can come to: its input at the dearest rate, and all of the output it is allowed."""
-        return self._with_markup(input_tokens * self.rates.dearest_input + output_tokens * self.rates.output)
+        """The most that a call can come to: its input at the dearest rate that it may reach, and all of its output."""
+        every = (self.rates, *(tier.rates for tier in self.tiers if input_tokens > tier.above))
+        return self._with_markup(
+            max(input_tokens * rates.dearest_input + output_tokens * rates.output for rates in every)
+        )
+
+    @property
+    def _every(self) -> tuple[Rates, ...]:
+        return (self.rates, *(tier.rates for tier in self.tiers))
+
+    def _at(self, input_tokens: int) -> Rates:
+        return next((tier.rates for tier in reversed(self.tiers) if input_tokens > tier.above), self.rates)
 
     def without_markup(self, charge: int) -> Money:
         return Money(charge * BPS // (BPS + self.markup_bps))
@@ -157,14 +171,30 @@ class Short:
 
 
 def price_of(card: ModelCard | None, input_tokens: int, markup_bps: int) -> Price | None:
-    """None where the model cannot be sold: nobody knows its price, or a rate is below 0."""
-    rates = None if card is None else card.rates_for(input_tokens)
-    if rates is None:
+    """For a request of no more than so many tokens. None where the model cannot be sold: nobody knows its price, or a rate is
+    below 0."""
+    if card is None or card.rates is None:
         return None
+    tiers = tuple(tier for tier in card.tiers if input_tokens > tier.above)
+    if not all(_can_be_sold(rates) for rates in (card.rates, *(tier.rates for tier in tiers))):
+        return None
+    return Price(card.rates, markup_bps, tiers)
+
+
+def _can_be_sold(rates: Rates) -> bool:
     every = (rates.input, rates.output, rates.cache_read or 0, rates.cache_write or 0)
-    if min(every) < 0 or (max(every) > 0 and (rates.input == 0 or rates.output == 0)):
-        return None
-    return Price(rates, markup_bps)
+    return min(every) >= 0 and (max(every) == 0 or (rates.input > 0 and rates.output > 0))
+
+
+def _rates_text(rates: Rates) -> str:
+    read = rates.input if rates.cache_read is None else rates.cache_read
+    write = rates.input if rates.cache_write is None else rates.cache_write
+    return f"{rates.input}/{rates.output}/{read}/{write}"
+
+
+def _read_rates(text: str) -> Rates:
+    input_, output, read, write = map(int, text.split("/"))
+    return Rates(input_, output, read, write)
 
 
 def hold_for(price: Price, input_tokens: int, output_tokens_max: int, available: int) -> Held | Short:
@@ -227,8 +257,8 @@ def given_back(hold: CreditReserved) -> CreditVoided:
 
 
 def estimated(input_tokens: int, output_bytes: int) -> Usage:
-    """In the person's favour: four bytes a token, rounded down."""
-    return Usage(input_tokens, output_bytes // 4, 0, 0, 0)
+    """In the person's favour, as ``input_tokens`` should be: four bytes a token, rounded down."""
+    return Usage(input_tokens, output_bytes // FAVOUR.bytes_per_token, 0, 0, 0)
 
 
 def limits_of(scope: Scope, channel: ConversationId, caps: Caps, now_us: int) -> tuple[Limit, ...]:

@@ -41,7 +41,7 @@ from bot.lucidia.costs import usage_of
 from bot.plan import Overage, overage_of
 from bot.run import Run, draft_of, record, rules_in
 from bot.story import Story
-from bot.tokens import tokens_in, tokens_in_text
+from bot.tokens import CEILING, Estimate, tokens_in, tokens_in_text
 from ledger.accounts import AMOUNT_MAX, USAGE
 from ledger.actions import Action, ModelAnswered, ModelCalled, ReplyPrepared
 from ledger.book import Counter
@@ -165,8 +165,9 @@ async def _within_limits(
 def settling(
     hold: CreditReserved | None, answered: ModelAnswered, heard: Heard, tokens: int, *, withdrawn: bool
 ) -> tuple[tuple[Action, None], ...]:
-    """What the call came to, to be recorded with its answer; nothing where nothing was held. ``tokens`` is an estimate of what
-    was asked with, for a provider that tells no usage. ``withdrawn``: the question is gone, and no reply is posted."""
+    """What the call came to, to be recorded with its answer; nothing where nothing was held. ``tokens`` is an estimate, in the
+    person's favour, of what was asked with, for a provider that tells no usage. ``withdrawn``: the question is gone, and no reply
+    is posted."""
     if hold is None:
         return ()
     text = heard.message().text
@@ -250,10 +251,9 @@ def made_good(scope: Scope, entries: Iterable[Entry]) -> list[Draft]:
     return drafts
 
 
-def input_tokens(request: ChatRequest) -> int:
-    """From above."""
-    tools = sum(tokens_in_text(f"{tool.name}{tool.description}{tool.parameters}") for tool in request.tools)
-    return tools + sum(tokens_in(message) for message in request.messages)
+def input_tokens(request: ChatRequest, by: Estimate = CEILING) -> int:
+    tools = sum(tokens_in_text(f"{tool.name}{tool.description}{tool.parameters}", by) for tool in request.tools)
+    return tools + sum(tokens_in(message, by) for message in request.messages)
 
 
 def _most(request: ChatRequest, output_tokens: int) -> Usage:

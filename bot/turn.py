@@ -26,7 +26,7 @@ from bot.plan import models_of_plan
 from bot.reply import compose_reply, footer_of, maybe_delivered
 from bot.run import House, Past, Run, Signs, draft_of, record, rules_in
 from bot.story import Fact, Step, Story, after, next_step, tell
-from bot.tokens import tokens_in
+from bot.tokens import FAVOUR, tokens_in
 from bot.tool_use import use_tools
 from bot.undoing import take_back
 from ledger.actions import (
@@ -188,7 +188,7 @@ async def _call_model(story: Story, run: Run) -> Story:
     await screen.end()
     answered = (answered_of(attempt, heard), encode_message(heard.message()))
     withdrawn = run.signs.withdrawn.is_set()
-    paid = settling(story.hold, answered[0], heard, input_tokens(request), withdrawn=withdrawn)
+    paid = settling(story.hold, answered[0], heard, input_tokens(request, FAVOUR), withdrawn=withdrawn)
     # Where this is the answer, it and the reply made of it are one durable step: no answer without its outbox.
     ahead = after(story, Fact(answered[0], -1, answered[1], False))
     limits = run.house.limits

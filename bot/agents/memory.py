@@ -7,7 +7,7 @@ from adapters.messages import File, Image, Message, Part, ProviderName, Provider
 from bot.agents.registry import Agent
 from bot.lucidia.catalog import ModelCard
 from bot.payloads import decode_asked, decode_message
-from bot.tokens import BYTES_PER_TOKEN, tokens_in, tokens_in_text
+from bot.tokens import ROOM, tokens_in, tokens_in_text
 from ledger.actions import ContextRead, MessageReceived, ReplyPrepared
 from ledger.store import Recorded
 
@@ -123,6 +123,6 @@ def _cut(part: Part, tokens_max: int) -> Part:
     if not isinstance(part, ToolResult) or tokens_in_text(part.content) <= tokens_max:
         return part
     whole = part.content.encode()
-    kept = whole[: (tokens_max - NOTE_TOKENS) * BYTES_PER_TOKEN].decode(errors="ignore")
+    kept = whole[: (tokens_max - NOTE_TOKENS) * ROOM.bytes_per_token].decode(errors="ignore")
     note = f"[Shortened: the first {len(kept.encode()):,} of {len(whole):,} bytes stand above.]"
     return replace(part, content=f"{kept}\n{note}")

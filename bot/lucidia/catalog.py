@@ -73,11 +73,7 @@ class ModelCard:
 
     def rates_for(self, input_tokens: int) -> Rates | None:
         """The rates of a request with so many input tokens."""
-        rates = self.rates
-        for tier in self.tiers:
-            if input_tokens > tier.above:
-                rates = tier.rates
-        return rates
+        return next((tier.rates for tier in reversed(self.tiers) if input_tokens > tier.above), self.rates)
 
     def cost(self, input_tokens: int, output_tokens: int) -> Money | None:
         """A ceiling in uRC, rounded up once: input at its dearest rate. None where the price is not known."""

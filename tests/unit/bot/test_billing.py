@@ -76,6 +76,9 @@ def test_a_call_costs_what_its_tokens_do_rounded_up_once(price: Price, usage: Us
     assert (price.cost(usage), price.charge(usage)) == (cost, charge)
 
 
+ANY_RATES = st.builds(Rates, *[st.integers(0, 10**12)] * 4)
+
+
 @given(
     st.builds(Rates, *[st.integers(1, 10**9)] * 4),
     st.integers(0, 100_000),
@@ -103,9 +106,9 @@ def test_no_call_comes_to_more_than_is_held_for_it(
     assert price.cost(usage) <= price.charge(usage)
 
 
-@given(st.builds(Rates, *[st.integers(0, 10**12)] * 4), st.integers(0, 100_000))
-def test_a_price_is_read_back_as_it_was_written(rates: Rates, markup: int) -> None:
-    price = Price(rates, markup)
+@given(ANY_RATES, st.integers(0, 100_000), st.lists(st.builds(Tier, st.integers(1, 10**7), ANY_RATES), max_size=3))
+def test_a_price_is_read_back_as_it_was_written(rates: Rates, markup: int, tiers: list[Tier]) -> None:
+    price = Price(rates, markup, tuple(tiers))
     assert Price.read(price.text) == price
 
 
@@ -130,11 +133,31 @@ def test_a_free_model_is_free_and_an_unknown_one_is_not() -> None:
     assert price_of(None, 10, 0) is None
 
 
-def test_a_long_request_is_held_for_at_its_own_tier() -> None:
-    long = card("p", rates=RATES, tiers=(Tier(200_000, Rates(4_000_000, 15_000_000)),))
-    price = price_of(long, 200_001, 0)
-    assert price is not None
-    assert price.rates.input == 4_000_000
+DEAR = Tier(200_000, Rates(4_000_000, 15_000_000))
+
+
+def test_a_long_request_is_held_for_at_its_own_tier_and_settled_at_the_one_it_reached() -> None:
+    long = card("p", rates=RATES, tiers=(DEAR,))
+    price = price_of(long, 213_000, 0)
+    assert price == Price(RATES, 0, (DEAR,))
+    assert price.ceiling(213_000, 1_000) == 213_000 * 400 + 1_000 * 1_500
+    hold = reserved("h", Held(price.ceiling(213_000, 1_000), 1_000), price, 0, CHOSEN, ())
+    for tokens, input_rate, output_rate in ((160_000, 200, 1_000), (200_001, 400, 1_500)):
+        used = Usage(tokens, 1_000, 0, 0, 0)
+        came_to = Money(tokens * input_rate + 1_000 * output_rate)
+        assert closed(hold, used, used) == CreditSettled("h", came_to, "p", came_to)
+        assert long.cost_of(used) == came_to
+
+
+def test_a_price_has_the_tiers_that_a_request_may_reach_and_no_others() -> None:
+    assert price_of(card("p", rates=RATES, tiers=(DEAR,)), 200_000, 0) == Price(RATES, 0)
+    unknown = card("p", rates=RATES, tiers=(Tier(200_000, Rates(0, 5)),))
+    assert price_of(unknown, 200_001, 0) is None
+
+
+def test_a_cheaper_tier_holds_for_what_a_shorter_request_may_come_to() -> None:
+    price = Price(Rates(5, 5), 0, (Tier(10, Rates(1, 1)),))
+    assert price.ceiling(10**9, 10**9) == Price(Rates(5, 5), 0).ceiling(10**9, 10**9)
 
 
 def test_a_call_is_settled_at_the_price_it_was_held_for() -> None:  # S26

@@ -20,6 +20,7 @@ from bot.lucidia.catalog import ModelCard, Rates
 from bot.paying import input_tokens, settling
 from bot.platforms.base import PlatformError
 from bot.secret import Secret
+from bot.tokens import FAVOUR
 from bot.turn import answered_of
 from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
@@ -165,7 +166,7 @@ async def test_without_credit_nobody_is_asked_and_the_person_reads_what_helps(tm
         ]
         assert not [action for action in entries if isinstance(action, ModelCalled)]
         assert await left(open_) == 10_000
-    assert platform.texts[0].startswith("Even for a short answer 0.02 RC of credit is missing. ")
+    assert platform.texts[0].startswith("Even for a short answer 0.03 RC of credit is missing. ")
     assert "Ask a billing admin here to top up. cheap/m would still fit: `/model` chooses one." in platform.texts[0]
     assert platform.texts[0].endswith(f"(Reference: {turn})")
 
@@ -222,7 +223,7 @@ async def test_what_a_model_took_before_it_broke_off_is_the_houses_and_the_next_
         await fund(open_.roadchain, 100)
         turn, outcome = await open_.ask(asks("hello"))
         assert outcome == "answered"
-        took = Price(RATES, 0).cost(Usage(input_tokens(first.requests[0]), 1_000))
+        took = Price(RATES, 0).cost(Usage(input_tokens(first.requests[0], FAVOUR), 1_000))
         assert took > URC_PER_RC
         assert await balance(open_, "X:absorbed") == took
         assert await balance(open_, "L:provider:first:suspense") == took
@@ -248,7 +249,7 @@ async def test_who_stops_an_answer_pays_for_what_they_read_in_the_reply(tmp_path
         assert (await open_.ask(asks("/stop", "2")))[1] == "command"
         here.set()
         assert await ended == "stopped"
-        price = Price(RATES, FUNDED.markup_bps).charge(Usage(input_tokens(model.requests[0]), 1_000))
+        price = Price(RATES, FUNDED.markup_bps).charge(Usage(input_tokens(model.requests[0], FAVOUR), 1_000))
         assert await left(open_) == 100 * URC_PER_RC - price
     assert platform.texts[-1].startswith("fourfour")
 
@@ -406,6 +407,14 @@ async def test_a_persons_limit_holds_and_is_told(tmp_path: Path) -> None:  # S30
     assert 512 <= third < 1_040_000 // 1_200  # what 1.04 RC would pay for with nothing asked
     assert platform.texts[3].startswith("You have spent 1.44 RC of 2 RC in 20")
     assert " What is left of it would not pay for a short answer." in platform.texts[3]
+
+
+async def test_a_limit_keeps_nobody_from_answers_that_cost_nothing(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    billing = replace(FUNDED, person_day_max=1)
+    async with running_house(tmp_path, platform, [HELLO], cards=priced("scripted"), billing=billing) as open_:
+        _, outcome = await open_.ask(asks("hello"))  # this workspace never had credit: it pays nothing
+    assert (outcome, platform.texts) == ("answered", ["Hello."])
 
 
 @pytest.mark.parametrize("charges", ["none", "funded"])
