@@ -102,6 +102,10 @@ class ToolSpec:
     effect: Literal["read", "write"]
 
 
+TOKENS_MAX = 10**9
+"""More than any model takes, or can make in an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens, as the provider counted them.
@@ -115,6 +119,12 @@ class Usage:
     cache_read: int = 0
     cache_write: int = 0
     reasoning: int = 0
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether any answer can have taken this."""
+        parts = (self.input, self.output, self.cache_read, self.cache_write, self.reasoning)
+        return min(parts) >= 0 and max(parts) <= TOKENS_MAX and self.cache_read + self.cache_write <= self.input
 
 
 @dataclass(frozen=True, slots=True)

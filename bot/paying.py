@@ -4,11 +4,11 @@ A call that costs credit is recorded together with its hold, and its answer toge
 added. Where the workspace pays nothing, nothing here reads or records anything.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from dataclasses import replace
 
 from adapters.base import ChatRequest
-from adapters.messages import Usage
+from adapters.messages import ProviderName, ToolCall, Usage
 from bot.billing import (
     NO_CAPS,
     SHORT_ANSWER_TOKENS,
@@ -35,27 +35,24 @@ from bot.billing import (
     warning_sentence,
 )
 from bot.errors import Trouble, explain
+from bot.giving_back import charge_of
 from bot.listening import Heard
-from bot.lucidia.catalog import Catalog
+from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.costs import usage_of
 from bot.plan import Overage, overage_of
-from bot.run import Run, draft_of, record, rules_in
+from bot.run import Run, record, rules_in
 from bot.story import Story
 from bot.tokens import CEILING, Estimate, tokens_in, tokens_in_text
-from ledger.accounts import AMOUNT_MAX, USAGE
+from ledger.accounts import AMOUNT_MAX
 from ledger.actions import Action, ModelAnswered, ModelCalled, ReplyPrepared
 from ledger.book import Counter
 from ledger.credit_actions import (
-    CreditGranted,
     CreditRefused,
     CreditReserved,
-    CreditReversed,
     CreditSettled,
     CreditVoided,
-    LateCost,
     Limit,
 )
-from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, LimitReached
 from ledger.money import FREE, Money
 from ledger.pseudonyms import ConversationId
@@ -125,7 +122,7 @@ async def _with_less(
 ) -> tuple[Story, ChatRequest]:
     """Credit or a limit is too little for all of the answer: what may be paid later helps; else as much of it as can be paid for,
     or a reason."""
-    purse, later = await _means(story, run)
+    purse, later = await means(story, run)
     if not pays(run.house.desk.billing, purse, own_key=False):
         return await record(story, run, (called, None)), request
     tokens = input_tokens(request)
@@ -179,17 +176,18 @@ def settling(
         got = estimated(tokens, len(text.encode(errors="surrogatepass"))) if text else None
     elif heard.may_cost:
         return ((given_back(hold), None),)
-    return ((closed(hold, got if _is_gotten(answered, text, withdrawn=withdrawn) else None, made), None),)
+    return ((closed(hold, got if _is_gotten(answered, heard, withdrawn=withdrawn) else None, made), None),)
 
 
-def _is_gotten(answered: ModelAnswered, text: str, *, withdrawn: bool) -> bool:
-    """Whether the person gets what was said, as it came or in the reply. As ``bot.reply`` makes it: what a failed model said is
-    in there only where it was shown, since another is asked in its place."""
+def _is_gotten(answered: ModelAnswered, heard: Heard, *, withdrawn: bool) -> bool:
+    """Whether the person gets what was said, as it came or in the reply; or tools do what was asked of them. As ``bot.reply``
+    makes it: what a failed model said is in there only where it was shown, since another is asked in its place."""
     if answered.shown:
         return True
     if withdrawn or answered.outcome == "failed":
         return False
-    return answered.outcome == "answered" or bool(text.strip())
+    said = heard.message()
+    return bool(said.text.strip()) or any(isinstance(part, ToolCall) for part in said.parts)
 
 
 async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -> str:
@@ -223,32 +221,25 @@ def left_open(actions: Iterable[Action]) -> tuple[CreditReserved, ...]:
     return tuple(holds.values())
 
 
-def taken_back(scope: Scope, entries: Iterable[Entry]) -> list[Draft]:
-    """Of a turn whose answer nobody got: what was charged comes back, and what its providers take is the house's."""
-    drafts: list[Draft] = []
-    for entry in entries:
-        # What counted, and was no credit, stays counted: the provider took it from the asker's own key.
-        if isinstance(settled := entry.action, CreditSettled) and entry.postings:
-            # The reversal alone has a key of its own form: nothing is reversed twice.
-            reversal = Draft(CreditReversed(entry.seq, settled.hold), scope, f"reversal/{entry.seq}")
-            drafts += [reversal, draft_of(scope, CreditVoided(settled.hold, settled.provider), None)]
-            if settled.cost:
-                late = LateCost(settled.provider, settled.cost, absorbed=True)
-                drafts.append(Draft(late, scope, f"{scope.turn}/{late.name}/{settled.hold}"))
-    return drafts
+async def charged_for(story: Story, run: Run) -> int | None:
+    """What this turn was charged: its prices, less what was waived where one was more than was there. None for nothing."""
+    if not story.exceeded:
+        return story.charged
+    return sum(charge_of(recorded.entry) for recorded in await run.house.desk.store.entries_of(story.scope.turn))
 
 
-def made_good(scope: Scope, entries: Iterable[Entry]) -> list[Draft]:
-    """The same where the charge cannot come back, since it stands on an invoice, or the rest of its hold was spent meanwhile: it
-    comes as credit."""
-    drafts: list[Draft] = []
-    for entry in entries:
-        if isinstance(settled := entry.action, CreditSettled):
-            charged = -sum(posting.amount for posting in entry.postings if posting.account == USAGE)
-            if charged:
-                grant = CreditGranted(f"undelivered-{settled.hold}", charged)
-                drafts.append(Draft(grant, scope, f"{scope.turn}/{grant.name}/{settled.hold}"))
-    return drafts
+async def sold(story: Story, run: Run, catalog: Catalog, own: Set[ProviderName], chosen: Collection[str]) -> Catalog:
+    """Without the models that cannot be charged for, where answers cost credit: Lucidia asks none of them by itself. Those that
+    people chose stay, and so do all where there are no others: then the call says what is missing."""
+    billing = run.house.desk.billing
+    cards = [card for card in catalog.cards if _can_be_sold(card) or card.provider in own or card.label in chosen]
+    if billing.charges == "none" or not cards or len(cards) == len(catalog.cards):
+        return catalog
+    return Catalog(tuple(cards)) if pays(billing, await _purse(story, run), own_key=False) else catalog
+
+
+def _can_be_sold(card: ModelCard) -> bool:
+    return price_of(card, card.context_tokens, 0) is not None
 
 
 def input_tokens(request: ChatRequest, by: Estimate = CEILING) -> int:
@@ -299,7 +290,7 @@ async def _purse(story: Story, run: Run) -> Purse:
     return purse_of(await desk.store.balances_of(scope.workspace), scope.workspace, scope.actor, desk.clock())
 
 
-async def _means(story: Story, run: Run) -> tuple[Purse, Overage | None]:
+async def means(story: Story, run: Run) -> tuple[Purse, Overage | None]:
     """What there is, and what may be used beyond it; nothing may where something is owed."""
     desk, scope = run.house.desk, story.scope
     rows = await desk.store.balances_of(scope.workspace)
@@ -311,7 +302,7 @@ async def _means(story: Story, run: Run) -> tuple[Purse, Overage | None]:
 
 async def _short(story: Story, run: Run, short: Short, request: ChatRequest, catalog: Catalog) -> Story:
     rules = await rules_in(story, run)
-    purse, later = await _means(story, run)
+    purse, later = await means(story, run)
     may_pay = rules.may(rules.role(story.asked.standing, story.scope.actor), "billing")
     cheaper = _that_fit(story, run.house.desk.billing, catalog, request, short.available)
     most = FREE if later is None else later.most

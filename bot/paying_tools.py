@@ -4,17 +4,22 @@ What a tool costs is the operator's to say, so much for a use; whose key the mod
 What failed, was stopped, or has an outcome that nobody knows costs nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
-from adapters.messages import ToolCall, ToolCallId
+from adapters.messages import ToolCall
 from bot.billing import TOOLS, pays, purse_of
-from bot.paying import spending_limits
+from bot.paying import means, spending_limits
 from bot.run import Run, record
 from bot.story import Story, tool_hold
 from ledger.actions import Action, ToolCalled
 from ledger.credit_actions import CreditRefused, CreditReserved, CreditSettled, CreditVoided
 from ledger.errors import InsufficientBalance, LimitReached
 from ledger.money import Money, rc_text
+
+Asked: TypeAlias = tuple[ToolCall, ToolCalled, bytes]
+"""What a model asked for, with the entry of its use."""
 
 TOO_LITTLE = "{0} costs {1} of credit, and less than that is left. Tell the person: `/billing` shows how to pay."
 TOO_MUCH = "{0} costs {1} of credit, which is more than a limit here leaves. Tell the person: `/billing limit` shows the limits."
@@ -31,30 +36,40 @@ async def price_of_use(story: Story, run: Run, tool: str) -> Money:
 
 
 async def call_tools(
-    story: Story, run: Run, calls: Sequence[tuple[ToolCall, ToolCalled, bytes]]
-) -> tuple[Story, Mapping[ToolCallId, str]]:
+    story: Story, run: Run, calls: Sequence[Asked], not_used: Callable[[Asked, str], Sequence[tuple[Action, bytes]]]
+) -> Story:
     """Record that these are about to be used, each that costs something with its hold. Durable on return.
 
-    With the story come those that there is no credit for, each with a sentence for the model: they are not to be used.
+    Those that there is no credit for are recorded as ``not_used`` makes them, with a sentence for the model.
     """
     holds = [await _hold(story, run, called, place) for place, (_, called, _) in enumerate(calls, len(story.tools) + 1)]
     try:
-        return await record(story, run, *_entries(calls, holds)), {}
+        return await record(story, run, *_entries(calls, holds))
     except (InsufficientBalance, LimitReached):
         pass
     # All of them together are too dear: those that come first are used, as far as it goes.
-    refused: dict[ToolCallId, str] = {}
     for one, hold in zip(calls, holds, strict=True):
-        call, called, body = one
         try:
-            story = await record(story, run, *_entries([one], [hold]))
+            story = await _with_later(story, run, one, hold)
         except (InsufficientBalance, LimitReached) as error:
+            call, called, _ = one
             sentence = TOO_LITTLE if isinstance(error, InsufficientBalance) else TOO_MUCH
-            price = Money(0 if hold is None else hold.amount)
-            refused[call.id] = sentence.format(call.name, rc_text(price))
-            place = f"{called.round}/{called.call}"
-            story = await record(story, run, (CreditRefused(f"tool/{place}", error.code.value), None), (called, body))
-    return story, refused
+            reason = sentence.format(call.name, rc_text(Money(0 if hold is None else hold.amount)))
+            refused = CreditRefused(f"tool/{called.round}/{called.call}", error.code.value)
+            story = await record(story, run, (refused, None), *not_used(one, reason))
+    return story
+
+
+async def _with_later(story: Story, run: Run, one: Asked, hold: CreditReserved | None) -> Story:
+    """With credit, or else with what may be paid later."""
+    try:
+        return await record(story, run, *_entries([one], [hold]))
+    except InsufficientBalance:
+        _, later = await means(story, run)
+        if hold is None or later is None:
+            raise
+        hold = replace(hold, overage_period=later.period, overage_max=later.most)
+        return await record(story, run, *_entries([one], [hold]))
 
 
 def closing(story: Story, call: ToolCall, *, done: bool) -> tuple[tuple[Action, None], ...]:
@@ -74,9 +89,7 @@ async def _hold(story: Story, run: Run, called: ToolCalled, place: int) -> Credi
     return CreditReserved(tool_hold(story.scope.turn, place), price, price, TOOLS, called.tool, limits=limits)
 
 
-def _entries(
-    calls: Sequence[tuple[ToolCall, ToolCalled, bytes]], holds: Sequence[CreditReserved | None]
-) -> list[tuple[Action, bytes | None]]:
+def _entries(calls: Sequence[Asked], holds: Sequence[CreditReserved | None]) -> list[tuple[Action, bytes | None]]:
     entries: list[tuple[Action, bytes | None]] = []
     for (_, called, body), hold in zip(calls, holds, strict=True):
         if hold is not None:

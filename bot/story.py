@@ -132,6 +132,7 @@ class Story:
     hold: CreditReserved | None = None
     tool_holds: tuple[CreditReserved, ...] = ()
     charged: int | None = None
+    exceeded: bool = False
     reply: Prepared | None = None
     outcome: TurnOutcome | None = None
 
@@ -330,7 +331,9 @@ def after(story: Story, fact: Fact) -> Story:
         case CreditReserved() as hold:
             return replace(story, hold=hold)
         case CreditSettled(hold=name, price=price, counted=0):
-            return replace(_let_go(story, name), charged=(story.charged or 0) + price)
+            held = next((hold.amount for hold in story.holds if hold.hold == name), price)
+            exceeded = story.exceeded or price > held
+            return replace(_let_go(story, name), charged=(story.charged or 0) + price, exceeded=exceeded)
         case CreditSettled(hold=name):  # a key of the asker's own paid for it
             return _let_go(story, name)
         case CreditVoided(hold=name):

@@ -6,13 +6,13 @@ for at the service, and never done a second time.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence, Set
+from collections.abc import Coroutine, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
 from adapters.messages import Message, ToolCall, ToolCallId, ToolResult
 from bot.approvals import allowed_before, approver_of, digest, question, refusal_for_model
-from bot.paying_tools import call_tools, closing, price_of_use
+from bot.paying_tools import Asked, call_tools, closing, price_of_use
 from bot.payloads import encode_message, encode_said
 from bot.platforms.base import Reply, ToolStep
 from bot.run import Run, Suspended, record, rules_in
@@ -57,35 +57,49 @@ async def _read(story: Story, run: Run) -> Story:
     left = run.house.limits.tool_calls_max - len(story.tools)
     new = [call for call in calls if story.use_of(call) is None]
     over = {call.id for call in new[max(0, left) :]}
-    story, why_not = await _begun(story, run, new, over)
+    story = await _begun(story, run, new, over)
+    # Of those that are not to be used there is a result already.
+    calls = [call for call in calls if call in story.tools_open]
     for call in calls:
         await run.screen.tool(_step(story, run, call))
-    results = await _until_stopped(run, [_result(story, run, call, why_not.get(call.id, "")) for call in calls])
+    results = await _until_stopped(run, [_result(story, run, call) for call in calls])
     return await _answered(story, run, list(zip(calls, results, strict=True)))
 
 
-async def _begun(
-    story: Story, run: Run, calls: Sequence[ToolCall], over: Set[ToolCallId]
-) -> tuple[Story, Mapping[ToolCallId, str]]:
-    """On record as about to be used; with those that are not to be, each with its reason."""
+async def _begun(story: Story, run: Run, calls: Sequence[ToolCall], over: Set[ToolCallId]) -> Story:
+    """On record as about to be used; with those that are not to be, which are recorded together with their answer: so that no
+    crash leaves one that looks as if it had begun."""
+    uses = [(call, *use) for call, use in zip(calls, _uses(story, run, calls), strict=True)]
     if over:
-        story = await record(story, run, *_uses(story, run, [call for call in calls if call.id in over]))
-    within = [call for call in calls if call.id not in over]
-    reasons = dict.fromkeys(over, f"No more than {run.house.limits.tool_calls_max} tools are used for one answer.")
+        reason = f"No more than {run.house.limits.tool_calls_max} tools are used for one answer."
+        refused = [entry for use in uses if use[0].id in over for entry in _not_used(story, use, reason)]
+        story = await record(story, run, *refused)
+        await _show_failed(story, run, [call for call in calls if call.id in over])
+    within = [use for use in uses if use[0].id not in over]
     if not within:
-        return story, reasons
-    uses = [(call, *use) for call, use in zip(within, _uses(story, run, within), strict=True)]
-    story, refused = await call_tools(story, run, uses)
-    return story, {**reasons, **refused}
+        return story
+    asked = story
+    story = await call_tools(story, run, within, lambda use, reason: _not_used(asked, use, reason))
+    await _show_failed(story, run, [call for call, _, _ in within if call not in story.tools_open])
+    return story
+
+
+def _not_used(story: Story, use: Asked, reason: str) -> tuple[tuple[Action, bytes], ...]:
+    call, called, body = use
+    answered = ToolAnswered(story.attempts[-1].called.attempt, call.id, failed=True)
+    return (called, body), (answered, encode_message(Message("tool", (_failed(call, reason),))))
+
+
+async def _show_failed(story: Story, run: Run, calls: Sequence[ToolCall]) -> None:
+    for call in calls:
+        await run.screen.tool(replace(_step(story, run, call), state="failed"))
 
 
 def _uses(story: Story, run: Run, calls: Sequence[ToolCall]) -> list[tuple[ToolCalled, bytes]]:
     return [(_called(story, run, call), encode_message(Message("assistant", (call,)))) for call in calls]
 
 
-async def _result(story: Story, run: Run, call: ToolCall, why_not: str) -> ToolResult:
-    if why_not:
-        return _failed(call, why_not)
+async def _result(story: Story, run: Run, call: ToolCall) -> ToolResult:
     if run.house.toolbox.find(call.name) is None:
         return _failed(call, f"There is no tool named {call.name}.")
     return await run.house.toolbox.use(_use(story, call))
@@ -169,9 +183,9 @@ async def _write(story: Story, run: Run, call: ToolCall) -> Story:
         # An approval of something else is none.
         why = refusal_for_model("changed" if decision == "given" else decision)
         return await _all_failed(story, run, [call], why)
-    story, why_not = await _begun(story, run, [call], frozenset())
-    if why_not:
-        return await _answered(story, run, [(call, _failed(call, why_not[call.id]))])
+    story = await _begun(story, run, [call], frozenset())
+    if call not in story.tools_open:
+        return story
     await run.screen.tool(_step(story, run, call))
     # It is not broken off where the person says stop: then nobody would know what became of it.
     return await _answered(story, run, [(call, await run.house.toolbox.use(_use(story, call)))])
@@ -196,8 +210,10 @@ async def _look(story: Story, run: Run, call: ToolCall, use: ToolUse) -> Story:
 async def _all_failed(story: Story, run: Run, calls: Sequence[ToolCall], sentence: str) -> Story:
     new = [call for call in calls if story.use_of(call) is None]
     if new:
-        story = await record(story, run, *_uses(story, run, new))
-    return await _answered(story, run, [(call, _failed(call, sentence)) for call in calls])
+        uses = [(call, *use) for call, use in zip(new, _uses(story, run, new), strict=True)]
+        story = await record(story, run, *(entry for use in uses for entry in _not_used(story, use, sentence)))
+        await _show_failed(story, run, new)
+    return await _answered(story, run, [(call, _failed(call, sentence)) for call in calls if call not in new])
 
 
 async def _answered(story: Story, run: Run, results: Sequence[tuple[ToolCall, ToolResult | None]]) -> Story:

@@ -15,12 +15,22 @@ from bot.commands.base import Asking, Decided
 from bot.commands.table import run_command
 from bot.context import read_context
 from bot.errors import READ_ONLY
+from bot.giving_back import made_good, taken_back
 from bot.guard import GuardedScreen, guarded
 from bot.listening import Heard, Until, listen
 from bot.lucidia.catalog import Catalog
 from bot.lucidia.needs import needs_of
 from bot.lucidia.router import route
-from bot.paying import call_paid, input_tokens, left_open, letting_go, made_good, settling, taken_back, warning
+from bot.paying import (
+    call_paid,
+    charged_for,
+    input_tokens,
+    left_open,
+    letting_go,
+    settling,
+    sold,
+    warning,
+)
 from bot.payloads import Said, encode_message, encode_said
 from bot.plan import models_of_plan
 from bot.reply import compose_reply, footer_of, maybe_delivered
@@ -152,7 +162,8 @@ async def _route(story: Story, run: Run) -> Story:
     health = await desk.watch.look(connected.owners)
     plan = await models_of_plan(desk.store, desk.billing.plans, story.scope.workspace, connected.own)
     policy = replace((await rules_in(story, run)).policy(desk.policy), plan=plan)
-    decision = route(needs, connected.catalog, pinned, policy, health, say=desk.say)
+    catalog = await sold(story, run, connected.catalog, connected.own, (pinned, policy.pinned))
+    decision = route(needs, catalog, pinned, policy, health, say=desk.say)
     candidates = tuple(
         Candidate(choice.card.provider, choice.card.model, choice.estimated_cost) for choice in decision.candidates
     )
@@ -229,7 +240,8 @@ async def _deliver(story: Story, run: Run) -> Story:
         return await record(story, run, maybe_delivered(story, run.house.limits, desk.say))
     if presence != "there":
         catalog = (await desk.connections.of(story.scope)).catalog
-        await run.platform.send(address, turn, part, footer_of(story, catalog, run.house.toolbox, desk.say))
+        charged = replace(story, charged=await charged_for(story, run))
+        await run.platform.send(address, turn, part, footer_of(charged, catalog, run.house.toolbox, desk.say))
     sent = (ReplySent(part, found=presence == "there"), None)
     # The last two entries are one durable step: after the reply nothing is left to do.
     return await record(story, run, sent, (_finished(story), None))
@@ -277,6 +289,8 @@ def answered_of(attempt: int, heard: Heard) -> ModelAnswered:
     """What came of an attempt, as it is recorded."""
     finished = heard.finished if heard.outcome == "answered" else None
     usage = None if heard.finished is None else heard.finished.usage
+    if usage is not None and not usage.is_possible:
+        usage = None  # a server behind a base address may tell anything
     retry_after_s = None if heard.error is None else heard.error.retry_after_s
     return ModelAnswered(
         attempt=attempt,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import pytest
+
 from adapters.base import BaseAdapter
 from adapters.messages import Finished, ModelName, ProviderName, ToolCall, ToolCallId, ToolResult, ToolSpec
 from adapters.scripted import ScriptedAdapter, ScriptReply, answer
@@ -43,7 +45,7 @@ from ledger.actions import LedgerCreated
 from ledger.entry import HOUSE, Draft
 from ledger.pseudonyms import Pseudonyms, TurnId
 from ledger.roadchain import RoadChain, clock_us
-from ledger.store import Recorded
+from ledger.store import Receipt, Recorded
 
 PSEUDONYMS = Pseudonyms(b"\x01" * 32)
 DATABASE = "roadchain.db"
@@ -308,3 +310,22 @@ async def running_house(
 async def _no_receipt(recorded: Recorded) -> bytes | None:
     """A house of the tests signs nothing."""
     return None
+
+
+class Batches:
+    """What is appended together, by the names of the actions: between two of these, and nowhere else, a crash can come."""
+
+    def __init__(self, roadchain: RoadChain, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: list[list[str]] = []
+        append = roadchain.append
+
+        async def noted(*drafts: Draft) -> tuple[Receipt, ...]:
+            self.names.append([draft.action.name for draft in drafts])
+            return await append(*drafts)
+
+        monkeypatch.setattr(roadchain, "append", noted)
+
+    @property
+    def answered_at_once(self) -> int:
+        """How many uses were recorded together with their answer."""
+        return sum(names.count("tool.called") for names in self.names if "tool.answered" in names)

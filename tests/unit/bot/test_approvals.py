@@ -19,7 +19,7 @@ from integrations.tools.base import Preview, Toolbox, ToolError, Unknown
 from ledger.actions import ApprovalAsked, ApprovalGiven
 from ledger.money import FREE, Money
 from ledger.pseudonyms import TurnId
-from tests.house import ME, WANTS_TOOL, Open, RecordingPlatform, RecordingTool, asks, running_house
+from tests.house import ME, WANTS_TOOL, Batches, Open, RecordingPlatform, RecordingTool, asks, running_house
 from tests.unit.bot.test_resume import carried_on, write
 
 SCRIPT: list[ScriptReply] = [WANTS_TOOL, answer("I did it.")]
@@ -84,6 +84,19 @@ async def test_a_refused_write_is_not_done_and_the_model_is_told(tmp_path: Path)
         result = await result_for_model(adapter)
         assert result.failed
         assert "refused" in result.content
+
+
+async def test_a_refused_write_never_stands_there_as_if_it_had_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # After a crash, a write that has begun and that the service does not know of is done: nobody may have refused that one.
+    tool = RecordingTool("write")
+    async with running_house(tmp_path, RecordingPlatform(), SCRIPT, toolbox=Toolbox({"look": tool})) as opened:
+        batches = Batches(opened.roadchain, monkeypatch)
+        turn, _ = await opened.ask(asks("look", "1"))
+        await decided(opened, "/refuse")
+        assert await opened.intake.ended(turn) == "answered"
+        assert (tool.calls, batches.answered_at_once) == (0, 1)
 
 
 async def test_an_approval_is_good_once(tmp_path: Path) -> None:

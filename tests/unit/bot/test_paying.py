@@ -26,7 +26,7 @@ from bot.vault import KeyOwner, Vault
 from integrations.storage.sqlite import SqliteStore
 from integrations.tools.base import Toolbox, Use
 from ledger.accounts import Account
-from ledger.actions import MessageReceived, ModelCalled
+from ledger.actions import MessageReceived, ModelAnswered, ModelCalled
 from ledger.book import Counter
 from ledger.credit_actions import CreditGranted, CreditRefused, CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
@@ -577,3 +577,63 @@ async def _write(folder: Path, journal: list[Recorded]) -> None:
             scope = Scope(entry.workspace, entry.actor, received.conversation, entry.turn)
             await roadchain.append(Draft(entry.action, scope, entry.idem, recorded.body))
     await store.aclose()
+
+
+async def test_an_answer_without_a_word_costs_nothing(tmp_path: Path) -> None:
+    platform = RecordingPlatform()
+    script = [(Finished("stop", Usage(1_000, 200, reasoning=200)),)]
+    async with running_house(tmp_path, platform, script, cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        _, outcome = await open_.ask(asks("hello"))
+        assert (outcome, await left(open_)) == ("failed", 100 * URC_PER_RC)
+        assert await balance(open_, "X:absorbed") == COST_URC  # the provider takes it all the same
+
+
+async def test_the_footer_says_what_was_charged_and_not_what_was_waived(tmp_path: Path) -> None:  # S23
+    platform = RecordingPlatform()
+    script = [answer("Hello.", usage=Usage(100, 1_000_000))]
+    async with running_house(tmp_path, platform, script, cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 6)
+        await open_.ask(asks("hello"))
+        assert await balance(open_, "R:usage") == 6 * URC_PER_RC
+    footer = platform.sent[0][2].footer
+    assert footer is not None
+    assert footer.price == "6 RC"
+
+
+@pytest.mark.parametrize("usage", [Usage(0, 5, cache_read=1_000_000), Usage(10, -7), Usage(10**15, 10**15)], ids=str)
+async def test_usage_that_cannot_be_costs_nobody_the_answer(tmp_path: Path, usage: Usage) -> None:
+    platform = RecordingPlatform()
+    cards = priced("scripted", rates=Rates(2_000_000, 10_000_000, cache_read=200_000))
+    async with running_house(tmp_path, platform, [answer("Hello.", usage=usage)], cards=cards, billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert (outcome, platform.texts) == ("answered", ["Hello."])
+        (answered,) = [
+            item.entry.action
+            for item in await open_.store.entries_of(turn)
+            if isinstance(item.entry.action, ModelAnswered)
+        ]
+        assert not answered.usage_known  # so it is estimated
+        assert 99 * URC_PER_RC < await left(open_) < 100 * URC_PER_RC
+
+
+async def test_where_the_best_model_has_no_price_the_next_one_answers(tmp_path: Path) -> None:
+    adapters = scripts(unpriced=[HELLO] * 2, priced=[HELLO])
+    cards = [replace(card("unpriced", 90), rates=None), card("priced", 80, rates=RATES)]
+    async with running_house(tmp_path, RecordingPlatform(), adapters, cards=cards, billing=FUNDED) as open_:
+        await open_.ask(asks("hello", "1"))
+        assert await balance(open_, "R:usage") == 0  # nobody pays yet, so the best one is asked
+        await fund(open_.roadchain, 100)
+        assert (await open_.ask(asks("hello", "2")))[1] == "answered"
+        assert await balance(open_, "R:usage") == PRICE_URC
+
+
+async def test_an_answer_that_was_seen_as_it_came_is_not_given_back_where_its_last_post_fails(tmp_path: Path) -> None:
+    # Who deletes the channel just before the end has read it all the same.
+    platform = RecordingPlatform(live=True, fails=[PlatformError("the channel is gone", None)])
+    async with running_house(tmp_path, platform, [HELLO], cards=priced("scripted"), billing=FUNDED) as open_:
+        await fund(open_.roadchain, 100)
+        turn, outcome = await open_.ask(asks("hello"))
+        assert (outcome, platform.screens[turn].seen) == ("undelivered", "Hello.")
+        assert await balance(open_, "R:usage") == PRICE_URC

@@ -10,15 +10,19 @@ import pytest
 from adapters.messages import Finished, ProviderName, ToolCall, ToolCallId, ToolResult
 from adapters.scripted import SOME_USAGE, ScriptedAdapter, ScriptReply, answer
 from bot.billing import Billing, Charges
+from bot.limits import Limits
 from bot.platforms.base import PlatformError
 from bot.readers import prices
+from integrations.payments.plans import Plan, Plans
 from integrations.tools.base import NotFound, Tool, Toolbox, Use
-from ledger.credit_actions import CreditRefused, CreditReserved, CreditSettled, CreditVoided
+from ledger.credit_actions import CreditRefused, CreditReserved, CreditSettled, CreditVoided, PlanGranted
+from ledger.entry import Draft
 from ledger.errors import Code
-from ledger.money import URC_PER_RC
+from ledger.money import FREE, URC_PER_RC, Money
+from ledger.roadchain import clock_us
 from ledger.store import Recorded
-from tests.house import WANTS_TOOL, RecordingPlatform, RecordingTool, asks, card, running_house
-from tests.unit.bot.test_paying import W, _write, balance, fund, left
+from tests.house import WANTS_TOOL, Batches, RecordingPlatform, RecordingTool, asks, card, running_house
+from tests.unit.bot.test_paying import SCOPE, W, _write, balance, fund, left
 
 PRICE = URC_PER_RC // 2
 TILL = Billing("funded", tool_prices={"look": PRICE})
@@ -94,6 +98,39 @@ async def test_as_many_are_used_at_once_as_the_credit_is_enough_for(tmp_path: Pa
     assert results(adapter)[2].content.startswith("look costs 0.5 RC of credit, and less than that is left.")
     refused = [action for action in credits_of(journal) if isinstance(action, CreditRefused)]
     assert refused == [CreditRefused("tool/1/c2", Code.INSUFFICIENT_BALANCE.value)]
+
+
+async def test_a_use_that_is_not_made_never_stands_there_as_if_it_had_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # After a crash, what has begun and has no answer is done again, or looked for and done.
+    tool, limits = RecordingTool("read"), Limits(tool_calls_max=3)
+    async with running_house(
+        tmp_path, RecordingPlatform(), [wants(4), answer("Well.")], cards=FREE_MODEL, billing=TILL, toolbox=of(tool),
+        limits=limits,
+    ) as open_:  # fmt: skip
+        await fund(open_.roadchain, 1.2)
+        batches = Batches(open_.roadchain, monkeypatch)
+        turn, _ = await open_.ask(asks("look"))
+        # One there is no credit for, and one is over the limit.
+        assert (tool.calls, batches.answered_at_once) == (2, 2)
+        assert (await open_.journal(turn)).count("tool.answered") == 4
+
+
+async def test_a_tool_is_paid_for_later_where_the_plan_has_a_meter_and_the_credit_is_used_up(tmp_path: Path) -> None:
+    tool = RecordingTool("read")
+    plans = Plans((Plan("pro", "price_1", FREE, FREE, (), "meter", "price_2", Money(URC_PER_RC)),))
+    async with running_house(
+        tmp_path, RecordingPlatform(), [wants(3), answer("Well.")], cards=FREE_MODEL, billing=replace(TILL, plans=plans),
+        toolbox=of(tool),
+    ) as open_:  # fmt: skip
+        until_s = clock_us() // 1_000_000 + 3600
+        await open_.roadchain.append(Draft(PlanGranted("stripe", "pro", 1, 0, until_s), SCOPE, "grant"))
+        turn, outcome = await open_.ask(asks("look"))
+        codes = [a.code for a in credits_of(await open_.store.entries_of(turn)) if isinstance(a, CreditRefused)]
+        # 1 RC may be paid later, and a unit is there: two uses.
+        assert (outcome, tool.calls, len(codes), await balance(open_, "R:usage")) == ("answered", 2, 1, 2 * PRICE)
+        assert await balance(open_, f"A:ws:{W}:overage:{until_s}") == 2 * PRICE - 1
 
 
 async def test_a_limit_holds_for_tools_too(tmp_path: Path) -> None:
