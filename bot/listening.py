@@ -55,7 +55,8 @@ class Heard:
 @dataclass(frozen=True, slots=True)
 class Until:
     """How long is listened. After ``stop`` nothing more is shown or kept, and the stream is read on for ``drain_s`` at the most:
-    its last event says what the answer took. Where the question itself is ``withdrawn``, nobody waits for that."""
+    its last event says what the answer took. Where the question itself is ``withdrawn`` before anything was shown, nobody waits for
+    that."""
 
     stop: asyncio.Event
     withdrawn: asyncio.Event
@@ -80,8 +81,8 @@ async def listen(events: AsyncIterator[ReplyEvent], screen: Screen, until: Until
             reading.result()
         elif until.stop.is_set():
             heard.outcome, heard.shut = "stopped", True
-            # Of an answer without a word nothing is charged, so that there is nothing to wait for.
-            if until.drain_s and heard.text and not until.withdrawn.is_set():
+            # Where nobody got a word nothing is charged, so that there is nothing to wait for.
+            if until.drain_s and (heard.shown or (heard.text and not until.withdrawn.is_set())):
                 await asyncio.wait({reading}, timeout=until.drain_s)
         else:
             heard.outcome = "timed_out"

@@ -173,7 +173,7 @@ def settling(
         got = made = usage_of(answered)
     elif heard.came_bytes:
         made = estimated(tokens, heard.came_bytes)
-        got = estimated(tokens, len(text.encode(errors="surrogatepass"))) if text else None
+        got = made if text else None  # with what was thought for it: its provider counts that
     elif heard.may_cost:
         return ((given_back(hold), None),)
     return ((closed(hold, got if _is_gotten(answered, heard, withdrawn=withdrawn) else None, made), None),)

@@ -84,8 +84,22 @@ async def test_nobody_waits_for_the_figure_of_an_answer_without_a_word() -> None
     assert (heard.outcome, heard.came_bytes, model.closed) == ("stopped", len("Hm."), True)
 
 
-async def test_nobody_waits_for_the_figure_of_an_answer_whose_question_is_gone() -> None:
+async def test_of_what_was_shown_the_figure_is_waited_for_also_where_the_question_is_gone() -> None:
+    # Or whoever deletes the question at the end of its answer has read it, and pays for the little that can be estimated.
+    model = Model(TextDelta("One, "), behind=(Finished("stop", USAGE),))
+    listening = model.listen()
+    await everything_is_heard()
+    model.withdrawn.set()
+    model.stop.set()
+    await everything_is_heard()
+    model.go_on.set()
+    heard = await listening
+    assert (heard.outcome, heard.shown, heard.finished) == ("stopped", True, Finished("stop", USAGE))
+
+
+async def test_nobody_waits_for_the_figure_of_an_answer_that_nobody_saw_and_whose_question_is_gone() -> None:
     model = Model(TextDelta("One, "))
+    model.screen = RecordingScreen(False)
     listening = model.listen()
     await everything_is_heard()
     model.withdrawn.set()

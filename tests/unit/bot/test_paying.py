@@ -274,20 +274,20 @@ HELD = CreditReserved("h", 9 * URC_PER_RC, 2 * COST_URC, "p", "m", "", (), Price
 TOLD, SAID = Finished("stop", USAGE), ["four" * 100]
 GIVEN_BACK, NOT_ASKED = CreditVoided("h", "p", Money(2 * COST_URC * 10 // 12)), CreditVoided("h", "p")
 BY_USAGE, ITS_COST = CreditSettled("h", PRICE_URC, "p", COST_URC), CreditVoided("h", "p", COST_URC)
-BY_TEXT, THOUGHT_COST = CreditSettled("h", 360_000, "p", 400_000), CreditVoided("h", "p", 400_000)
+BY_BYTES, THOUGHT_COST = CreditSettled("h", 480_000, "p", 400_000), CreditVoided("h", "p", 400_000)
 
 
 @pytest.mark.parametrize(
     ("heard", "withdrawn", "came_to"),
     [
-        # ``came_bytes`` has what it thought, too: the house pays that where the provider does not tell of it.
+        # ``came_bytes`` has what it thought, too: what was got was thought for.
         (Heard(SAID, outcome="stopped", came_bytes=800, finished=TOLD), False, BY_USAGE),
-        (Heard(SAID, outcome="stopped", came_bytes=800), False, BY_TEXT),
-        (Heard(SAID, outcome="timed_out", came_bytes=800), False, BY_TEXT),
-        (Heard(SAID, outcome="failed", came_bytes=800, shown=True, error=Unavailable("cut")), False, BY_TEXT),
+        (Heard(SAID, outcome="stopped", came_bytes=800), False, BY_BYTES),
+        (Heard(SAID, outcome="timed_out", came_bytes=800), False, BY_BYTES),
+        (Heard(SAID, outcome="failed", came_bytes=800, shown=True, error=Unavailable("cut")), False, BY_BYTES),
         (Heard(SAID, outcome="failed", came_bytes=800, error=Unavailable("cut")), False, THOUGHT_COST),
         (Heard(SAID, outcome="stopped", came_bytes=800), True, THOUGHT_COST),
-        (Heard(SAID, outcome="stopped", came_bytes=800, shown=True), True, BY_TEXT),
+        (Heard(SAID, outcome="stopped", came_bytes=800, shown=True), True, BY_BYTES),
         (Heard(SAID, outcome="answered", came_bytes=800, finished=TOLD), True, ITS_COST),
         (Heard(outcome="timed_out", came_bytes=800), False, THOUGHT_COST),
         (Heard(["\n"], outcome="stopped", came_bytes=800), False, THOUGHT_COST),
