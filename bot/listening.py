@@ -55,7 +55,7 @@ class Heard:
 @dataclass(frozen=True, slots=True)
 class Until:
     """How long is listened. After ``stop`` nothing more is shown or kept, and the stream is read on for ``drain_s`` at the most:
-    its last event says what the answer took. Where the question itself is ``withdrawn`` before anything was shown, nobody waits for
+    its last event says what the answer took. Where the question is ``withdrawn`` before anything was shown, nobody waits for
     that."""
 
     stop: asyncio.Event
