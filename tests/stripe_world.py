@@ -19,8 +19,7 @@ import stripe
 from aiohttp import ClientSession
 from stripe.params import PaymentIntentConfirmParams, PaymentIntentCreateParams
 
-from bot.http.ingress import serve, web_app
-from bot.http.payments import RETURN_PATH, WEBHOOK_PATH, PaymentsDoor
+from bot.http.payments import RETURN_PATH, WEBHOOK_PATH
 from integrations.payments.base import Buyer, Cents, IntentId, Link, ObjectRef
 from integrations.payments.cashier import OVERLAP_S, Cashier
 from integrations.payments.keys import THE_HOUSE
@@ -38,6 +37,7 @@ from ledger.payment_actions import PaymentHandled, PaymentOutcome, PaymentsScann
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from tests.contract.stores.test_money_scenarios import SCENARIOS, Amounts, amounts, expected, short_name
+from tests.payments_door import open_door
 from tests.stripe_place import SECRET, Narrowed, Place, Thing, plans_of
 
 T = TypeVar("T")
@@ -45,7 +45,6 @@ T = TypeVar("T")
 SKEW_S = 300
 """So much later than ours Stripe's clock may be: its lists are read from so much before."""
 
-BODY_BYTES_MAX = 1_048_576
 LINES = {line[:3]: line for line in SCENARIOS}
 SCENARIO_DISPUTE_FEE = 1500
 BALANCES = ("other_balance", "other_currency")
@@ -202,6 +201,7 @@ class World:
         items: Any = [{"price": self.plans[plan].price, "quantity": 1}]
         items += [{"price": self.plans[plan].overage_price}] if self.plans[plan].overage_price else []
         params: Any = {"customer": customer, "items": items, "metadata": metadata_of(self.buyer())}
+        params |= {"payment_behavior": "allow_incomplete"}
         params |= {"trial_period_days": trial_days} if trial_days else {}
         made = await self.client.v1.subscriptions.create_async(params)
         self.method.mine.add(made.id)
@@ -401,13 +401,7 @@ async def open_world(place: Place, folder: Path, known: World | None = None) -> 
 
         roadchain = await stack.enter_async_context(RoadChain(store, clock=clock_us))
         cashier = Cashier(method, Bridge(roadchain, store, RAIL, Plans(tuple(plans.values()))), clock_us, method)
-        handling = asyncio.create_task(cashier._handle_waiting())
-        stack.callback(handling.cancel)
-        door = PaymentsDoor(cashier.receive, cashier.refuse, cashier.come_back)
-        app = web_app(None, "", BODY_BYTES_MAX, lambda: "ok", payments=door)
-        stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-        serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, port.set_result))
-        url = f"http://127.0.0.1:{await port}"
+        url = await stack.enter_async_context(open_door(cashier))
         workspace = WorkspaceId(f"w-{secrets.token_hex(8)}")
         scope = Scope(workspace, ActorId(f"a-{secrets.token_hex(8)}"), ConversationId("c-1"), TurnId("t-1"))
         began_s = int(place.clock_s()) - SKEW_S
@@ -435,5 +429,3 @@ async def open_world(place: Place, folder: Path, known: World | None = None) -> 
             yield world
         finally:
             await world.clean_up()
-            stop.set()
-            await serving

@@ -158,7 +158,10 @@ def backwards(asked: Asked) -> object:
 
 
 def too_far(asked: Asked) -> object:
-    return asked("POST", f"test_helpers/test_clocks/{asked.clock()}/advance", frozen_time=NOW_S + 61 * 86_400)
+    clock = asked.clock()
+    asked.advance(clock, NOW_S + 61 * 86_400)
+    asked.subscribe(asked.customer(test_clock=clock), asked.price())
+    return asked("POST", f"test_helpers/test_clocks/{clock}/advance", frozen_time=NOW_S + 122 * 86_400)
 
 
 def under_way(asked: Asked) -> object:
@@ -276,6 +279,13 @@ async def test_each_field_of_a_sandbox_is_one_of_the_sdks_own_types(asked: Asked
     strange = {field for thing in things for field in unknown_fields(thing, SHAPES[thing["object"]], thing["object"])}
     assert strange == set()
     assert {thing["object"] for thing in things} >= {"payment_method", CLOCK, "payout", "dispute", "subscription"}
+
+
+async def test_events_may_be_listed_late(asked: Asked) -> None:
+    asked.server.lags = True
+    asked.paid()
+    listed = [[event["type"] for event in asked("GET", "events")["data"]] for _ in range(2)]
+    assert (listed[0], len(listed[1])) == ([], 4)
 
 
 async def test_what_happens_by_itself_happens_after_the_next_answer() -> None:
