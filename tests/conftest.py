@@ -15,6 +15,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
+# What it compares is shown where it differs, as in a test.
+pytest.register_assert_rewrite("tests.stripe_world")
+
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
 

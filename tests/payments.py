@@ -1,12 +1,10 @@
 """A till for tests: the fake Stripe, the real SDK, a cashier, a ledger, and the real endpoint over HTTP between them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from bot.http.ingress import serve, web_app
-from bot.http.payments import RETURN_PATH, WEBHOOK_PATH, PaymentsDoor
+from bot.http.payments import RETURN_PATH, WEBHOOK_PATH
 from integrations.payments.base import Cents, Link
 from integrations.payments.cashier import Cashier
 from integrations.payments.plans import Plan, Plans
@@ -19,11 +17,11 @@ from ledger.roadchain import RoadChain
 from tests.fakes.stripe_account import Account
 from tests.fakes.stripe_meters import meter, metered_price
 from tests.fakes.stripe_server import KEY, SECRET, Adversary, StripeServer, running_stripe
+from tests.payments_door import open_door
 from tests.stores import AnyStore
 
 W = WorkspaceId("w-1")
 NOW_S = 1_795_000_000
-BODY_BYTES_MAX = 1_048_576
 METER = "carpool_overage"
 ROLLED = "sk_test_rolled"
 
@@ -113,20 +111,8 @@ async def open_till(
         roadchain = await stack.enter_async_context(RoadChain(store, clock=clock_us))
         bridge = Bridge(roadchain, store, RAIL, Plans((pro, top, beyond)), reward)
         cashier = Cashier(method, bridge, clock_us, method)
-        handling = asyncio.create_task(cashier._handle_waiting())
-        stack.callback(handling.cancel)
-        door = PaymentsDoor(cashier.receive, cashier.refuse, cashier.come_back)
-        app = web_app(None, "", BODY_BYTES_MAX, lambda: "ok", payments=door)
-        stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-        serving = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, port.set_result))
-        url = f"http://127.0.0.1:{await port}"
-        try:
-            yield Till(
-                store, stripe, method, cashier, roadchain, pro, top, beyond, url + WEBHOOK_PATH, url + RETURN_PATH
-            )
-        finally:
-            stop.set()
-            await serving
+        url = await stack.enter_async_context(open_door(cashier))
+        yield Till(store, stripe, method, cashier, roadchain, pro, top, beyond, url + WEBHOOK_PATH, url + RETURN_PATH)
 
 
 def _rc(amount: int) -> Money:

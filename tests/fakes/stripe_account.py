@@ -37,6 +37,10 @@ class Account:
     meter_events: list[Thing] = field(default_factory=list)
     drafts: list[tuple[str, int, int]] = field(default_factory=list)
     """The subscriptions whose period has ended, from when until when, and whose invoice is still a draft."""
+    soon: list[Callable[[], object]] = field(default_factory=list)
+    """What Stripe does a little later, by itself: after the next answer to a question."""
+    cards: dict[str, str] = field(default_factory=dict)
+    """The test payment method behind each charge, payment and attached payment method that has one."""
     dropped: set[str] = field(default_factory=set)
     """The identifiers of what a meter took and does not count."""
     live: bool = False
@@ -82,10 +86,19 @@ class Account:
         self.events.append(event)
         self.made(event)
 
+    def pass_on(self) -> None:
+        """A little later: what is to happen by itself happens."""
+        due, self.soon[:] = list(self.soon), []
+        for happen in due:
+            happen()
+
     # What a request makes.
 
-    def customer(self, metadata: Mapping[str, str]) -> Thing:
-        customer = self.new("cus", "customer", metadata=dict(metadata), email=None, name=None, balance=0)
+    def customer(self, metadata: Mapping[str, str], clock: str | None = None) -> Thing:
+        customer = self.new(
+            "cus", "customer", metadata=dict(metadata), email=None, name=None, balance=0, test_clock=clock,
+            invoice_settings={"custom_fields": None, "default_payment_method": None, "footer": None, "rendering_options": None},
+        )  # fmt: skip
         self.emit("customer.created", customer)
         return customer
 
@@ -172,6 +185,8 @@ class Account:
         refund["balance_transaction"] = self.transaction("refund", refund, -cents)["id"]
         self.emit("refund.created", refund)
         self.emit("charge.refunded", charge)
+        if self.cards.get(charge["id"]) == "pm_card_refundFail":
+            self.soon.append(lambda: self.fail_refund(refund["id"]))
         return refund
 
     # What a person does at Stripe's pages, and what time does.
@@ -230,14 +245,6 @@ class Account:
             raise Refused(400, "invalid_request_error", message)
         left |= {"status": "expired", "url": None}
         self.emit("checkout.session.expired", left)
-
-    def pay_at_once(self, given: Thing) -> Thing:
-        """Without a page: by a card that is known."""
-        if given.get("confirm") != "true" or given.get("payment_method") != "pm_card_visa":
-            raise Refused(400, "invalid_request_error", "Only a card that is known, and at once", "", "payment_method")
-        intent = self._intent(int(given["amount"]), given.get("metadata", {}), None, given["currency"])
-        self._charge(intent)
-        return intent
 
     def foreign_payment(self, cents: int, currency: str = "usd") -> Thing:
         """Somebody pays past us: no metadata of ours."""
@@ -305,6 +312,8 @@ class Account:
     def _pay_due(self, due: Thing) -> None:
         invoice = due["id"]
         intent = self._intent(due["amount_due"], {}, due["customer"])
+        if card := self.card_of(due["customer"]):
+            self.cards[intent["id"]] = card
         self.invoice_payments.append(
             {
                 "id": f"inpay_{intent['id']}", "object": "invoice_payment", "invoice": invoice, "status": "paid",
@@ -315,6 +324,11 @@ class Account:
             }
         )  # fmt: skip
         self._charge(intent)
+
+    def card_of(self, customer: str) -> str:
+        """The test payment method that a customer's invoices are paid with; empty for none."""
+        settings = self.things[customer].get("invoice_settings", {})
+        return self.cards.get(settings.get("default_payment_method") or "", "")
 
     def upgrade(self, subscription: str, price: str) -> Thing:
         """In the middle of its period: half of the old price comes back, half of the new one is due."""
@@ -388,14 +402,24 @@ class Account:
             self.emit("charge.dispute.funds_reinstated", closed)
         self.emit("charge.dispute.closed", closed)
 
-    def payout(self, cents: int) -> Thing:
+    def payout(self, cents: int, *, asked: bool = False) -> Thing:
+        """One that comes by itself each day, or one that was ``asked`` for and is on its way."""
         payout = self.new(
-            "po", "payout", amount=cents, currency="usd", status="paid", arrival_date=self.now_s, automatic=True,
-            balance_transaction=None, method="standard", source_type="card", type="bank_account", metadata={},
+            "po", "payout", amount=cents, currency="usd", status="pending" if asked else "paid", arrival_date=self.now_s,
+            automatic=not asked, balance_transaction=None, method="standard", source_type="card", type="bank_account",
+            metadata={},
         )  # fmt: skip
         payout["balance_transaction"] = self.transaction("payout", payout, -cents)["id"]
-        self.emit("payout.paid", payout)
+        if asked:
+            self.emit("payout.created", payout)
+            self.soon.append(lambda: self._pay_out(payout))
+        else:
+            self._pay_out(payout)
         return payout
+
+    def _pay_out(self, payout: Thing) -> None:
+        payout["status"] = "paid"
+        self.emit("payout.paid", payout)
 
     def fail_payout(self, payout: str) -> None:
         failed = self.get(payout, "payout")
@@ -418,13 +442,17 @@ class Account:
 
     @property
     def balance(self) -> Thing:
-        sums: dict[str, int] = {}
+        """What test cards paid is pending for as long as a test lasts, but for one of them; all else is there at once."""
+        parts: dict[str, dict[str, int]] = {"available": {}, "pending": {}}
         for item in self.transactions:
+            card = self.cards.get(item["source"], "") if item["type"] == "charge" else ""
+            sums = parts["available" if card in ("", "pm_card_bypassPending") else "pending"]
             sums[item["currency"]] = sums.get(item["currency"], 0) + item["net"]
-        available = [
-            {"amount": cents, "currency": currency, "source_types": {"card": cents}} for currency, cents in sums.items()
-        ]
-        return {"object": "balance", "available": available, "pending": [], "livemode": self.live}
+        told = {
+            name: [{"amount": cents, "currency": of, "source_types": {"card": cents}} for of, cents in sums.items()]
+            for name, sums in parts.items()
+        }
+        return {"object": "balance", **told, "livemode": self.live}
 
     _plans: dict[str, Thing] = field(default_factory=dict)
 
@@ -469,25 +497,18 @@ class Account:
         fee = cents * self.fee_bps // 10_000 + self.fee_fixed
         charge["balance_transaction"] = self.transaction("charge", charge, cents, fee)["id"]
         self.emit("charge.updated", charge)
+        card = self.cards.get(intent["id"])
+        if card is not None:
+            self.cards[charge["id"]] = card
+        if card == "pm_card_createDispute":
+            self.soon.append(lambda: self.dispute(intent["id"]))
 
     def _subscribe(self, session: Thing, trial: bool) -> Thing:
         params = self._plans[session["id"]]
-        price = self.get(params["line_items"][0]["price"], "price")
-        running = self.new(
-            "sub", "subscription", customer=session["customer"], status="active", cancel_at_period_end=False, canceled_at=None,
-            ended_at=None, currency="usd", metadata=dict(params.get("subscription_data", {}).get("metadata", {})),
-            start_date=self.now_s, billing_cycle_anchor=self.now_s, collection_method="charge_automatically", latest_invoice=None,
-        )  # fmt: skip
-        items: list[Thing] = []
-        for n, line in enumerate(params["line_items"]):
-            quantity = {"quantity": int(line["quantity"])} if "quantity" in line else {}
-            items.append({
-                "id": f"si_{running['id']}_{n}", "object": "subscription_item", "created": self.now_s, "metadata": {},
-                "price": self.get(line["price"], "price"), "current_period_start": self.now_s,
-                "current_period_end": self.now_s + MONTH_S, "subscription": running["id"], **quantity,
-            })  # fmt: skip
-        running["items"] = {"object": "list", "data": items, "has_more": False, "url": "/v1/subscription_items"}
-        invoice = self._invoice(running, "subscription_create", [(price["id"], 0 if trial else price["unit_amount"])])
+        metadata = params.get("subscription_data", {}).get("metadata", {})
+        running = self._begin(session["customer"], params["line_items"], metadata, MONTH_S)
+        first = running["items"]["data"][0]["price"]
+        invoice = self._invoice(running, "subscription_create", [(first["id"], 0 if trial else first["unit_amount"])])
         session |= {"payment_status": "paid", "subscription": running["id"], "invoice": invoice["id"]}
         self.emit("customer.subscription.created", running)
         if trial:
@@ -497,6 +518,24 @@ class Account:
             self.pay_invoice(invoice["id"])
         self.emit("checkout.session.completed", session)
         return session
+
+    def _begin(self, customer: str, lines: list[Thing], metadata: Mapping[str, str], period_s: int) -> Thing:
+        """A subscription, of which nobody was told yet."""
+        running = self.new(
+            "sub", "subscription", customer=customer, status="active", cancel_at_period_end=False, canceled_at=None,
+            ended_at=None, currency="usd", metadata=dict(metadata), start_date=self.now_s, billing_cycle_anchor=self.now_s,
+            collection_method="charge_automatically", latest_invoice=None,
+        )  # fmt: skip
+        items: list[Thing] = []
+        for n, line in enumerate(lines):
+            quantity = {"quantity": int(line["quantity"])} if "quantity" in line else {}
+            items.append({
+                "id": f"si_{running['id']}_{n}", "object": "subscription_item", "created": self.now_s, "metadata": {},
+                "price": self.get(line["price"], "price"), "current_period_start": self.now_s,
+                "current_period_end": self.now_s + period_s, "subscription": running["id"], **quantity,
+            })  # fmt: skip
+        running["items"] = {"object": "list", "data": items, "has_more": False, "url": "/v1/subscription_items"}
+        return running
 
     def _invoice(self, running: Thing, reason: str, lines: list[tuple[str, int]]) -> Thing:
         total = sum(cents for _, cents in lines)

@@ -16,6 +16,7 @@ from tests.fakes.stripe_account import Account, Refused, Thing
 KNOWN: Mapping[tuple[str, str], type] = {
     ("POST", "/v1/billing/meter_events"): billing.MeterEventCreateParams,
     ("GET", "/v1/billing/meters"): billing.MeterListParams,
+    ("POST", "/v1/billing/meters"): billing.MeterCreateParams,
 }
 """What may be asked, as the SDK has it."""
 
@@ -47,6 +48,8 @@ def answer(account: Account, method: str, path: str, given: Thing) -> Thing | No
     match method, path.split("/"):
         case "POST", ["billing", "meter_events"]:
             return told(account, given)
+        case "POST", ["billing", "meters"]:
+            return _made(account, given)
         case "GET", ["billing", "meters"]:
             wanted = given.get("status", "active")
             found = [item for item in account.of("billing.meter") if item["status"] == wanted]
@@ -76,6 +79,15 @@ def told(account: Account, given: Thing) -> Thing:
     }  # fmt: skip
     account.meter_events.append(event)
     return event
+
+
+def _made(account: Account, given: Thing) -> Thing:
+    name = given["event_name"]
+    if any(item["event_name"] == name and item["status"] == "active" for item in account.of("billing.meter")):
+        raise _invalid("There is already an active meter with this event name", "event_name")
+    if given["default_aggregation"] != {"formula": "sum"}:
+        raise _invalid("Here a meter sums up", "default_aggregation")
+    return meter(account, name)
 
 
 def _summaries(account: Account, of: Thing, given: Thing) -> Thing:

@@ -4,9 +4,15 @@ Without its key a suite is not collected. ``STRIPE_TEST_URL`` names another addr
 """
 
 import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import pytest_socket
+
+from tests.stripe_place import live_place
+from tests.stripe_world import World, open_world
 
 STRIPE_KEY = os.environ.get("STRIPE_TEST_KEY", "")
 STRIPE_URL = os.environ.get("STRIPE_TEST_URL", "")
@@ -22,10 +28,10 @@ def _loopback_only() -> None:
 
 
 @pytest.fixture
-def stripe_key() -> str:
-    return STRIPE_KEY
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(live_place(STRIPE_KEY, STRIPE_URL, _cannot), tmp_path) as opened:
+        yield opened
 
 
-@pytest.fixture
-def stripe_url() -> str:
-    return STRIPE_URL
+def _cannot(why: str) -> NoReturn:
+    pytest.skip(f"not in this account: {why}")

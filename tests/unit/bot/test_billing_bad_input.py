@@ -13,7 +13,8 @@ from ledger.payment_actions import PaymentHandled, PaymentReceived, PaymentRefus
 from tests.fakes.stripe_account import Thing
 from tests.house import asks
 from tests.house_at_a_till import Place, at_a_till, bought
-from tests.payments import BODY_BYTES_MAX, NOW_S, scope
+from tests.payments import NOW_S, scope
+from tests.payments_door import BODY_BYTES_MAX
 
 AMOUNT = "from 1 to 1,000 US dollars"
 OWN_ONLY = "and no other customer's"
