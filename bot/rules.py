@@ -18,13 +18,16 @@ from ledger.pseudonyms import ActorId, ConversationId
 from ledger.store import SettingKept
 
 Role: TypeAlias = Literal["owner", "admin", "billing_admin", "member", "guest", "outsider"]
-Right: TypeAlias = Literal["ask", "own_keys", "workspace_keys", "settings", "billing", "roles"]
+Right: TypeAlias = Literal[
+    "ask", "own_keys", "workspace_keys", "settings", "billing", "roles", "name_billing_admins", "delete_billing"
+]
 GivenRole: TypeAlias = Literal["admin", "billing_admin", "member"]
 
 GIVEN_ROLES: tuple[GivenRole, ...] = get_args(GivenRole)
 """What an admin can give. That somebody owns the workspace, or is its guest, only the platform knows."""
 
 APPROVERS: tuple[Approver, ...] = get_args(Approver)
+BILLING_ADMIN: GivenRole = "billing_admin"
 ALLOWED = "allowed"
 OFF = "off"
 

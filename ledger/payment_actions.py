@@ -6,7 +6,9 @@ The money moves by the kinds of ``ledger.credit_actions``. What an entry is abou
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-PaymentKind = Literal["topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation"]
+PaymentKind = Literal[
+    "topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation", "deletion"
+]
 PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
 
 
@@ -15,7 +17,7 @@ class PaymentAsked:
     """Somebody asked for a link or a refund, which is about to be made. ``amount`` in uRC, 0 where it names none.
 
     A ``refund_request`` waits for the operator, and moves nothing. A ``cancellation`` is the house's own, of a second
-    subscription.
+    subscription. A ``deletion`` is asked for by a workspace's owner: of the customer, and of each subscription that ends with it.
     """
 
     name: ClassVar[str] = "payment.asked"

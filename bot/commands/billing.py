@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from bot.billing import Billing, Purse, days_before, purse_of
 from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, in_code, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.commands.forget import forget
 from bot.commands.limit import channel_of, limit
 from bot.commands.referral import referral
 from bot.commands.refund import refund
@@ -49,7 +50,7 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     what = _PARTS.get(name.casefold())
     if not name:
         return await _overview(asking, desk)
-    if (own := _OWN.get(name.casefold())) is not None:
+    if (own := _OWN.get(name.casefold()) or _OWNERS.get(name.casefold())) is not None:
         return await own(asking, desk, rest.strip())
     at_home = _AT_HOME.get(name.casefold())
     if what is None and at_home is None:
@@ -333,13 +334,16 @@ _AT_HOME: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {
     "referral": referral,
     "limit": limit,
 }
+
+_OWNERS: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {"forget": forget}
+"""What looks itself who may: more is asked for than to be a billing admin."""
 """What billing admins do without a payment service."""
 
 BILLING = Command(
     "billing",
     "billing [statement [MONTH] | gift PERSON RC | topup DOLLARS | subscribe [PLAN] | portal | invoices | "
     "refund [PAYMENT DOLLARS] | allocate PERSON RC | reclaim PERSON RC | referral [CODE] | "
-    "limit [person | channel | workspace RC]]",
+    "limit [person | channel | workspace RC] | forget]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,

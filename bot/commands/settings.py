@@ -10,7 +10,7 @@ from bot.lucidia.policy import AIMS, Policy
 from bot.lucidia.router import HOW_TO_CHANGE_PLAN
 from bot.plan import models_of_plan
 from bot.platforms.base import Button, Choice, Field, Form
-from bot.rules import ALLOWED, APPROVERS, GIVEN_ROLES, OFF, Rules
+from bot.rules import ALLOWED, APPROVERS, BILLING_ADMIN, GIVEN_ROLES, OFF, Rules
 from bot.sentences import Sentences
 from integrations.sentence import Sentence
 from ledger.actions import SettingChanged, SettingName
@@ -243,6 +243,11 @@ def _approver(value: str, say: Sentences) -> Result:
 
 def _given(asking: Asking, desk: Desk, person: str, role: str) -> tuple[str, tuple[SettingChanged, ...]]:
     actor = desk.pseudonyms.actor(asking.address.platform, asking.address.workspace, person)
+    of_billing = BILLING_ADMIN in (role, asking.rules.roles.get(actor))
+    if of_billing and not asking.rules.may(asking.role, "name_billing_admins"):
+        return desk.say(
+            "Only the owner of this workspace names billing admins, or takes that from them. Nothing was changed."
+        ), ()
     kept = "" if role == "none" else role
     whose = (
         desk.say("`{0}` has no role of CarPool's own any more", person)
