@@ -9,6 +9,19 @@ from typing import ClassVar, Literal
 PaymentKind = Literal[
     "topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation", "deletion"
 ]
+AdjustmentKind = Literal[
+    "grant",
+    "reward",
+    "writeoff",
+    "writeoff-usage",
+    "resolve",
+    "reverse",
+    "refund",
+    "paid",
+    "treasury",
+    "operations",
+    "provider-bill",
+]
 PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
 
 
@@ -117,26 +130,43 @@ class UsageMetered:
 
 
 @dataclass(frozen=True, slots=True)
+class AdjustmentRequested:
+    """A billing admin wants it, and the operator decides: nothing moves. ``amount`` in uRC. Why stands in their message."""
+
+    name: ClassVar[str] = "adjustment.requested"
+    kind: Literal["grant", "reward", "writeoff"]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class AdjustmentAsked:
     """An operator asks for more than one of them decides on, or is the first who approves of it: nothing moves. ``operator`` is
-    the name that they gave: nobody checks it. ``amount`` in uRC; ``days`` is how long a grant lasts, 0: until it is spent. Of a
-    refund its payment stands beside, and ``rail`` is that payment's."""
+    the name that they gave: nobody checks it; ``account`` that of the operating system. ``amount`` in uRC; ``days`` is how long a
+    grant lasts, 0: until it is spent. Where it is about a payment, that stands beside, and ``rail`` is its. ``detail``: which
+    entry is reversed, whose bill was paid, whether the treasury's money came in or went out. ``plan`` is the SHA-256 of the
+    entries that it came to, in hex: what is approved is exactly that; empty in older entries, and of what moves outside the
+    ledger first."""
 
     name: ClassVar[str] = "adjustment.asked"
-    kind: Literal["grant", "writeoff", "refund"]
+    kind: AdjustmentKind
     amount: int
     operator: str
     days: int = 0
     rail: str = ""
+    detail: str = ""
+    plan: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AdjustmentDecided:
-    """Another operator has decided. What is approved moves with it, but for a refund, which is sent after it."""
+    """Another operator has decided, or the one who may. What is approved moves with it, but for a refund and a bank transfer that
+    has come, which are seen to after it."""
 
     name: ClassVar[str] = "adjustment.decided"
     decision: Literal["approved", "declined"]
     operator: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +196,7 @@ PaymentAction = (
     | PaymentRefused
     | PaymentsScanned
     | UsageMetered
+    | AdjustmentRequested
     | AdjustmentAsked
     | AdjustmentDecided
     | ReferralOffered

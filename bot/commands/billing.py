@@ -10,6 +10,7 @@ from bot.commands.forget import forget
 from bot.commands.limit import channel_of, limit
 from bot.commands.referral import referral
 from bot.commands.refund import refund
+from bot.commands.request import request
 from bot.commands.statement import statement
 from bot.commands.transfers import allocate, gift, reclaim
 from bot.errors import referred
@@ -333,6 +334,7 @@ _AT_HOME: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {
     "reclaim": reclaim,
     "referral": referral,
     "limit": limit,
+    "request": request,
 }
 
 _OWNERS: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {"forget": forget}
@@ -343,7 +345,7 @@ BILLING = Command(
     "billing",
     "billing [statement [MONTH] | gift PERSON RC | topup DOLLARS | subscribe [PLAN] | portal | invoices | "
     "refund [PAYMENT DOLLARS] | allocate PERSON RC | reclaim PERSON RC | referral [CODE] | "
-    "limit [person | channel | workspace RC] | forget]",
+    "limit [person | channel | workspace RC] | request grant | reward | writeoff DOLLARS REASON | forget]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,
