@@ -330,6 +330,24 @@ async def test_a_large_refund_is_sent_once_two_operators_are_for_it(tmp_path: Pa
     ]
 
 
+async def test_reconcile_names_a_customer_whose_balance_was_changed_at_stripe(
+    tmp_path: Path, stripe: StripeServer
+) -> None:
+    console = console_in(tmp_path, stripe)
+    await bought(console, stripe)
+    assert (await console.run("reconcile")).status == 0
+    (customer,) = stripe.account.of("customer")
+    customer["balance"] = -750
+    done = await console.run("reconcile")
+    workspace = customer["metadata"]["carpool_workspace"]
+    assert (done.status, done.err) == (
+        1,
+        f"{customer['id']} of workspace {workspace}: what this customer has at the payment service for later invoices is another "
+        "than the ledger says: who changed it there? (750 RC there, 0 RC in the ledger).\n",
+    )
+    assert done.out.endswith("0 were missing, 1 differ.\n")
+
+
 async def owed_to(console: Console, provider: str, known: int, estimated: int) -> None:
     """What calls have cost, in RC, and what of lost ones was estimated."""
     async with till_of(console) as house:
