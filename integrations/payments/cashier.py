@@ -46,7 +46,7 @@ from integrations.payments.going_back import comes_back, goes_back
 from integrations.payments.keys import KINDS_BY_STRIPE, THE_HOUSE, asked_key, hold_key, opened_key
 from integrations.payments.plans import Plan
 from integrations.payments.requests import put_on_record
-from integrations.payments.returned import Parts, returns_of
+from integrations.payments.returned import Parts, Returns, returns_of
 from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.second_plan import give_back, is_second
 from integrations.payments.setting_aside import FAILURES, Aside, Failure, SetAside, passes
@@ -429,7 +429,7 @@ class Cashier:
         try:
             made = await self.method.refund(RefundAsked(buyer, payment, cents))
         except (PaymentRefused, PaymentUnknown):
-            await comes_back(self.bridge, paid_with, intent, own, given_back)
+            await comes_back(self.bridge, paid_with, intent, own, lambda _: (given_back,))
             raise
         await self._opened(buyer, "refund", made)
         return made
@@ -437,7 +437,7 @@ class Cashier:
     async def _held(self, payment: ObjectRef, cents: Cents, intent: IntentId, own: Scope) -> Recorded:
         """Hold the credit for a refund, without its part of the tax, which was no credit. Gives the entry of the hold."""
 
-        def hold(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+        def hold(parts: Parts, _: Returns) -> tuple[Draft, ...]:
             return (Draft(RefundHeld(parts.credit), own, hold_key(intent)),)
 
         await goes_back(self.bridge, payment, intent, urc(cents), own, hold, ours=True)

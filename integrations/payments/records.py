@@ -1,5 +1,7 @@
 """Reading and writing what is recorded of a rail's objects: each step of an object once."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +16,9 @@ from ledger.payment_actions import PaymentOutcome
 from ledger.pseudonyms import WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Recorded
+
+STEPS_MAX = 20
+"""So often a step of a payment's list is tried again, where others took it first."""
 
 
 class Journal(Protocol):
@@ -51,6 +56,13 @@ class Records:
 
     def draft(self, action: CreditAction, about: ObjectRef, step: str, scope: Scope) -> Draft:
         return Draft(action, scope, self.key(about, step), stripe=StripeObject(about.kind, about.id))
+
+    async def again(self, record: Callable[[], Awaitable[PaymentOutcome]]) -> PaymentOutcome:
+        """Of what is worked out of a payment's list: where others took its next step meanwhile, it is worked out anew."""
+        for _ in range(STEPS_MAX - 1):
+            with suppress(KeyReused):
+                return await record()
+        return await record()
 
     async def once(self, main: Draft, *before: Draft) -> tuple[Receipt, ...]:
         """Record ``before`` and ``main``, in this order and together, unless ``main`` stands."""
