@@ -84,7 +84,8 @@ async def _waits(records: Records, payment: ObjectRef | None, currency: str, res
 async def _came_back(records: Records, fact: RefundState, sent: Recorded, scope: Scope) -> None:
     amount = urc(fact.amount.cents)
     if isinstance(sent.entry.action, SuspenseResolved):
-        waits = PaymentUnmatched(records.rail, sent.entry.action.amount, sent.entry.action.currency)
+        # As the rail says it: what was sent may be the first of several entries.
+        waits = PaymentUnmatched(records.rail, *in_book(fact.amount.cents, fact.amount.currency))
         await records.once(records.draft(waits, fact.about, "failed", scope))
         return
     name = fact.asked if isinstance(sent.entry.action, RefundSent) and fact.asked else fact.about.id

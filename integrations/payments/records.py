@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from integrations.payments.base import Buyer, ObjectRef, Rail
-from integrations.payments.in_book import in_book, in_parts
+from integrations.payments.in_book import in_book, in_parts, part_key
 from integrations.payments.keys import SHORT, scope_of
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditAction, PaymentUnmatched
@@ -53,6 +53,13 @@ class Records:
         unmatched = PaymentUnmatched(self.rail, *in_book(cents, currency))
         await self.once(self.draft(unmatched, about, "paid", scope))
         return "unmatched"
+
+    async def parts_of(self, first: Recorded) -> list[Recorded]:
+        """All entries of an amount that no posting can hold."""
+        parts = [first]
+        while (found := await self.journal.find(part_key(first.entry.idem, len(parts) + 1))) is not None:
+            parts.append(found)
+        return parts
 
     def draft(self, action: CreditAction, about: ObjectRef, step: str, scope: Scope) -> Draft:
         return Draft(action, scope, self.key(about, step), stripe=StripeObject(about.kind, about.id))

@@ -369,7 +369,7 @@ class Account:
         intent = self.get(payment, "payment_intent")
         charge = self.get(intent["latest_charge"], "charge")
         dispute = self.new(
-            "du", "dispute", amount=charge["amount"], charge=charge["id"], payment_intent=payment, currency="usd",
+            "du", "dispute", amount=charge["amount"], charge=charge["id"], payment_intent=payment, currency=charge["currency"],
             status="needs_response", reason="fraudulent", balance_transactions=[], metadata={}, is_charge_refundable=False,
         )  # fmt: skip
         charge["disputed"] = True
@@ -388,9 +388,9 @@ class Account:
             self.emit("charge.dispute.funds_reinstated", closed)
         self.emit("charge.dispute.closed", closed)
 
-    def payout(self, cents: int) -> Thing:
+    def payout(self, cents: int, currency: str = "usd") -> Thing:
         payout = self.new(
-            "po", "payout", amount=cents, currency="usd", status="paid", arrival_date=self.now_s, automatic=True,
+            "po", "payout", amount=cents, currency=currency, status="paid", arrival_date=self.now_s, automatic=True,
             balance_transaction=None, method="standard", source_type="card", type="bank_account", metadata={},
         )  # fmt: skip
         payout["balance_transaction"] = self.transaction("payout", payout, -cents)["id"]
