@@ -197,7 +197,9 @@ def _of_house(arguments: argparse.Namespace, settings: Settings) -> Coroutine[An
     reason, reference = " ".join(arguments.reason), arguments.reference
     match arguments.billing_command:
         case "provider-bill":
-            return console.provider_bill(settings, arguments.provider, arguments.amount, reason, reference)
+            what = (arguments.provider, arguments.amount, reason, reference)
+            bill = console.Bill(*what, arguments.until, arguments.operator, arguments.preview)
+            return console.provider_bill(settings, bill)
         case "treasury":
             return console.treasury(settings, arguments.direction, arguments.amount, reason, reference)
         case _:
@@ -405,6 +407,11 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
 def _add_house(of_billing: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     bill = of_billing.add_parser("provider-bill", help="say that a provider's bill was paid from the bank")
     bill.add_argument("provider", metavar="PROVIDER", help="as `carpool ledger balances` names it")
+    bill.add_argument(
+        "--until", default="", metavar="YYYY-MM-DD", help="the last bill of before this day: what it leaves is no cost"
+    )
+    bill.add_argument("--preview", action="store_true", help="only say what it would settle")
+    bill.add_argument("--as", dest="operator", default="", metavar="NAME", help="who you are: two decide on much")
     treasury = of_billing.add_parser("treasury", help="say that the owner put money into the bank, or took it out")
     treasury.add_argument("direction", choices=["in", "out"])
     operations = of_billing.add_parser("operations", help="say that something else was paid from the bank")

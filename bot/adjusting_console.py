@@ -4,10 +4,11 @@ hand. Each has a reason, which is kept beside the chain; each prints one sentenc
 import secrets
 from dataclasses import replace
 
+from bot.accruals import entry_of, late_key
 from bot.commands.amounts import RC_MAX, code_of, read_dollars, read_rc, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
-from bot.second_console import ask_second, is_much, movement
+from bot.second_console import ask_second, is_much, movement, true_up_key
 from bot.settings import Settings
 from integrations.payments.base import urc
 from integrations.payments.keys import THE_HOUSE, resolved_key, returned_key
@@ -22,10 +23,12 @@ from ledger.credit_actions import (
     CreditReversed,
     DebtWrittenOff,
     PaymentUnmatched,
+    ProviderBilled,
+    ProviderTruedUp,
     RewardGranted,
     SuspenseResolved,
 )
-from ledger.entry import Draft, Scope
+from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, KeyReused, LedgerError
 from ledger.money import Money, rc_text
 from ledger.payment_actions import AdjustmentAsked
@@ -34,11 +37,18 @@ from ledger.store import Receipt, Recorded
 
 DAYS_MAX = 3_650
 NO_DAYS = f"--days is a whole number from 1 to {DAYS_MAX:,}. Nothing was changed."
-NOT_REVERSIBLE = "Entry {0} is none that can be taken back: a grant, a reward, an allocation, a write-off, an expiry."
+NOT_REVERSIBLE = (
+    "Entry {0} is none that can be taken back: a grant, a reward, an allocation, a write-off, an expiry, "
+    "a provider's bill."
+)
 NO_RC = f"The amount is in RC, above 0 and up to {RC_MAX:,}, with six decimals at the most. Nothing was changed."
 NAMES = "letters, digits, `-`, `_` and `.`, up to 64 of them"
-REVERSIBLE = (CreditGranted, RewardGranted, CreditAllocated, CreditExpired, DebtWrittenOff)
-"""What moves credit alone. What came in or went out as money is set right where the money is."""
+REVERSIBLE = (
+    *(CreditGranted, RewardGranted, CreditAllocated, CreditExpired, DebtWrittenOff),
+    *(ProviderBilled, ProviderTruedUp),
+)
+"""What moves credit alone, and what an operator said of a provider's bill. What else came in or went out as money is set right
+where the money is."""
 
 
 async def grant(
@@ -178,20 +188,21 @@ async def resolve(
 
 
 async def reverse(settings: Settings, seq_text: str, reason: str) -> int:
-    """The exact opposite of an entry that moved credit, once."""
+    """The exact opposite of an entry that moved credit, or of a provider's bill with all that came of it, once."""
     seq = read_whole(seq_text, 0, 10**15)
     if seq is None:
         return await turned_away(settings, "reverse", code_of(seq_text), NOT_REVERSIBLE.format(f"{seq_text!r:.40}"))
     async with opened(settings) as house:
-        found = await house.store.entries(seq - 1, 1)
-        entry = found[0].entry if found and found[0].entry.seq == seq else None
+        found = await entry_of(house.store, seq)
+        entry = None if found is None else found.entry
         if entry is None or not isinstance(entry.action, REVERSIBLE) or not entry.postings:
             complain(NOT_REVERSIBLE.format(seq))
             await house.refuse("reverse", Code.ENTITY_NOT_FOUND if entry is None else Code.INVALID_ENTRY_TYPE)
             return EXIT_USAGE
         scope = Scope(entry.workspace, entry.actor, ConversationId(""), TurnId(""))
         try:
-            made = await _record(house, Draft(CreditReversed(seq), scope, f"reversal/{seq}"), f"reverse {seq} {reason}")
+            draft, said = Draft(CreditReversed(seq), scope, f"reversal/{seq}"), f"reverse {seq} {reason}"
+            made = await _record(house, draft, said, *await _of_bill(house, entry, scope))
         except InsufficientBalance:
             complain("Some of it was spent: it cannot be taken back whole. Nothing was changed.")
             return EXIT_WRONG
@@ -202,16 +213,28 @@ async def reverse(settings: Settings, seq_text: str, reason: str) -> int:
     return EXIT_OK
 
 
+async def _of_bill(house: Opened, bill: Entry, scope: Scope) -> list[Draft]:
+    """What was recorded with a provider's bill goes with it: what nobody knew of, and what it did not ask for."""
+    drafts: list[Draft] = []
+    reference = bill.idem.removeprefix(f"{ProviderBilled.name}/")
+    for key in (late_key(reference), true_up_key(reference)) if isinstance(bill.action, ProviderBilled) else ():
+        found = await house.store.find(key)
+        if found is not None and await house.store.find(f"reversal/{found.entry.seq}") is None:
+            seq = found.entry.seq
+            drafts.append(Draft(CreditReversed(seq), scope, f"reversal/{seq}"))
+    return drafts
+
+
 async def _in_suspense(house: Opened, payment: str) -> Recorded | None:
     cashier = house.billing.cashier
     return None if cashier is None else await cashier.paid_as(payment)
 
 
-async def _record(house: Opened, draft: Draft, said: str) -> Receipt:
+async def _record(house: Opened, draft: Draft, said: str, *beside: Draft) -> Receipt:
     """The reason, and what follows from it. A refusal is on the ledger too. Raises ``LedgerError``, ``StoreFailed``."""
     run = house.run(draft.scope, said)
     try:
-        receipts = await house.roadchain.append(run, draft)
+        receipts = await house.roadchain.append(run, draft, *beside)
     except LedgerError as error:
         kind = draft.action.name if isinstance(draft.action, CreditAction) else ""
         refused = Draft(CreditRefused(kind, error.code.value), draft.scope, f"{run.idem}/refused")

@@ -238,13 +238,19 @@ def counted(hold: str, expected: int, price: Price, chosen: Candidate, limits: S
 
 def closed(hold: CreditReserved, got: Usage | None, made: Usage | None) -> CreditSettled | CreditVoided:
     """What a call comes to, at the price that it was held for. ``got`` is what the person pays for, None where they got nothing:
-    then the hold is given back. ``made`` is what the provider takes, as far as anybody knows; None where it made nothing."""
+    then the hold is given back. ``made`` is what the provider takes, as far as anybody knows; None where it made nothing. From a
+    key of the asker's own it takes that whoever got something, and so it counts: else nothing would limit what nobody gets."""
     price = Price.read(hold.price)
     cost = FREE if made is None else price.cost(made)
-    if got is None:
-        return CreditVoided(hold.hold, hold.provider, 0 if hold.amount == 0 else cost)
     if hold.amount == 0:
-        return CreditSettled(hold.hold, 0, hold.provider, 0, counted=cost)
+        counts = got is not None or cost > 0
+        return (
+            CreditSettled(hold.hold, 0, hold.provider, 0, counted=cost)
+            if counts
+            else CreditVoided(hold.hold, hold.provider)
+        )
+    if got is None:
+        return CreditVoided(hold.hold, hold.provider, cost)
     return CreditSettled(hold.hold, price.charge(got), hold.provider, cost)
 
 

@@ -14,7 +14,7 @@ from bot.settings import Settings
 from integrations.payments.base import Amount, IntentId
 from integrations.payments.keys import requested_key
 from integrations.payments.requests import REQUEST, RefundRequest, decline, refund_state, request_of
-from ledger.credit_actions import CreditRefused
+from ledger.credit_actions import CreditGranted, CreditRefused, DebtWrittenOff, ProviderTruedUp
 from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code, InsufficientBalance, KeyReused
 from ledger.money import Money, rc_text
@@ -22,6 +22,8 @@ from ledger.payment_actions import AdjustmentAsked, AdjustmentDecided, PaymentAs
 from ledger.pseudonyms import ConversationId, TurnId
 
 PAGE = 1000
+_MOVES = {"grant": CreditGranted.name, "writeoff": DebtWrittenOff.name, "true_up": ProviderTruedUp.name}
+"""What is recorded of each that is asked for, but of a refund."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +136,22 @@ async def _send(house: Opened, request: RefundRequest, said: str) -> int:
 
 
 async def _move(house: Opened, found: Waiting, approved: Draft, said: str) -> int:
-    """A grant or a write-off, together with the approval: both or neither."""
+    """What is no refund, together with the approval: both or neither."""
     if found.asked is None:
         raise AssertionError("what is no refund was asked for by an operator")
-    run, draft = house.run(found.scope, said), await movement(house, found.asked, found.scope, found.reference)
+    run, kind = house.run(found.scope, said), _MOVES[found.asked.kind]
     try:
+        draft = await movement(house, found.asked, found.scope, found.reference)
         *_, made = await house.roadchain.append(run, approved, draft)
     except InsufficientBalance as error:
         complain(f"Less than {rc_text(found.amount)} is owed there. Nothing was changed.")
-        refused = CreditRefused(draft.action.name, error.code.value)
+        refused = CreditRefused(kind, error.code.value)
         await house.roadchain.append(run, Draft(refused, found.scope, f"{run.idem}/refused"))
         return EXIT_WRONG
     except KeyReused:  # meanwhile, by somebody else
         return await _decided_before(house, found, "approve")
-    done = "are written off" if found.asked.kind == "writeoff" else "of promotional credit are there"
-    say(f"{rc_text(found.amount)} {done} (entry {made.seq}).")
+    done = {"writeoff": "are written off", "true_up": f"are not owed to {found.asked.provider} any more"}
+    say(f"{rc_text(found.amount)} {done.get(found.asked.kind, 'of promotional credit are there')} (entry {made.seq}).")
     return EXIT_OK
 
 
@@ -222,6 +225,8 @@ def _shown(house: Opened, found: Waiting) -> str:
 
 
 def _kind(found: Waiting) -> str:
+    if found.asked is not None and found.asked.kind == "true_up":
+        return f"true-up of {found.asked.provider}"
     return "write-off" if found.asked is not None and found.asked.kind == "writeoff" else "grant"
 
 

@@ -190,17 +190,20 @@ def _is_gotten(answered: ModelAnswered, heard: Heard, *, withdrawn: bool) -> boo
     return bool(said.text.strip()) or any(isinstance(part, ToolCall) for part in said.parts)
 
 
-async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -> str:
-    """What the person is told where this call passes 80 or 100 per cent of a limit; else nothing. Reads where a limit is set."""
-    hold = story.hold
+async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]] = ()) -> str:
+    """What the person is told where this turn passes 80 or 100 per cent of a limit, by its tools too; else nothing. ``paid`` is
+    what is about to be settled, and all else that is held is given back. Reads where something was spent and a limit is set."""
     price = sum(action.price + action.counted for action, _ in paid if isinstance(action, CreditSettled))
-    for limit in () if hold is None else hold.limits:
-        if hold is None or limit.cap >= AMOUNT_MAX:
+    if not price + story.spent:
+        return ""
+    limits = await spending_limits(story, run) if story.hold is None else story.hold.limits
+    for limit in limits:
+        if limit.cap >= AMOUNT_MAX:
             continue
         counter = Counter(story.scope.workspace, limit.subject, limit.period)
-        before = await run.house.desk.store.spent(counter) - hold.expected  # the hold itself counts until it is settled
-        spent = before + price
-        if warned_at(before, spent, limit.cap):
+        held = sum(hold.expected for hold in story.holds)  # the holds themselves count until they are settled
+        spent = await run.house.desk.store.spent(counter) - held + price
+        if warned_at(spent - price - story.spent, spent, limit.cap):
             return warning_sentence(limit.subject, limit.period, spent, limit.cap, story.scope, run.house.desk.say)
     return ""
 

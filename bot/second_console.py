@@ -4,14 +4,15 @@ Nobody's name is checked: whoever sits at the console has the ledger in their ha
 them are needed: that keeps one person from a slip, and says afterwards who agreed.
 """
 
+from bot.accruals import owed_before
 from bot.console import EXIT_OK, EXIT_USAGE, complain, say
 from bot.operating import Opened
 from integrations.payments.base import Cents
 from integrations.payments.requests import payment_object
 from ledger.accounts import is_part
-from ledger.credit_actions import CreditGranted, DebtWrittenOff
+from ledger.credit_actions import CreditGranted, DebtWrittenOff, ProviderTruedUp
 from ledger.entry import Draft, Scope
-from ledger.errors import Code
+from ledger.errors import Code, InsufficientBalance
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import AdjustmentAsked
 
@@ -28,6 +29,10 @@ def asked_key(reference: str) -> str:
 
 def decided_key(reference: str) -> str:
     return f"adjustment.decided/{reference}"
+
+
+def true_up_key(reference: str) -> str:
+    return f"{ProviderTruedUp.name}/{reference}"
 
 
 def is_much(house: Opened, amount: int) -> bool:
@@ -57,7 +62,15 @@ async def ask_second(
 
 
 async def movement(house: Opened, asked: AdjustmentAsked, scope: Scope, reference: str) -> Draft:
-    """What a grant or a write-off records. How long a grant lasts is counted from now."""
+    """What is recorded of all but a refund. How long a grant lasts is counted from now. Raises ``InsufficientBalance`` where a
+    provider is owed less of the period than when it was asked for."""
+    if asked.kind == "true_up":
+        trued_up = ProviderTruedUp(asked.provider, asked.amount - asked.suspense, asked.suspense)
+        owed = await owed_before(house.store, asked.provider, asked.until_s * 1_000_000)
+        short = max(trued_up.accrued - owed.accrued, trued_up.suspense - owed.suspense)
+        if short > 0:
+            raise InsufficientBalance(f"{short} of {asked.amount} uRC are not owed to {asked.provider} any more", short)
+        return Draft(trued_up, scope, true_up_key(reference))
     if asked.kind == "writeoff":
         return Draft(DebtWrittenOff(asked.amount), scope, f"credit.writeoff/{reference}")
     expires_us = (await house.store.head()).mono + asked.days * DAY_US if asked.days else None

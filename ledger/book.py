@@ -21,6 +21,8 @@ from ledger.accounts import (
     period_of,
     pocket_of,
     promo,
+    provider_accrued,
+    provider_suspense,
 )
 from ledger.actions import Action
 from ledger.credit_actions import (
@@ -34,6 +36,8 @@ from ledger.credit_actions import (
     CreditUnfrozen,
     CreditVoided,
     DisputeLost,
+    ProviderBilled,
+    ProviderTruedUp,
     RefundedOutside,
     RefundFailed,
     RewardGranted,
@@ -90,7 +94,7 @@ class AccountRow:
 class Wanted:
     """What a batch touches, and so what its store loads: accounts by pocket, holds, counters, postings of earlier entries.
 
-    Of ``workspaces`` all pockets are loaded, whoever they are set aside for.
+    Of ``workspaces`` all pockets are loaded, whoever they are set aside for; of the house's accounts those that are named.
 
     A store also loads the pockets of the postings that it finds, and the counters of the holds. Of a pocket it may leave out
     what is empty, but not ``lots``, nor what the holds drew: credit that comes back to an emptied lot comes back to its end.
@@ -103,6 +107,7 @@ class Wanted:
     entries: frozenset[int] = frozenset()
     lots: frozenset[Account] = frozenset()
     workspaces: frozenset[WorkspaceId] = frozenset()
+    house: frozenset[Account] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +301,7 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
     entries: set[int] = set()
     lots: set[Account] = set()
     workspaces: set[WorkspaceId] = set()
+    house: set[Account] = set()
     for draft in drafts:
         keys.append(draft.idem)
         if not is_money(draft.action):
@@ -320,12 +326,14 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
                 lots.add(promo(scope.workspace, lot))
             case RefundedOutside() | CreditFrozen():
                 workspaces.add(scope.workspace)
+            case ProviderBilled(provider=provider) | ProviderTruedUp(provider=provider) if is_part(provider):
+                house |= {provider_accrued(provider), provider_suspense(provider)}
             case CreditUnfrozen(freeze=seq) | DisputeLost(freeze=seq) | RefundFailed(sent=seq):
                 entries.add(seq)
             case _:
                 pass
     touched = (frozenset(pockets), frozenset(holds), frozenset(counters), frozenset(entries), frozenset(lots))
-    return Wanted(tuple(keys), *touched, frozenset(workspaces))
+    return Wanted(tuple(keys), *touched, frozenset(workspaces), frozenset(house))
 
 
 def pockets_of(postings: Iterable[Posting]) -> frozenset[Pocket]:

@@ -257,7 +257,21 @@ class LateCost:
 
 @dataclass(frozen=True, slots=True)
 class ProviderBilled:
+    """A provider's bill was paid from the bank: ``accrued`` of calls that are known, ``suspense`` of what was estimated."""
+
     name: ClassVar[str] = "credit.provider_bill"
+    provider: str
+    accrued: int
+    suspense: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTruedUp:
+    """The last bill of a period has come, and this much less was billed than was known (``accrued``) and estimated
+    (``suspense``): the provider is not owed it, and the house has no such cost."""
+
+    name: ClassVar[str] = "credit.provider_true_up"
+    type: ClassVar[EntryType] = "adjustment"
     provider: str
     accrued: int
     suspense: int
@@ -441,6 +455,7 @@ CreditAction: TypeAlias = (
     | OveragePaid
     | LateCost
     | ProviderBilled
+    | ProviderTruedUp
     | RefundHeld
     | RefundSent
     | RefundFailed

@@ -47,7 +47,8 @@ class PaymentClosed:
 @dataclass(frozen=True, slots=True)
 class PaymentReturned:
     """So much of a payment goes back, by the refund or dispute ``back``: ``amount`` in uRC, of which ``tax`` and ``fee`` are
-    parts. Below 0: it came back. The money itself moves by the entries beside it."""
+    parts. Below 0: it came back. The money itself moves by the entries beside it. 0, and ``back`` is ``recognised``: the plan's
+    period that it paid for is over."""
 
     name: ClassVar[str] = "payment.returned"
     rail: str
@@ -118,14 +119,18 @@ class UsageMetered:
 class AdjustmentAsked:
     """An operator asks for more than one of them decides on, or is the first who approves of it: nothing moves. ``operator`` is
     the name that they gave: nobody checks it. ``amount`` in uRC; ``days`` is how long a grant lasts, 0: until it is spent. Of a
-    refund its payment stands beside, and ``rail`` is that payment's."""
+    refund its payment stands beside, and ``rail`` is that payment's. A ``true_up`` is of what ``provider`` did not bill of the
+    time before ``until_s`` (seconds since 1970); ``suspense`` is the part of it that was estimated."""
 
     name: ClassVar[str] = "adjustment.asked"
-    kind: Literal["grant", "writeoff", "refund"]
+    kind: Literal["grant", "writeoff", "refund", "true_up"]
     amount: int
     operator: str
     days: int = 0
     rail: str = ""
+    provider: str = ""
+    suspense: int = 0
+    until_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

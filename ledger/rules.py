@@ -39,6 +39,7 @@ from ledger.credit_actions import (
     PlanGranted,
     PlanReduced,
     ProviderBilled,
+    ProviderTruedUp,
     RefundedOutside,
     RefundFailed,
     RefundHeld,
@@ -142,6 +143,7 @@ def _lines(action: CreditAction, at: Moment) -> list[Line]:
             | OperationsPaid()
             | LateCost()
             | ProviderBilled()
+            | ProviderTruedUp()
             | PaymentUnmatched()
             | CustomerBalanceMoved()
             | SuspenseResolved()
@@ -394,6 +396,7 @@ def _house(
     | OperationsPaid
     | LateCost
     | ProviderBilled
+    | ProviderTruedUp
     | PaymentUnmatched
     | CustomerBalanceMoved
     | SuspenseResolved,
@@ -413,8 +416,10 @@ def _house(
             cost = chart.ABSORBED if absorbed else chart.provider_cost(provider)
             return [(cost, amount), (chart.provider_accrued(provider), -amount)]
         case ProviderBilled(provider=provider, accrued=accrued, suspense=suspense):
-            known, unknown = chart.provider_accrued(provider), chart.provider_suspense(provider)
-            return [(known, accrued), (unknown, suspense), (chart.BANK, -accrued - suspense)]
+            return [*_owed(provider, accrued, suspense, at), (chart.BANK, -accrued - suspense)]
+        case ProviderTruedUp(provider=provider, accrued=accrued, suspense=suspense):
+            costs = [(chart.provider_cost(provider), -accrued), (chart.ABSORBED, -suspense)]
+            return [*_owed(provider, accrued, suspense, at), *costs]
         case PaymentUnmatched(rail=rail, amount=amount):
             return [(chart.clearing(rail), amount), (chart.suspense(rail), -amount)]
         case CustomerBalanceMoved(rail=rail, direction=direction, amount=amount):
@@ -425,6 +430,16 @@ def _house(
             return [(chart.suspense(rail), amount), (goes, -amount)]
         case _:
             assert_never(action)
+
+
+def _owed(provider: str, accrued: int, suspense: int, at: Moment) -> list[Line]:
+    """What of it a provider is owed no more: never more than stands there, whoever else pays it at the same time."""
+    lines = [(chart.provider_accrued(provider), accrued), (chart.provider_suspense(provider), suspense)]
+    for account, amount in lines:
+        there = at.book.available(account, RC)
+        if amount > max(0, there):
+            raise InsufficientBalance(f"{account}: {amount - there} of {amount} uRC are not owed", amount - there)
+    return lines
 
 
 def _reversed(action: CreditReversed, key: str, at: Moment) -> tuple[Posting, ...]:

@@ -34,6 +34,15 @@ def read_house_dollars(text: str) -> Cents | None:
     return _cents(text, 1, HOUSE_DOLLARS_MAX * 100)
 
 
+def read_bill(text: str) -> Cents | None:
+    """The same for what a provider billed for a period, which may be nothing.
+
+    >>> read_bill("0"), read_bill("0.00"), read_bill("12.5"), read_bill("-1")
+    (0, 0, 1250, None)
+    """
+    return _cents(text, 0, HOUSE_DOLLARS_MAX * 100)
+
+
 def _cents(text: str, least: int, most: int) -> Cents | None:
     found = _DOLLARS.fullmatch(text.strip())
     cents = -1 if found is None else int(found[1]) * 100 + int((found[2] or "").ljust(2, "0"))

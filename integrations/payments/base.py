@@ -336,6 +336,26 @@ class PaymentShown:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerShown:
+    """``workspace`` is whose it was made for, empty where that is not said. ``balance`` is what later invoices are paid from:
+    below 0 where the customer owes it."""
+
+    id: str
+    workspace: str
+    balance: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceMove:
+    """``cents`` of what a customer has at the rail went into an invoice (below 0: came out of it). ``paid``: the ledger is to
+    know of it; ``open``: it will, when the invoice is paid; ``lost``: nobody will pay it."""
+
+    invoice: str
+    state: Literal["paid", "open", "lost"]
+    cents: Cents
+
+
+@dataclass(frozen=True, slots=True)
 class MeterReading:
     """Usage that is paid for later: ``id`` makes it count once, for a day at least. ``units`` are whole RC."""
 
@@ -417,6 +437,15 @@ class Subscriptions(Protocol):
 
     async def payments(self, customer: str, count_max: int) -> tuple[PaymentShown, ...]:
         """The top-ups among its latest payments."""
+        ...
+
+    def customers(self) -> AsyncIterator[CustomerShown]:
+        """All of them, but those that were deleted."""
+        ...
+
+    async def balance_of(self, customer: str) -> tuple[Amount, tuple[BalanceMove, ...]]:
+        """What a customer has there, and all that invoices moved of it, as of one moment. Raises ``PaymentUnknown`` where it was
+        deleted."""
         ...
 
     async def read_meter(self, reading: MeterReading) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from integrations.payments.base import RC_CURRENCY, DisputeState, ObjectRef, PaymentRefused, RefundState, urc
 from integrations.payments.in_book import in_book
 from integrations.payments.keys import THE_HOUSE, hold_key, resolved_key, returned_key, scope_in, scope_of
-from integrations.payments.records import Records
+from integrations.payments.records import STEPS_MAX, Records
 from integrations.payments.referrals import back_key, reward_key
 from integrations.payments.returned import NOTHING, Parts, Returns, returns_of
 from ledger.accounts import frozen
@@ -31,9 +31,6 @@ from ledger.entry import Draft, Scope
 from ledger.errors import KeyReused
 from ledger.payment_actions import PaymentHandled, PaymentOutcome
 from ledger.store import Recorded
-
-STEPS_MAX = 20
-"""So often a step of a payment's list is tried again, where others took it first."""
 
 
 async def record_refund(records: Records, fact: RefundState) -> PaymentOutcome:
@@ -68,10 +65,10 @@ async def _sent(records: Records, fact: RefundState, resolved: Recorded | None, 
         sent = RefundSent(records.rail, amount, amount - held.entry.action.amount)
         await records.once(records.draft(sent, fact.about, "sent", scope))
         return
-    earned = await _is_earned(records, fact.payment)
 
-    def outside(parts: Parts, plan: bool) -> tuple[Draft, ...]:
-        action = RefundedOutside(records.rail, amount, parts.tax, parts.fee, earned and parts.fee > 0, plan)
+    def outside(parts: Parts, returns: Returns) -> tuple[Draft, ...]:
+        earned = returns.recognised is not None and parts.fee > 0
+        action = RefundedOutside(records.rail, amount, parts.tax, parts.fee, earned, returns.of_plan)
         return (records.draft(action, fact.about, "sent", scope),)
 
     await goes_back(records, fact.payment, fact.about.id, amount, scope, outside)
@@ -87,17 +84,17 @@ async def _waits(records: Records, payment: ObjectRef | None, currency: str, res
 async def _came_back(records: Records, fact: RefundState, sent: Recorded, scope: Scope) -> None:
     amount = urc(fact.amount.cents)
     if isinstance(sent.entry.action, SuspenseResolved):
-        waits = PaymentUnmatched(records.rail, sent.entry.action.amount, sent.entry.action.currency)
+        # As the rail says it: what was sent may be the first of several entries.
+        waits = PaymentUnmatched(records.rail, *in_book(fact.amount.cents, fact.amount.currency))
         await records.once(records.draft(waits, fact.about, "failed", scope))
         return
-    failed = RefundFailed(records.rail, amount, sent.entry.seq, await _is_earned(records, fact.payment))
     name = fact.asked if isinstance(sent.entry.action, RefundSent) and fact.asked else fact.about.id
-    await comes_back(records, fact.payment, name, scope, records.draft(failed, fact.about, "failed", scope))
 
+    def failed(returns: Returns) -> tuple[Draft, ...]:
+        action = RefundFailed(records.rail, amount, sent.entry.seq, returns.recognised is not None)
+        return (records.draft(action, fact.about, "failed", scope),)
 
-async def _is_earned(records: Records, payment: ObjectRef | None) -> bool:
-    """Whether the fee of a plan's period is deferred no more."""
-    return payment is not None and await records.stands(payment, "recognised") is not None
+    await comes_back(records, fact.payment, name, scope, failed)
 
 
 async def goes_back(
@@ -106,17 +103,17 @@ async def goes_back(
     back: str,
     amount: int,
     scope: Scope,
-    drafts: Callable[[Parts, bool], tuple[Draft, ...]],
+    drafts: Callable[[Parts, Returns], tuple[Draft, ...]],
     *,
     ours: bool = False,
 ) -> None:
-    """Record that ``amount`` of a payment goes back, with the ``drafts`` of its parts (and whether it paid for a plan).
+    """Record that ``amount`` of a payment goes back, with the ``drafts`` of its parts (and what went back before).
     Nothing where the first of them stands. ``ours``: we are about to send it, and no more than is left. Raises
     ``PaymentRefused`` then, ``KeyReused`` where something else stands under its key, ``LedgerError``, ``StoreFailed``."""
     for tried in range(STEPS_MAX):
         returns = await returns_of(records, payment)
         parts = returns.part_of(back, amount)
-        group = drafts(parts, returns.of_plan)
+        group = drafts(parts, returns)
         stands = await records.journal.find(group[0].idem)
         if stands is not None:
             if type(stands.entry.action) is not type(group[0].action):  # it was decided otherwise
@@ -133,16 +130,23 @@ async def goes_back(
                 raise
 
 
-async def comes_back(records: Records, payment: ObjectRef | None, back: str, scope: Scope, *drafts: Draft) -> None:
+async def comes_back(
+    records: Records,
+    payment: ObjectRef | None,
+    back: str,
+    scope: Scope,
+    drafts: Callable[[Returns], tuple[Draft, ...]],
+) -> None:
     """The other way: what went back as ``back`` is here again. Nothing where the first of the ``drafts`` stands."""
     for tried in range(STEPS_MAX):
         returns = await returns_of(records, payment)
-        if await records.journal.find(drafts[0].idem) is not None:
+        group = drafts(returns)
+        if await records.journal.find(group[0].idem) is not None:
             return
         try:
             came = returns.taken.get(back, NOTHING)
             rewards = await _rewards_again(records, returns, came)
-            await records.roadchain.append(*drafts, *returns.step(back, -came, scope), *rewards)
+            await records.roadchain.append(*group, *returns.step(back, -came, scope), *rewards)
             return
         except KeyReused:
             if tried == STEPS_MAX - 1:
@@ -159,9 +163,9 @@ async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome
         return await _dispute_of_waiting(records, fact, scope)
     amount = urc(fact.amount.cents)
 
-    def withdrawn(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+    def withdrawn(parts: Parts, returns: Returns) -> tuple[Draft, ...]:
         taken = DisputeWithdrawn(records.rail, amount, urc(fact.fee))
-        freeze = CreditFrozen(parts.credit, plan)
+        freeze = CreditFrozen(parts.credit, returns.of_plan)
         return (
             records.draft(taken, fact.about, "withdrawn", scope),
             records.draft(freeze, fact.about, "freeze", scope),
@@ -174,8 +178,9 @@ async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome
     if ended is None and freeze is not None and fact.state == "won" and fact.reinstated:
         await _won(records, fact, freeze, scope)
     if ended is None and freeze is not None and fact.state == "lost":
-        parts = (await returns_of(records, fact.payment)).taken.get(fact.about.id, Parts(amount))
-        earned = parts.fee > 0 and await _earned_before(records, fact.payment, freeze)
+        returns = await returns_of(records, fact.payment)
+        parts = returns.taken.get(fact.about.id, Parts(amount))
+        earned = parts.fee > 0 and _earned_before(returns, freeze)
         lost = DisputeLost(records.rail, amount, False, freeze.entry.seq, parts.tax, parts.fee, earned)
         await records.once(records.draft(lost, fact.about, "lost", scope))
     return "recorded"
@@ -198,20 +203,21 @@ async def _dispute_of_waiting(records: Records, fact: DisputeState, scope: Scope
 
 async def _won(records: Records, fact: DisputeState, freeze: Recorded, scope: Scope) -> None:
     there = sum(-item.amount for item in freeze.entry.postings if item.account == frozen(scope.workspace))
-    group = [
-        records.draft(DisputeWon(records.rail, urc(fact.amount.cents)), fact.about, "won", scope),
-        records.draft(CreditUnfrozen(there, freeze.entry.seq), fact.about, "unfreeze", scope),
-    ]
-    fee = (await returns_of(records, fact.payment)).taken.get(fact.about.id, NOTHING).fee
-    if fee and await _is_earned(records, fact.payment) and not await _earned_before(records, fact.payment, freeze):
+    won = records.draft(DisputeWon(records.rail, urc(fact.amount.cents)), fact.about, "won", scope)
+    unfreeze = records.draft(CreditUnfrozen(there, freeze.entry.seq), fact.about, "unfreeze", scope)
+
+    def drafts(returns: Returns) -> tuple[Draft, ...]:
+        fee = returns.taken.get(fact.about.id, NOTHING).fee
+        if not fee or returns.recognised is None or _earned_before(returns, freeze):
+            return won, unfreeze
         # The period ended meanwhile, and what was disputed of its fee was left out.
-        group.append(records.draft(RevenueRecognised(fee), fact.about, "recognised", scope))
-    await comes_back(records, fact.payment, fact.about.id, scope, *group)
+        return won, unfreeze, records.draft(RevenueRecognised(fee), fact.about, "recognised", scope)
+
+    await comes_back(records, fact.payment, fact.about.id, scope, drafts)
 
 
-async def _earned_before(records: Records, payment: ObjectRef, freeze: Recorded) -> bool:
-    recognised = await records.stands(payment, "recognised")
-    return recognised is not None and recognised.entry.seq < freeze.entry.seq
+def _earned_before(returns: Returns, freeze: Recorded) -> bool:
+    return returns.recognised is not None and returns.recognised.entry.seq < freeze.entry.seq
 
 
 async def _rewards(records: Records, returns: Returns) -> tuple[Recorded, ...]:

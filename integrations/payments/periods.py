@@ -24,6 +24,15 @@ from ledger.payment_actions import PaymentClosed, PaymentOutcome
 
 async def record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> PaymentOutcome:
     """Of an invoice that was paid: as ``Bridge.record``."""
+    return await records.again(lambda: _record_invoice(records, plans, fact))
+
+
+async def record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
+    """Of a subscription whose last period is over: as ``Bridge.record``."""
+    return await records.again(lambda: _record_end(records, fact))
+
+
+async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> PaymentOutcome:
     if (standing := await records.stands(fact.about, "paid")) is not None:
         return outcome_of(standing)
     if fact.total == 0 and fact.balance == 0:
@@ -64,8 +73,7 @@ async def record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> P
     return "recorded"
 
 
-async def record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
-    """Of a subscription whose last period is over: as ``Bridge.record``."""
+async def _record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
     if fact.buyer is None or not is_part(fact.buyer.workspace) or await records.stands(fact.about, "expire"):
         return "nothing"
     scope = scope_of(fact.buyer)
@@ -125,7 +133,9 @@ async def _period_over(records: Records, invoices: tuple[str, ...], about: Objec
         paid = await records.stands(invoice, "paid")
         grant = None if paid is None else paid.entry.action
         if isinstance(grant, PlanGranted) and grant.deferred and await records.stands(invoice, "recognised") is None:
-            fee = grant.deferred - (await returns_of(records, invoice)).gone.fee
+            returns = await returns_of(records, invoice)
+            fee = grant.deferred - returns.gone.fee
             # Also where nothing is left of it: what of it comes back later is earned then.
             drafts.append(records.draft(RevenueRecognised(fee), invoice, "recognised", scope))
+            drafts += returns.period_over(scope)
     return [*drafts, records.draft(CreditExpired("plan"), about, "expire", scope)]

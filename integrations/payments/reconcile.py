@@ -30,6 +30,7 @@ DifferenceKind: TypeAlias = Literal[
     "other_usage",
     "owed_by_deleted",
     "set_aside",
+    "customer_balance",
 ]
 
 

@@ -1,10 +1,12 @@
 """Reading and writing what is recorded of a rail's objects: each step of an object once."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from integrations.payments.base import Buyer, ObjectRef, Rail
-from integrations.payments.in_book import in_book, in_parts
+from integrations.payments.in_book import in_book, in_parts, part_key
 from integrations.payments.keys import SHORT, scope_of
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditAction, PaymentUnmatched
@@ -15,6 +17,9 @@ from ledger.pseudonyms import WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Recorded
 
+STEPS_MAX = 20
+"""So often a step of a payment's list is tried again, where others took it first."""
+
 
 class Journal(Protocol):
     """What is read of a store."""
@@ -22,6 +27,8 @@ class Journal(Protocol):
     async def find(self, idem: str) -> Recorded | None: ...
 
     async def planned(self, workspace: WorkspaceId) -> tuple[Recorded, ...]: ...
+
+    async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]: ...
 
     async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]: ...
 
@@ -49,8 +56,22 @@ class Records:
         await self.once(self.draft(unmatched, about, "paid", scope))
         return "unmatched"
 
+    async def parts_of(self, first: Recorded) -> list[Recorded]:
+        """All entries of an amount that no posting can hold."""
+        parts = [first]
+        while (found := await self.journal.find(part_key(first.entry.idem, len(parts) + 1))) is not None:
+            parts.append(found)
+        return parts
+
     def draft(self, action: CreditAction, about: ObjectRef, step: str, scope: Scope) -> Draft:
         return Draft(action, scope, self.key(about, step), stripe=StripeObject(about.kind, about.id))
+
+    async def again(self, record: Callable[[], Awaitable[PaymentOutcome]]) -> PaymentOutcome:
+        """Of what is worked out of a payment's list: where others took its next step meanwhile, it is worked out anew."""
+        for _ in range(STEPS_MAX - 1):
+            with suppress(KeyReused):
+                return await record()
+        return await record()
 
     async def once(self, main: Draft, *before: Draft) -> tuple[Receipt, ...]:
         """Record ``before`` and ``main``, in this order and together, unless ``main`` stands."""

@@ -142,7 +142,11 @@ class Bridge(Records):
             await self.once(self.draft(payout, fact.about, "paid", THE_HOUSE))
             paid = await self.stands(fact.about, "paid")
         if fact.state == "failed" and paid is not None:
-            seq = paid.entry.seq
             about = StripeObject(fact.about.kind, fact.about.id)
-            await self.once(Draft(CreditReversed(seq), THE_HOUSE, f"reversal/{seq}", stripe=about))
+            parts = await self.parts_of(paid)
+            first, *others = (
+                Draft(CreditReversed(part.entry.seq), THE_HOUSE, f"reversal/{part.entry.seq}", stripe=about)
+                for part in parts
+            )
+            await self.together(first, *others)
         return "recorded"

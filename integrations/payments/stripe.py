@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from integrations.payments.base import (
     Amount,
+    BalanceMove,
     Buyer,
     Cents,
     CustomerDeleted,
+    CustomerShown,
     Event,
     Fact,
     InvoiceShown,
@@ -24,6 +26,7 @@ from integrations.payments.base import (
     PaymentMisconfigured,
     PaymentRefused,
     PaymentShown,
+    PaymentUnavailable,
     PaymentUnknown,
     Rail,
     RefundAsked,
@@ -33,7 +36,10 @@ from integrations.payments.base import (
 )
 from integrations.payments.stripe_facts import (
     WORKSPACE,
+    balance_move,
+    balance_of,
     buyer_of,
+    customer_shown,
     dispute_state,
     fee_of_charge,
     id_of,
@@ -63,6 +69,7 @@ RAIL = Rail("stripe")
 RETRIES_MAX = 2
 TIMEOUT_S = 20.0
 PAGE = 100
+LOOKS_MAX = 5
 TOPUP_NAME = "CarPool credit"
 LIVE_PREFIXES = ("sk_live_", "rk_live_")
 SESSION_ID = "{CHECKOUT_SESSION_ID}"
@@ -225,6 +232,31 @@ class StripePayments:
                 {"customer": customer, "limit": count_max, "expand": ["data.latest_charge"]}
             )
         return tuple(shown for item in listed.data if (shown := payment_shown(item)) is not None)
+
+    async def customers(self) -> AsyncIterator[CustomerShown]:
+        with mapped():
+            listed = await self.client.v1.customers.list_async({"limit": PAGE})
+            async for customer in listed.auto_paging_iter():
+                yield customer_shown(customer)
+
+    async def balance_of(self, customer: str) -> tuple[Amount, tuple[BalanceMove, ...]]:
+        """Read before and after its invoices, until it is the same."""
+        with mapped():
+            balance = await self._balance_of(customer)
+            for _ in range(LOOKS_MAX):
+                before = balance
+                listed = await self.client.v1.invoices.list_async({"customer": customer, "limit": PAGE})
+                moves = [move async for item in listed.auto_paging_iter() if (move := balance_move(item)) is not None]
+                balance = await self._balance_of(customer)
+                if balance == before:
+                    return balance, tuple(moves)
+        raise PaymentUnavailable(f"the balance of {customer} changes all the time")
+
+    async def _balance_of(self, customer: str) -> Amount:
+        found = await self.client.v1.customers.retrieve_async(customer)
+        if getattr(found, "deleted", None):
+            raise PaymentUnknown(f"{customer} was deleted")
+        return balance_of(found)
 
     async def read_meter(self, reading: MeterReading) -> None:
         with mapped():

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from integrations.payments.base import (
+    RC_CURRENCY,
     Amount,
+    BalanceMove,
     Buyer,
     Cents,
+    CustomerShown,
     DisputeState,
     FeeTaken,
     IntentId,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from stripe import (
         BalanceTransaction,
         Charge,
+        Customer,
         Dispute,
         Invoice,
         InvoiceLineItem,
@@ -162,6 +166,26 @@ def _from_balance(invoice: "Invoice") -> Cents:
     """Below 0 a customer has something there, above it they owe: docs.stripe.com/billing/customer/balance."""
     after: int | None = getattr(invoice, "ending_balance", None)
     return Cents(0 if after is None else after - invoice.starting_balance)
+
+
+def balance_move(invoice: "Invoice") -> BalanceMove | None:
+    """None where it moved nothing: a draft has not yet, and of one that is void what it took was given back."""
+    cents = _from_balance(invoice)
+    if not cents or invoice.status in ("draft", "void", None):
+        return None
+    state: Literal["paid", "open", "lost"] = "lost"
+    if invoice.status in ("paid", "open"):
+        state = "paid" if invoice.status == "paid" else "open"
+    return BalanceMove(invoice.id, state, cents)
+
+
+def customer_shown(customer: "Customer") -> CustomerShown:
+    return CustomerShown(customer.id, _words(customer.metadata).get(WORKSPACE, ""), balance_of(customer))
+
+
+def balance_of(customer: "Customer") -> Amount:
+    """Stripe's is below 0 where the customer has something."""
+    return Amount(Cents(-(getattr(customer, "balance", None) or 0)), getattr(customer, "currency", None) or RC_CURRENCY)
 
 
 def _line(line: "InvoiceLineItem") -> InvoiceLine:

@@ -383,7 +383,7 @@ class Account:
         intent = self.get(payment, "payment_intent")
         charge = self.get(intent["latest_charge"], "charge")
         dispute = self.new(
-            "du", "dispute", amount=charge["amount"], charge=charge["id"], payment_intent=payment, currency="usd",
+            "du", "dispute", amount=charge["amount"], charge=charge["id"], payment_intent=payment, currency=charge["currency"],
             status="needs_response", reason="fraudulent", balance_transactions=[], metadata={}, is_charge_refundable=False,
         )  # fmt: skip
         charge["disputed"] = True
@@ -402,10 +402,10 @@ class Account:
             self.emit("charge.dispute.funds_reinstated", closed)
         self.emit("charge.dispute.closed", closed)
 
-    def payout(self, cents: int, *, asked: bool = False) -> Thing:
+    def payout(self, cents: int, currency: str = "usd", *, asked: bool = False) -> Thing:
         """One that comes by itself each day, or one that was ``asked`` for and is on its way."""
         payout = self.new(
-            "po", "payout", amount=cents, currency="usd", status="pending" if asked else "paid", arrival_date=self.now_s,
+            "po", "payout", amount=cents, currency=currency, status="pending" if asked else "paid", arrival_date=self.now_s,
             automatic=not asked, balance_transaction=None, method="standard", source_type="card", type="bank_account",
             metadata={},
         )  # fmt: skip

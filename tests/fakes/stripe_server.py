@@ -32,6 +32,7 @@ Answer: TypeAlias = tuple[int, Thing]
 
 KNOWN: Mapping[tuple[str, str], type] = {
     ("POST", "/v1/customers"): params.CustomerCreateParams,
+    ("GET", "/v1/customers"): params.CustomerListParams,
     ("POST", "/v1/checkout/sessions"): checkout.SessionCreateParams,
     ("GET", "/v1/checkout/sessions"): checkout.SessionListParams,
     ("POST", "/v1/refunds"): params.RefundCreateParams,
@@ -279,6 +280,8 @@ class StripeServer:
 
     def _filtered(self, object: str, given: Thing) -> list[Thing]:
         found = self.account.of(object)
+        if object == "customer":  # Stripe does not list those that were deleted
+            found = [item for item in found if not item.get("deleted")]
         if object == "subscription" and "status" not in given:
             found = [item for item in found if item["status"] != "canceled"]
         for name in ("customer", "email", "payment_intent", "status"):

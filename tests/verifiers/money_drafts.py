@@ -31,6 +31,7 @@ from ledger.credit_actions import (
     PlanGranted,
     PlanReduced,
     ProviderBilled,
+    ProviderTruedUp,
     RefundedOutside,
     RefundFailed,
     RefundHeld,
@@ -147,7 +148,9 @@ def _house(workspace: int) -> Iterator[CreditAction]:
     yield OperationsPaid(700_001)
     yield LateCost("openai", 12_345 + workspace, absorbed=True)
     yield LateCost("open_ai.eu", 54_321, absorbed=False)
-    yield ProviderBilled("openai", 12_345, 3)
+    yield ProviderBilled("openai", 12_345, 0)
+    yield ProviderTruedUp("openai", 0, 0)
+    yield ProviderTruedUp("open_ai.eu", 21, 0)
     yield CustomerBalanceMoved(RAIL, "kept", 2_000_003)
     yield CustomerBalanceMoved(RAIL, "used", 1_000_001)
     yield PaymentUnmatched(RAIL, 5_000_001, "RC")

@@ -78,6 +78,9 @@ class Behind:
     async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]:
         return self._rows
 
+    async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return await self._store.moved(after, count_max)
+
 
 async def test_an_old_plan_that_ends_while_a_new_one_is_granted_takes_its_own_credit_alone(till: Till) -> None:
     old = await till.subscribed()

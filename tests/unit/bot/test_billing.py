@@ -16,6 +16,7 @@ from bot.billing import (
     Purse,
     Short,
     closed,
+    counted,
     days_before,
     estimated,
     given_back,
@@ -173,6 +174,16 @@ def test_who_gets_nothing_pays_nothing_and_what_the_provider_takes_is_the_houses
     assert closed(entry, read, made) == CreditSettled("call-1", 360_000, "p", 400_000)
     assert closed(entry, None, made) == CreditVoided("call-1", "p", 400_000)
     assert closed(entry, None, None) == CreditVoided("call-1", "p", 0)
+
+
+def test_a_call_that_a_key_of_the_askers_own_pays_for_counts_also_where_nobody_got_it() -> None:
+    entry = counted("call-1", rc(4.8), PRICE, CHOSEN, ())
+    made = estimated(1_000, 800)
+    for got in (made, estimated(1_000, 400), None):
+        assert closed(entry, got, made) == CreditSettled("call-1", 0, "p", 0, counted=400_000)
+    for nothing in (None, Usage()):
+        assert closed(entry, None, nothing) == CreditVoided("call-1", "p", 0)
+    assert given_back(entry) == CreditVoided("call-1", "p")
 
 
 def test_a_call_that_was_cut_off_is_given_back_and_its_cost_is_the_houses() -> None:  # S18

@@ -12,7 +12,7 @@ from adapters.base import BaseAdapter
 from adapters.errors import FirstTokenTimedOut, RefusedKey, Unavailable
 from adapters.messages import Finished, ProviderName, TextDelta, ToolResult, Usage
 from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, WaitFor, answer
-from bot.billing import Billing, Charges, Price, closed, given_back, purse_of
+from bot.billing import Billing, Charges, Price, given_back, purse_of
 from bot.connections import Build
 from bot.limits import Limits
 from bot.listening import Heard
@@ -479,12 +479,35 @@ async def test_what_is_left_of_a_limit_makes_an_answer_shorter_that_a_key_of_the
         assert 512 <= most[1] < 600 < most[0] < 1_000
 
 
-async def test_a_call_with_a_key_of_their_own_that_is_cut_off_counts_no_more_and_costs_the_house_nothing(
-    tmp_path: Path,
-) -> None:
+async def test_a_call_with_a_key_of_their_own_that_nobody_got_counts_all_the_same(tmp_path: Path) -> None:
+    """The provider takes it from their key: asked and deleted again and again, it would pass any limit."""
+    vaults, here = list[Vault](), Gate()
+    script = ((TextDelta("four" * 1_000), WaitFor(here), answer(usage=USAGE)[-1]),)
+
+    def brought(store: SqliteStore) -> tuple[Vault, Build]:
+        vaults.append(Vault(store, [b"v" * 32]))
+        return vaults[0], lambda provider, key: (ScriptedAdapter(provider, script), (card("own", 90, rates=RATES),))
+
+    async with running_house(
+        tmp_path, RecordingPlatform(), {}, cards=[], billing=Billing("none", 2000, URC_PER_RC * 10), brought=brought
+    ) as open_:
+        await vaults[0].keep(KeyOwner(W), ProviderName("own"), Secret("theirs"))
+        accepted = await open_.intake.accept(asks("write me something long"))
+        ended = asyncio.create_task(open_.intake.ended(accepted.turn))
+        await here.reached.wait()
+        await open_.door.withdraw(ME, "1")
+        assert await ended == "withdrawn"
+        actions = [item.entry.action for item in await open_.all()]
+        (settled,) = (action for action in actions if isinstance(action, CreditSettled))
+        assert settled.counted >= Price(RATES, 0).cost(Usage(0, 1_000))
+        counter = Counter(W, ME_THERE, f"{datetime.now(UTC):%Y-%m-%d}")
+        assert await open_.store.spent(counter) == settled.counted
+        assert [row for row in await open_.store.balances() if row.balance] == []
+
+
+def test_a_call_with_a_key_of_their_own_that_is_cut_off_counts_no_more_and_costs_the_house_nothing() -> None:
     hold = CreditReserved("h", 0, COST_URC, "own", "m", "", (), Price(RATES, 0).text)
     assert given_back(hold) == CreditVoided("h", "own")
-    assert closed(hold, None, USAGE) == CreditVoided("h", "own")
 
 
 async def test_at_eighty_and_a_hundred_per_cent_of_a_limit_the_answer_says_so_once(tmp_path: Path) -> None:
