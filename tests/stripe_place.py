@@ -46,7 +46,7 @@ class Narrowed(StripePayments):
             key or place.key, [SECRET], place.base_url, "https://carpool.example/back", clock_s=place.clock_s
         )
         self.mine: set[str] = set()
-        self.customers: list[str] = []
+        self.made_customers: list[str] = []
         self.test_clock = ""
         """That of the customers that are made next; empty for none."""
         self.silent = False
@@ -91,7 +91,7 @@ class Narrowed(StripePayments):
         else:
             about = await super().create_customer(buyer, after)
         self.mine.add(about.id)
-        self.customers.append(about.id)
+        self.made_customers.append(about.id)
         return about
 
 
