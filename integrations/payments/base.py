@@ -262,7 +262,8 @@ Fact: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A movement of the rail's balance: ``net`` is what it changed by, ``about`` what it belongs to, ``fee`` a part of it."""
+    """A movement of the rail's balance: ``net`` is what it changed by, ``about`` what it belongs to, ``fee`` a part of it.
+    ``invoice`` is the one that a payment paid; empty where it paid none, or that has to be looked up."""
 
     transaction: str
     about: ObjectRef | None
@@ -271,6 +272,7 @@ class Settlement:
     fee: Cents
     currency: str
     created_s: int
+    invoice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ each entry on the rail's account has its movement, and the two balances are the 
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -74,6 +73,8 @@ class _Clearing:
 
     def __init__(self, rail: str, book: BookReader) -> None:
         self.entries: dict[str, _Standing] = {}
+        self.about: dict[StripeObject, list[str]] = {}
+        """The keys of all that stand for an object."""
         self._account = clearing(rail)
         self._book = book
         self._after = -1
@@ -85,6 +86,8 @@ class _Clearing:
                 amounts = [posting.amount for posting in entry.postings if posting.account == self._account]
                 if amounts:
                     self.entries[entry.idem] = _Standing(entry.seq, entry.mono, sum(amounts), entry.stripe)
+                    if entry.stripe is not None:
+                        self.about.setdefault(entry.stripe, []).append(entry.idem)
             self._after = page[-1].entry.seq
 
 
@@ -98,10 +101,10 @@ async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconci
     # The oldest first: a refund is recorded after what it gives back.
     settled = [settlement async for settlement in cashier.method.settlements(since_s)]
     for settlement in sorted(settled, key=lambda item: item.created_s):
-        keys = await _keys(cashier, settlement, standing.entries)
+        keys = await _keys(cashier, settlement, standing)
         if not keys and await _look(cashier, settlement):
             await standing.read()
-            keys = await _keys(cashier, settlement, standing.entries)
+            keys = await _keys(cashier, settlement, standing)
             found += [settlement.transaction] if keys else []
         if not keys:
             differences.append(Difference("not_recorded", _name(settlement), _amount(settlement), None))
@@ -128,9 +131,9 @@ async def _look(cashier: Cashier, settlement: Settlement) -> bool:
         return False
 
 
-async def _keys(cashier: Cashier, settlement: Settlement, entries: Mapping[str, _Standing]) -> tuple[str, ...]:
+async def _keys(cashier: Cashier, settlement: Settlement, standing: _Clearing) -> tuple[str, ...]:
     """The keys of the entries that stand for it; none where one is missing."""
-    bridge, about = cashier.bridge, settlement.about
+    bridge, about, entries = cashier.bridge, settlement.about, standing.entries
     if about is None:
         return ()
     match about.kind, settlement.net < 0:
@@ -140,8 +143,8 @@ async def _keys(cashier: Cashier, settlement: Settlement, entries: Mapping[str, 
                 return ()
             if paid in entries:
                 return (paid, fee)
-            # An invoice's payment stands under the invoice, and was recorded before its fee.
-            return (fee,) if settlement.fee else await _invoice_keys(cashier, about, entries)
+            invoiced = await _invoice_keys(cashier, settlement, about, standing)
+            return (*invoiced, fee) if invoiced else ()
         case "refund", negative:
             key = bridge.key(about, "sent" if negative else "failed")
         case "dispute", negative:
@@ -156,10 +159,15 @@ async def _keys(cashier: Cashier, settlement: Settlement, entries: Mapping[str, 
     return (key,) if key in entries else ()
 
 
-async def _invoice_keys(cashier: Cashier, about: ObjectRef, entries: Mapping[str, _Standing]) -> tuple[str, ...]:
+async def _invoice_keys(
+    cashier: Cashier, settlement: Settlement, about: ObjectRef, standing: _Clearing
+) -> tuple[str, ...]:
+    """An invoice's payment stands under the invoice, in as many entries as it came to."""
+    if settlement.invoice:
+        return tuple(standing.about.get(StripeObject("invoice", settlement.invoice), ()))
     of = (getattr(fact, "about", None) for fact in await cashier.method.fetch(about))
-    keys = (cashier.bridge.key(item, "paid") for item in of if isinstance(item, ObjectRef))
-    return tuple(key for key in keys if key in entries)
+    found = (StripeObject(item.kind, item.id) for item in of if isinstance(item, ObjectRef) and item.kind == "invoice")
+    return tuple(key for item in found for key in standing.about.get(item, ()))
 
 
 async def _is_at_rail(cashier: Cashier, about: StripeObject | None) -> bool:

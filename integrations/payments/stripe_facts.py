@@ -249,8 +249,8 @@ def payout_state(payout: "Payout") -> PayoutState | None:
     return PayoutState(ObjectRef("payout", payout.id), state, Amount(Cents(payout.amount), payout.currency))
 
 
-def settlement_of(transaction: "BalanceTransaction") -> Settlement:
-    """Its source has to have been asked for along with it."""
+def settlement_of(transaction: "BalanceTransaction", invoices: Mapping[str, str]) -> Settlement:
+    """Its source has to have been asked for along with it. ``invoices`` are those that were paid, by their payments."""
     source = transaction.source
     kind = None if source is None or isinstance(source, str) else _SOURCES.get(source.object)
     about = None if kind is None or source is None or isinstance(source, str) else ObjectRef(kind, str(source.id))
@@ -263,6 +263,7 @@ def settlement_of(transaction: "BalanceTransaction") -> Settlement:
         Cents(transaction.fee),
         transaction.currency,
         transaction.created,
+        invoices.get(payment, ""),
     )
 
 

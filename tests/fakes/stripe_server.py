@@ -248,7 +248,7 @@ class StripeServer:
             case "GET", ["invoice_payments"]:
                 payment = given.get("payment", {}).get("payment_intent")
                 found = [
-                    item for item in account.invoice_payments
+                    item for item in _since(account.invoice_payments, given)
                     if payment in (None, item["payment"]["payment_intent"])
                     and given.get("invoice") in (None, item["invoice"])
                     and given.get("status") in (None, item["status"])
@@ -283,7 +283,7 @@ class StripeServer:
         if "subscription" in given:
             found = [
                 item for item in found
-                if item["parent"]["subscription_details"]["subscription"] == given["subscription"]
+                if item["parent"] and item["parent"]["subscription_details"]["subscription"] == given["subscription"]
             ]  # fmt: skip
         return found
 
