@@ -198,9 +198,21 @@ class SubscriptionEnded:
 
 @dataclass(frozen=True, slots=True)
 class FeeTaken:
+    """``cents`` below 0: the rail gave it back. ``disputed``: it is for a dispute."""
+
     transaction: str
     cents: Cents
     currency: str = RC_CURRENCY
+    disputed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceMoved:
+    """The rail moved its balance for nothing that is known here: a reserve, an adjustment, money that was put there by hand.
+    Below 0 it left."""
+
+    transaction: str
+    amount: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +231,7 @@ class RefundState:
 @dataclass(frozen=True, slots=True)
 class DisputeState:
     """``withdrawn``: the amount and the fee have left the balance; ``reinstated``: the amount came back. ``payment`` is what
-    is disputed."""
+    is disputed, ``fees`` what was taken or given back beside the first fee."""
 
     about: ObjectRef
     payment: ObjectRef
@@ -229,6 +241,7 @@ class DisputeState:
     withdrawn: bool
     fee: Cents
     reinstated: bool
+    fees: tuple[FeeTaken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +265,7 @@ Fact: TypeAlias = (
     | InvoiceState
     | SubscriptionEnded
     | FeeTaken
+    | BalanceMoved
     | RefundState
     | DisputeState
     | PayoutState
@@ -263,7 +277,8 @@ Fact: TypeAlias = (
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """A movement of the rail's balance: ``net`` is what it changed by, ``about`` what it belongs to, ``fee`` a part of it.
-    ``invoice`` is the one that a payment paid; empty where it paid none, or that has to be looked up."""
+    ``invoice`` is the one that a payment paid; empty where it paid none, or that has to be looked up. ``alone`` is what is so
+    where there is nothing to look at."""
 
     transaction: str
     about: ObjectRef | None
@@ -273,6 +288,7 @@ class Settlement:
     currency: str
     created_s: int
     invoice: str = ""
+    alone: FeeTaken | BalanceMoved | None = None
 
 
 @dataclass(frozen=True, slots=True)

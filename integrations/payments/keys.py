@@ -28,6 +28,9 @@ SHORT: Mapping[ObjectKind, str] = {
     "transfer": "tr",
 }
 
+TRANSACTION = "balance_transaction"
+"""The kind of a movement of the rail's balance, in an entry that is about nothing else."""
+
 KINDS_BY_STRIPE: Mapping[str, ObjectKind] = {kind: kind for kind in SHORT}
 """The kind of an object by its name in an entry."""
 

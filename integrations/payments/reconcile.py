@@ -5,6 +5,7 @@ each entry on the rail's account has its movement, and the two balances are the 
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -121,9 +122,9 @@ async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconci
 
 
 async def _look(cashier: Cashier, settlement: Settlement) -> bool:
-    if settlement.about is None:
-        return False
     try:
+        if settlement.about is None:
+            return settlement.alone is not None and bool(await cashier.bridge.record(settlement.alone))
         return await cashier.look_at(settlement.about) in ("recorded", "unmatched")
     except FAILURES as error:
         if passes(error):
@@ -135,10 +136,11 @@ async def _keys(cashier: Cashier, settlement: Settlement, standing: _Clearing) -
     """The keys of the entries that stand for it; none where one is missing."""
     bridge, about, entries = cashier.bridge, settlement.about, standing.entries
     if about is None:
-        return ()
+        alone = (bridge.fee_key(settlement.transaction), bridge.moved_key(settlement.transaction))
+        return tuple(key for key in alone if key in entries)
     match about.kind, settlement.net < 0:
         case "payment_intent" | "charge", False:
-            fee, paid = f"{bridge.rail}:bt:{settlement.transaction}:fee", bridge.key(about, "paid")
+            fee, paid = bridge.fee_key(settlement.transaction), bridge.key(about, "paid")
             if settlement.fee and fee not in entries:
                 return ()
             if paid in entries:
@@ -147,8 +149,8 @@ async def _keys(cashier: Cashier, settlement: Settlement, standing: _Clearing) -
             return (*invoiced, fee) if invoiced else ()
         case "refund", negative:
             key = bridge.key(about, "sent" if negative else "failed")
-        case "dispute", negative:
-            key = bridge.key(about, "withdrawn" if negative else "won")
+        case "dispute", _:
+            return _of_dispute(cashier, settlement, about, entries)
         case "payout", True:
             key = bridge.key(about, "paid")
         case "payout", False:
@@ -157,6 +159,16 @@ async def _keys(cashier: Cashier, settlement: Settlement, standing: _Clearing) -
         case _:
             return ()
     return (key,) if key in entries else ()
+
+
+def _of_dispute(
+    cashier: Cashier, settlement: Settlement, about: ObjectRef, entries: Mapping[str, _Standing]
+) -> tuple[str, ...]:
+    """The amount and its first fee left in one entry; each other fee has its own."""
+    amount, bridge = settlement.net + settlement.fee, cashier.bridge
+    keys = [bridge.key(about, "withdrawn" if amount < 0 else "won")] if amount else []
+    keys += [bridge.fee_key(settlement.transaction)] if settlement.fee and amount >= 0 else []
+    return tuple(keys) if all(key in entries for key in keys) else ()
 
 
 async def _invoice_keys(

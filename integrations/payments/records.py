@@ -37,6 +37,13 @@ class Records:
     def key(self, about: ObjectRef, step: str) -> str:
         return f"{self.rail}:{SHORT[about.kind]}:{about.id}:{step}"
 
+    def fee_key(self, transaction: str) -> str:
+        return f"{self.rail}:bt:{transaction}:fee"
+
+    def moved_key(self, transaction: str) -> str:
+        """Of a movement that belongs to no object."""
+        return f"{self.rail}:bt:{transaction}:moved"
+
     async def find(self, idem: str) -> Recorded | None:
         return await self.journal.find(idem)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from integrations.payments.base import (
     Amount,
+    BalanceMoved,
     Buyer,
     Cents,
     DisputeState,
@@ -52,6 +53,9 @@ CENTS = "carpool_cents"
 _LOST = {"lost"}
 _WON = {"won"}
 _REFUND_FAILED = {"failed", "canceled"}
+_FEES = {"stripe_fee", "stripe_fx_fee", "tax_fee"}
+"""The kinds of movements that are what Stripe takes for itself: Billing, Radar, Tax, an exchange."""
+
 _SOURCES: Mapping[str, ObjectKind] = {
     "charge": "charge",
     "refund": "refund",
@@ -225,8 +229,11 @@ def dispute_state(
     dispute: "Dispute", payment: "PaymentIntent | None", invoice: "Invoice | None" = None
 ) -> DisputeState:
     paid, buyer = paid_for(id_of(dispute.charge), payment, invoice)
-    out = [item for item in dispute.balance_transactions if item.amount < 0]
-    back = [item for item in dispute.balance_transactions if item.amount > 0]
+    moved = dispute.balance_transactions
+    out = [item for item in moved if item.amount < 0]
+    back = [item for item in moved if item.amount > 0]
+    # One for countering it, and what comes back of either: movements of their own, or parts of the one that brings the amount.
+    fees = [FeeTaken(item.id, Cents(item.fee), item.currency, True) for item in moved if item.amount >= 0 and item.fee]
     state: Literal["open", "won", "lost"] = (
         "lost" if dispute.status in _LOST else "won" if dispute.status in _WON else "open"
     )
@@ -239,6 +246,7 @@ def dispute_state(
         bool(out),
         Cents(sum(item.fee for item in out)),
         bool(back),
+        tuple(fees),
     )
 
 
@@ -255,6 +263,12 @@ def settlement_of(transaction: "BalanceTransaction", invoices: Mapping[str, str]
     kind = None if source is None or isinstance(source, str) else _SOURCES.get(source.object)
     about = None if kind is None or source is None or isinstance(source, str) else ObjectRef(kind, str(source.id))
     payment = id_of(getattr(source, "payment_intent", None)) if kind == "charge" else ""
+    alone: FeeTaken | BalanceMoved | None = None
+    if about is None and not isinstance(source, str):
+        net = Cents(transaction.net)
+        moved = BalanceMoved(transaction.id, Amount(net, transaction.currency))
+        fee = FeeTaken(transaction.id, Cents(-net), transaction.currency)
+        alone = fee if transaction.type in _FEES else moved
     return Settlement(
         transaction.id,
         ObjectRef("payment_intent", payment) if payment else about,
@@ -264,6 +278,7 @@ def settlement_of(transaction: "BalanceTransaction", invoices: Mapping[str, str]
         transaction.currency,
         transaction.created,
         invoices.get(payment, ""),
+        alone,
     )
 
 

@@ -270,7 +270,7 @@ class StripeServer:
     def _transactions(self, given: Thing, path: str) -> Thing:
         found = _since(reversed(self.account.transactions), given)
         if "data.source" in given.get("expand", []):
-            found = [{**item, "source": self.account.things[item["source"]]} for item in found]
+            found = [{**item, "source": self.account.things.get(item["source"] or "")} for item in found]
         return listed(found, given, path)
 
     def _filtered(self, object: str, given: Thing) -> list[Thing]:
