@@ -189,11 +189,13 @@ class InvoiceState:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionEnded:
-    """Its last period is over. ``invoices`` are those that were paid for it."""
+    """Its last period is over. ``invoices`` are those that were paid for it. ``unpaid``: nobody pays it any more, and it may go
+    on once somebody does."""
 
     about: ObjectRef
     buyer: Buyer | None
     invoices: tuple[str, ...]
+    unpaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,7 +428,8 @@ class Subscriptions(Protocol):
         ...
 
     def canceled(self) -> AsyncIterator[ObjectRef]:
-        """The subscriptions that were ended. One that was ended at once still has the period that was paid for."""
+        """The subscriptions that were ended, or that nobody pays any more. One that was ended at once still has the period that
+        was paid for."""
         ...
 
     async def portal(self, customer: str) -> Link: ...

@@ -32,6 +32,7 @@ from integrations.payments.base import (
     TopupAsked,
 )
 from integrations.payments.stripe_facts import (
+    ENDED,
     WORKSPACE,
     buyer_of,
     dispute_state,
@@ -197,9 +198,10 @@ class StripePayments:
 
     async def canceled(self) -> AsyncIterator[ObjectRef]:
         with mapped():
-            listed = await self.client.v1.subscriptions.list_async({"status": "canceled", "limit": PAGE})
-            async for subscription in listed.auto_paging_iter():
-                yield ObjectRef("subscription", subscription.id)
+            for status in ENDED:
+                listed = await self.client.v1.subscriptions.list_async({"status": status, "limit": PAGE})
+                async for subscription in listed.auto_paging_iter():
+                    yield ObjectRef("subscription", subscription.id)
 
     async def portal(self, customer: str) -> Link:
         with mapped():
@@ -452,7 +454,7 @@ class StripePayments:
         return () if state is None else (state,)
 
     async def _of_subscription(self, subscription: "Subscription") -> tuple[Fact, ...]:
-        if subscription.status != "canceled":
+        if subscription.status not in ENDED:
             return ()
         ended = subscription_ended(subscription, await self._paid_invoices(subscription.id), self._clock_s())
         return () if ended is None else (ended,)

@@ -5,7 +5,7 @@ invoice was paid with under its ``payments``.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from integrations.payments.base import (
     Amount,
@@ -49,6 +49,10 @@ INTENT = "carpool_intent"
 WORKSPACE = "carpool_workspace"
 ACTOR = "carpool_actor"
 CENTS = "carpool_cents"
+
+UNPAID: Final = ("unpaid", "paused")
+ENDED: Final = ("canceled", *UNPAID)
+"""The states of a subscription that has nothing but the period that was paid for."""
 
 _LOST = {"lost"}
 _WON = {"won"}
@@ -188,17 +192,21 @@ def subscription_of_invoice(invoice: "Invoice") -> str:
 def subscription_ended(
     subscription: "Subscription", invoices: Sequence["Invoice"], now_s: float
 ) -> SubscriptionEnded | None:
-    """None while it runs, or while a period that was paid for does."""
-    if subscription.status != "canceled" or subscription.ended_at is None:
+    """``invoices`` are those that were paid. None while it runs, or while a period that was paid for does; and where nothing was
+    ever paid of one that nobody pays."""
+    unpaid = subscription.status in UNPAID
+    if unpaid:  # its own period is one that nobody paid for
+        ends_s = max((line.period.end for invoice in invoices for line in invoice.lines.data), default=0)
+        over = bool(invoices) and now_s >= ends_s
+    else:
+        # ``items`` is a method's name elsewhere, and a field here.
+        ends_s = max((item.current_period_end for item in subscription["items"].data), default=0)
+        over = subscription.ended_at is not None and max(subscription.ended_at, now_s) >= ends_s
+    if not over:
         return None
-    # ``items`` is a method's name elsewhere, and a field here.
-    ends_s = max((item.current_period_end for item in subscription["items"].data), default=0)
-    if max(subscription.ended_at, now_s) < ends_s:
-        return None
-    paid = sorted((item.created, item.id) for item in invoices)
-    return SubscriptionEnded(
-        ObjectRef("subscription", subscription.id), buyer_of(subscription.metadata), tuple(item for _, item in paid)
-    )
+    paid = tuple(item for _, item in sorted((item.created, item.id) for item in invoices))
+    about = ObjectRef("subscription", subscription.id)
+    return SubscriptionEnded(about, buyer_of(subscription.metadata), paid, unpaid)
 
 
 def paid_for(charge: str, payment: "PaymentIntent | None", invoice: "Invoice | None") -> tuple[ObjectRef, Buyer | None]:

@@ -291,6 +291,12 @@ class Account:
         self.emit("invoice.payment_failed", due)
         self.emit("customer.subscription.updated", running)
 
+    def give_up(self, subscription: str) -> None:
+        """After the last retry: nothing more is tried, and nothing ends."""
+        running = self.get(subscription, "subscription")
+        running["status"] = "unpaid"
+        self.emit("customer.subscription.updated", running)
+
     def pay_invoice(self, invoice: str) -> None:
         due = self.get(invoice, "invoice")
         if due["amount_due"]:

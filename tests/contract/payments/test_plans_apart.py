@@ -236,3 +236,36 @@ async def test_one_that_was_granted_before_another_began_to_run_stays(till: Till
     assert statuses(till, first, second) == ["canceled", "active"]
     assert await rc(till, PLAN, SUSPENSE) == [5000, 0]
     assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
+async def test_a_plan_that_nobody_pays_any_more_ends_with_what_was_paid_for_until_somebody_does(till: Till) -> None:
+    till.account.fee_bps = till.account.fee_fixed = 0
+    subscription = await till.subscribed()
+    due = till.account.renew(subscription, paid=False)
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]  # while it is past due nothing ends
+    till.account.give_up(subscription)
+    await till.delivered()
+    till.account.now_s += 2 * DAY_S
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED, "R:subscription", "R:breakage") == [0, 0, 500, 1500]
+    assert await running_plan(till.store, till.cashier.bridge.plans, WorkspaceId(W)) is None
+    till.account.pay_invoice(due["id"])
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]
+    till.account.cancel(subscription)
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED, "R:subscription", "R:breakage") == [0, 0, 1000, 3000]
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
+async def test_of_a_plan_that_is_not_paid_in_the_middle_of_its_period_nothing_ends(till: Till) -> None:
+    subscription = await till.subscribed()
+    till.account.now_s += 3 * DAY_S
+    till.account.give_up(subscription)  # over a bill of something else
+    await till.delivered()
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]
+    till.account.now_s += 31 * DAY_S  # no event tells of the end
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED) == [0, 0]
