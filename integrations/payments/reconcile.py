@@ -202,11 +202,15 @@ async def _balances(cashier: Cashier, book: BookReader) -> list[Difference]:
         if row.account == clearing(cashier.rail):
             held[row.currency] += row.balance
     differences += [Difference("not_zero", name, None, amount) for name, amount in sums.items() if amount]
+    at_rail: Counter[str] = Counter()
     for amount in await cashier.method.balance():
-        at_rail, currency = in_book(amount.cents, amount.currency)
-        if at_rail != held[currency]:
+        there, currency = in_book(amount.cents, amount.currency)
+        at_rail[currency] += there
+    for currency in sorted({*at_rail, *held}):  # also one that only one of the two knows of
+        if at_rail[currency] != held[currency]:
             kind: DifferenceKind = "other_balance" if currency == RC else "other_currency"
-            differences.append(Difference(kind, f"{clearing(cashier.rail)} {currency}", at_rail, held[currency]))
+            about = f"{clearing(cashier.rail)} {currency}"
+            differences.append(Difference(kind, about, at_rail[currency], held[currency]))
     return differences
 
 

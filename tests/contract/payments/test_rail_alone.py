@@ -4,9 +4,11 @@ import pytest
 
 from bot.suspense_console import in_suspense, told
 from integrations.payments.reconcile import reconcile
+from ledger.credit_actions import PaymentUnmatched
+from ledger.entry import Draft
 from ledger.money import URC_PER_RC
 from tests.fakes.stripe_shop import written
-from tests.payments import NOW_S, Till
+from tests.payments import NOW_S, Till, scope
 
 STR, SUSPENSE, FEES = "A:stripe:clearing", "L:suspense:stripe", "X:fees:stripe"
 
@@ -103,3 +105,15 @@ async def test_a_fee_for_countering_a_dispute_of_which_nothing_was_told_is_found
     found = await reconcile(till.cashier, till.store, NOW_S - 3600)
     assert (len(found.found), found.differences) == (1, ())
     assert await rc(till, STR, "X:dispute") == [-3000, 3000]
+
+
+async def test_money_that_the_ledger_alone_knows_of_is_a_difference(till: Till) -> None:
+    """Also where the balance of Stripe's names no such currency."""
+    for currency in ("RC", "EUR"):
+        strange = PaymentUnmatched("stripe", 500 * URC_PER_RC, currency)
+        await till.roadchain.append(Draft(strange, scope(), f"by hand {currency}"))
+    found = await reconcile(till.cashier, till.store, NOW_S + 3600)
+    assert [(item.kind, item.at_rail, item.in_ledger) for item in found.differences] == [
+        ("other_currency", 0, 500 * URC_PER_RC),
+        ("other_balance", 0, 500 * URC_PER_RC),
+    ]
