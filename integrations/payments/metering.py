@@ -27,7 +27,7 @@ from ledger.accounts import RC, period_of, pocket_of
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditReversed, OverageMetered, PlanGranted
 from ledger.entry import Draft, Entry, Scope, StripeObject
-from ledger.errors import KeyReused
+from ledger.errors import KeyReused, LedgerError
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import UsageMetered
 from ledger.pseudonyms import WorkspaceId
@@ -77,13 +77,15 @@ class Metering:
 
     async def apply(self) -> int:
         """Tell the meter what it was not told yet. Returns how many readings it took. What could not be told is left to the next
-        time, and stands in the log. Raises ``LedgerError``, ``StoreFailed``."""
+        time, and stands in the log. Raises ``StoreFailed``."""
         taken = 0
         for workspace, rows in _by_workspace(await self.store.balances()).items():
             try:
                 taken += await self._tell(workspace, rows)
             except PaymentError as error:
                 log.warning("usage is not told yet", extra={"workspace": workspace, "cause": type(error).__name__})
+            except LedgerError as error:  # of one workspace: the others do not wait for it
+                log.error("usage cannot be told", extra={"workspace": workspace, "cause": error.code.value})
         return taken
 
     async def _tell(self, workspace: WorkspaceId, rows: list[AccountRow]) -> int:

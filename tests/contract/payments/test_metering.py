@@ -12,11 +12,13 @@ from integrations.payments.base import MeterReading, ObjectRef, PaymentUnavailab
 from integrations.payments.metering import Metering, amount_under_way, reconcile_meters
 from integrations.payments.reconcile import Difference, reconcile
 from ledger.accounts import BAD_DEBT
+from ledger.book import AccountRow
 from ledger.credit_actions import CreditReserved, CreditReversed, CreditSettled, CreditVoided, DebtWrittenOff
 from ledger.entry import Draft
-from ledger.errors import InsufficientBalance
+from ledger.errors import InsufficientBalance, InvalidEntry
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import UsageMetered
+from ledger.pseudonyms import WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.verify import verify_database
 from tests.fakes.stripe_account import MONTH_S, Thing
@@ -482,3 +484,25 @@ async def test_a_ledger_with_overage_is_verified(tmp_path: Path, postgres: Serve
             await use.write_off(0, 0.5)
     (database,) = tmp_path.rglob("*.db")
     verify_database(database)
+
+
+async def test_a_workspace_whose_reading_the_ledger_refuses_keeps_no_other_from_being_told(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    use = Use(till)
+    await use.begin()
+    await use.call(300)
+    other = CreditReserved("o", 5 * RC, 0, "p", "m", overage_period=use.period, overage_max=10 * RC)
+    await till.roadchain.append(Draft(other, scope(workspace="w-0"), "o"))
+
+    class Refused(Metering):
+        async def _tell(self, workspace: WorkspaceId, rows: list[AccountRow]) -> int:
+            if workspace == "w-0":
+                raise InvalidEntry("refused each time")
+            return await super()._tell(workspace, rows)
+
+    metering = Refused(till.cashier, use.rail, till.store, lambda: till.account.now_s * 1_000_000)
+    assert (await metering.apply(), use.counted) == (1, 290)
+    assert [record.__dict__["cause"] for record in caplog.records if record.message == "usage cannot be told"] == [
+        "RC002"
+    ]
