@@ -10,7 +10,8 @@ from bot.operating import opened
 from bot.settings import Settings
 from integrations.payments.base import ObjectRef, PaymentError, RefundState
 from integrations.payments.cashier import Cashier
-from integrations.payments.keys import KINDS_BY_STRIPE, TRANSACTION, resolved_key, returned_key
+from integrations.payments.keys import KINDS_BY_STRIPE, TRANSACTION, resolved_key
+from integrations.payments.records import went_back
 from ledger.accounts import RC, suspense
 from ledger.credit_actions import OveragePaid, SuspenseResolved
 from ledger.entry import Entry
@@ -67,7 +68,7 @@ async def in_suspense(store: Store, cashier: Cashier | None) -> list[Waiting]:
         after = page[-1].entry.seq
     left = [item for item in found.values() if item.amount]
     for item in left:
-        item.returned = await store.find(returned_key(item.rail, item.payment)) is not None
+        item.returned = await went_back(store, item.rail, item.payment)
     return left
 
 

@@ -55,12 +55,13 @@ def hold_key(intent: str) -> str:
 
 
 def resolved_key(rail: str, payment: str) -> str:
-    """Of money that waited in suspense until an operator gave it to a workspace."""
+    """Of money that waited in suspense until an operator gave it to a workspace, or some of it went back. Both have this key, so
+    that of two at the same moment one decides."""
     return f"payment.resolved/{rail}/{payment}"
 
 
 def returned_key(rail: str, payment: str) -> str:
-    """Of money that waited in suspense, and of which some was given back."""
+    """Of money that waited in suspense, and of which some was given back: in older entries, beside ``resolved_key``."""
     return f"payment.returned/{rail}/{payment}"
 
 

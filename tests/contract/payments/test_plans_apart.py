@@ -4,8 +4,8 @@ import pytest
 
 from bot.plan import running_plan
 from integrations.payments.base import News, ObjectRef, PaymentRefused, PaymentUnavailable
-from integrations.payments.keys import returned_key
 from integrations.payments.reconcile import reconcile
+from integrations.payments.records import went_back
 from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.stripe import RAIL
 from ledger.book import AccountRow
@@ -210,7 +210,7 @@ async def test_a_second_subscription_that_was_cut_off_goes_on_at_the_next_look(t
     (waiting,) = [item for item in await till.store.moved(-1, 100) if isinstance(item.entry.action, PaymentUnmatched)]
     assert waiting.entry.stripe is not None
     # No operator makes credit of it meanwhile.
-    assert await till.store.find(returned_key(RAIL, waiting.entry.stripe.id)) is not None
+    assert await went_back(till.store, RAIL, waiting.entry.stripe.id)
     down.clear()
     assert (await till.cashier.scan()).left == 0
     await till.delivered()
