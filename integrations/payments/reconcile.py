@@ -29,6 +29,7 @@ DifferenceKind: TypeAlias = Literal[
     "not_metered",
     "other_usage",
     "owed_by_deleted",
+    "owed_without_invoice",
     "set_aside",
 ]
 
