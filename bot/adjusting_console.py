@@ -11,8 +11,9 @@ from bot.operating import NO_AMOUNT, Opened, opened, turned_away
 from bot.second_console import ask_second, is_much, movement, true_up_key
 from bot.settings import Settings
 from integrations.payments.base import urc
-from integrations.payments.keys import THE_HOUSE, resolved_key, returned_key
+from integrations.payments.keys import THE_HOUSE, resolved_key
 from integrations.payments.metering import amount_under_way, owed_later
+from integrations.payments.records import went_back
 from ledger.accounts import RC, is_part
 from ledger.credit_actions import (
     CreditAction,
@@ -172,7 +173,7 @@ async def resolve(
             )
             await house.refuse("resolve", Code.INVALID_CURRENCY, scope)
             return EXIT_WRONG
-        if await house.store.find(returned_key(action.rail, payment)) is not None:
+        if await went_back(house.store, action.rail, payment):
             complain(f"{payment} was resolved or given back before. Nothing was changed.")
             await house.refuse("resolve", Code.DUPLICATE_IDEMPOTENCY_KEY, scope)
             return EXIT_WRONG

@@ -48,6 +48,8 @@ _WHAT = {
     "not_metered": "it is not known yet whether the meter took this: the next hour sends it again",
     "set_aside": "it could not be recorded, and each scan tries it again",
     "other_usage": "the meter counts another usage than it was told",
+    "owed_without_invoice": "no invoice had what was used in a plan's period: nothing more is used beyond a plan's credit until"
+    " `carpool billing writeoff-usage` closes it",
     "owed_by_deleted": "its customer was deleted at the payment service, and no invoice pays what was used:"
     " `carpool billing writeoff-usage` closes it",
 }

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from adapters.messages import ProviderName
 from bot.lucidia.policy import PlanModels
+from integrations.payments.overdue import INVOICED_S, overdue
 from integrations.payments.plans import Plans
 from ledger.accounts import RC, metered, overage, overage_held
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditExpired, PlanGranted
-from ledger.money import Money
+from ledger.money import URC_PER_RC, Money
 from ledger.pseudonyms import WorkspaceId
 from ledger.store import Recorded, Store
 
@@ -68,13 +69,17 @@ class Overage:
 async def overage_of(
     store: Store, plans: Plans, workspace: WorkspaceId, rows: Iterable[AccountRow], now_us: int
 ) -> Overage | None:
-    """None where the plan that runs has no meter, or where its period is over and the next one is not paid. ``rows`` are the
-    workspace's accounts. Raises ``StoreFailed``."""
+    """None where the plan that runs has no meter, where its period is over and the next one is not paid, or where usage of an
+    earlier period is owed that no invoice had. ``rows`` are the workspace's accounts. Raises ``StoreFailed``."""
     if not any(plan.meter for plan in plans.all):
         return None
     running = await running_plan(store, plans, workspace)
     plan = None if running is None else plans.named(running.name)
     if running is None or plan is None or not plan.meter or running.until_s * 1_000_000 <= now_us:
+        return None
+    rows = tuple(rows)
+    earlier = min(now_us // 1_000_000, running.until_s - 1 + INVOICED_S)
+    if overdue((row for row in rows if row.currency == RC), earlier) >= URC_PER_RC:
         return None
     period, used, held = str(running.until_s), 0, 0
     for row in rows:

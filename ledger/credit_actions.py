@@ -43,10 +43,15 @@ class CreditTopup:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFee:
+    """What the rail takes for itself; ``back``: it gave it back. ``disputed``: for a dispute, beside the fee that
+    ``DisputeWithdrawn`` names."""
+
     name: ClassVar[str] = "credit.payment_fee"
     rail: str
     amount: int
     currency: str = "RC"
+    back: bool = False
+    disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

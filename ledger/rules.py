@@ -403,8 +403,9 @@ def _house(
     at: Moment,
 ) -> list[Line]:
     match action:
-        case PaymentFee(rail=rail, amount=amount):
-            return [(chart.fees(rail), amount), (chart.clearing(rail), -amount)]
+        case PaymentFee(rail=rail, amount=amount, back=back, disputed=disputed):
+            taken = -amount if back else amount
+            return [(chart.DISPUTE_COSTS if disputed else chart.fees(rail), taken), (chart.clearing(rail), -taken)]
         case BankPayout(rail=rail, amount=amount):
             return [(chart.BANK, amount), (chart.clearing(rail), -amount)]
         case TreasuryMoved(direction=direction, amount=amount):

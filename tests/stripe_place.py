@@ -15,7 +15,7 @@ from stripe.params import PriceCreateParamsRecurring
 from integrations.payments.base import Buyer, Event, ObjectRef, Settlement
 from integrations.payments.plans import Plan
 from integrations.payments.stripe import PAGE, StripePayments
-from integrations.payments.stripe_facts import WORKSPACE, settlement_of
+from integrations.payments.stripe_facts import WORKSPACE, id_of, settlement_of
 from integrations.payments.webhook_handlers import event_of
 from ledger.money import URC_PER_RC, Money
 
@@ -69,12 +69,14 @@ class Narrowed(StripePayments):
             yield event_of(event)
 
     async def settlements(self, since_s: int) -> AsyncIterator[Settlement]:
+        paid = await self.client.v1.invoice_payments.list_async({"status": "paid", "limit": PAGE})
+        invoices = {id_of(item.payment.payment_intent): id_of(item.invoice) async for item in paid.auto_paging_iter()}
         listed = await self.client.v1.balance_transactions.list_async(
             {"created": {"gte": since_s}, "limit": PAGE, "expand": ["data.source"]}
         )
         async for transaction in listed.auto_paging_iter():
             if self.is_mine(transaction.to_dict()):
-                yield settlement_of(transaction)
+                yield settlement_of(transaction, invoices)
 
     async def canceled(self) -> AsyncIterator[ObjectRef]:
         listed = await self.client.v1.subscriptions.list_async({"status": "canceled", "limit": PAGE})

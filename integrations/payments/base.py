@@ -189,18 +189,32 @@ class InvoiceState:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionEnded:
-    """Its last period is over. ``invoices`` are those that were paid for it."""
+    """Its last period is over. ``invoices`` are those that were paid for it. ``unpaid``: nobody pays it any more, and it may go
+    on once somebody does."""
 
     about: ObjectRef
     buyer: Buyer | None
     invoices: tuple[str, ...]
+    unpaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FeeTaken:
+    """``cents`` below 0: the rail gave it back. ``disputed``: it is for a dispute."""
+
     transaction: str
     cents: Cents
     currency: str = RC_CURRENCY
+    disputed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceMoved:
+    """The rail moved its balance for nothing that is known here: a reserve, an adjustment, money that was put there by hand.
+    Below 0 it left."""
+
+    transaction: str
+    amount: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +233,7 @@ class RefundState:
 @dataclass(frozen=True, slots=True)
 class DisputeState:
     """``withdrawn``: the amount and the fee have left the balance; ``reinstated``: the amount came back. ``payment`` is what
-    is disputed."""
+    is disputed, ``fees`` what was taken or given back beside the first fee."""
 
     about: ObjectRef
     payment: ObjectRef
@@ -229,6 +243,7 @@ class DisputeState:
     withdrawn: bool
     fee: Cents
     reinstated: bool
+    fees: tuple[FeeTaken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +267,7 @@ Fact: TypeAlias = (
     | InvoiceState
     | SubscriptionEnded
     | FeeTaken
+    | BalanceMoved
     | RefundState
     | DisputeState
     | PayoutState
@@ -262,7 +278,9 @@ Fact: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A movement of the rail's balance: ``net`` is what it changed by, ``about`` what it belongs to, ``fee`` a part of it."""
+    """A movement of the rail's balance: ``net`` is what it changed by, ``about`` what it belongs to, ``fee`` a part of it.
+    ``invoice`` is the one that a payment paid; empty where it paid none, or that has to be looked up. ``alone`` is what is so
+    where there is nothing to look at."""
 
     transaction: str
     about: ObjectRef | None
@@ -271,6 +289,8 @@ class Settlement:
     fee: Cents
     currency: str
     created_s: int
+    invoice: str = ""
+    alone: FeeTaken | BalanceMoved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +448,8 @@ class Subscriptions(Protocol):
         ...
 
     def canceled(self) -> AsyncIterator[ObjectRef]:
-        """The subscriptions that were ended. One that was ended at once still has the period that was paid for."""
+        """The subscriptions that were ended, or that nobody pays any more. One that was ended at once still has the period that
+        was paid for."""
         ...
 
     async def portal(self, customer: str) -> Link: ...

@@ -1,11 +1,12 @@
 """What goes back of a payment, and what of that comes again: refunds, disputes, and the rewards that the purchase earned."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from integrations.payments.base import RC_CURRENCY, DisputeState, ObjectRef, PaymentRefused, RefundState, urc
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, hold_key, resolved_key, returned_key, scope_in, scope_of
-from integrations.payments.records import STEPS_MAX, Records
+from integrations.payments.keys import THE_HOUSE, hold_key, resolved_key, scope_in, scope_of
+from integrations.payments.records import STEPS_MAX, Records, resolved_by
 from integrations.payments.referrals import back_key, reward_key
 from integrations.payments.returned import NOTHING, Parts, Returns, returns_of
 from ledger.accounts import frozen
@@ -35,28 +36,41 @@ from ledger.store import Recorded
 
 async def record_refund(records: Records, fact: RefundState) -> PaymentOutcome:
     """Of a refund, whoever made it: as ``Bridge.record``."""
-    # What waited in suspense and became somebody's credit is given back by who has it.
-    resolved = None if fact.payment is None else await records.journal.find(resolved_key(records.rail, fact.payment.id))
-    scope = scope_of(fact.buyer) if resolved is None else scope_in(resolved)
     if await records.stands(fact.about, "sent") is None:
-        await _sent(records, fact, resolved, scope)
+        await _sent(records, fact)
     sent = await records.stands(fact.about, "sent")
     if fact.state == "failed" and sent is not None and await records.stands(fact.about, "failed") is None:
-        await _came_back(records, fact, sent, scope)
+        await _came_back(records, fact, sent, _scope(fact, await _resolved(records, fact.payment)))
     return "recorded"
 
 
-def _returned(records: Records, payment: ObjectRef) -> Draft:
-    """That nobody gets credit for it any more; the same of each of its refunds."""
-    return Draft(PaymentHandled(records.rail, "nothing"), THE_HOUSE, returned_key(records.rail, payment.id))
+async def _resolved(records: Records, payment: ObjectRef | None) -> Recorded | None:
+    return None if payment is None else await resolved_by(records.journal, records.rail, payment.id)
 
 
-async def _sent(records: Records, fact: RefundState, resolved: Recorded | None, scope: Scope) -> None:
-    amount = urc(fact.amount.cents)
-    if await _waits(records, fact.payment, fact.amount.currency, resolved):
-        if fact.payment is not None:
-            # Before it, so that no operator makes credit of what is about to go back.
-            await records.roadchain.append(_returned(records, fact.payment))
+def _scope(fact: RefundState | DisputeState, resolved: Recorded | None) -> Scope:
+    """What waited in suspense and became somebody's credit is given back by who has it."""
+    return scope_of(fact.buyer) if resolved is None else scope_in(resolved)
+
+
+async def _nobodys(records: Records, payment: ObjectRef | None) -> Recorded | None:
+    """From now on nobody gets credit for what waits, of which some goes back; the same of each of its refunds. Where an operator
+    was faster, the entry by which it became somebody's."""
+    if payment is None:
+        return None
+    key = resolved_key(records.rail, payment.id)
+    with suppress(KeyReused):
+        await records.roadchain.append(Draft(PaymentHandled(records.rail, "nothing"), THE_HOUSE, key))
+    return await _resolved(records, payment)
+
+
+async def _sent(records: Records, fact: RefundState) -> None:
+    amount, resolved = urc(fact.amount.cents), await _resolved(records, fact.payment)
+    waits = await _waits(records, fact.payment, fact.amount.currency, resolved)
+    if waits and (resolved := await _nobodys(records, fact.payment)) is not None:
+        waits = False
+    scope = _scope(fact, resolved)
+    if waits:
         back = SuspenseResolved(records.rail, *in_book(fact.amount.cents, fact.amount.currency), "returned")
         await records.once(records.draft(back, fact.about, "sent", scope))
         return
@@ -157,10 +171,12 @@ async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome
     """Of a dispute: as ``Bridge.record``."""
     if not fact.withdrawn:  # an inquiry: nothing has left
         return "waiting"
-    resolved = await records.journal.find(resolved_key(records.rail, fact.payment.id))
-    scope = scope_of(fact.buyer) if resolved is None else scope_in(resolved)
+    resolved = await _resolved(records, fact.payment)
     if await _waits(records, fact.payment, fact.amount.currency, resolved):
-        return await _dispute_of_waiting(records, fact, scope)
+        resolved = await _nobodys(records, fact.payment)
+        if resolved is None:
+            return await _dispute_of_waiting(records, fact, scope_of(fact.buyer))
+    scope = _scope(fact, resolved)
     amount = urc(fact.amount.cents)
 
     def withdrawn(parts: Parts, returns: Returns) -> tuple[Draft, ...]:
@@ -189,7 +205,6 @@ async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome
 async def _dispute_of_waiting(records: Records, fact: DisputeState, scope: Scope) -> PaymentOutcome:
     amount, currency = in_book(fact.amount.cents, fact.amount.currency)
     fee, _ = in_book(fact.fee, fact.amount.currency)
-    await records.roadchain.append(_returned(records, fact.payment))
     steps: list[tuple[str, CreditAction]] = [("withdrawn", DisputeWithdrawn(records.rail, amount, fee, currency))]
     if fact.state == "won" and fact.reinstated:
         steps.append(("won", DisputeWon(records.rail, amount, currency)))

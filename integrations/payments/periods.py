@@ -74,7 +74,9 @@ async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> 
 
 
 async def _record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
-    if fact.buyer is None or not is_part(fact.buyer.workspace) or await records.stands(fact.about, "expire"):
+    # Of one that nobody pays any more each payment may be the last one: it goes on with the next.
+    step = f"unpaid:{fact.invoices[-1]}" if fact.unpaid else "expire"
+    if fact.buyer is None or not is_part(fact.buyer.workspace) or await records.stands(fact.about, step):
         return "nothing"
     scope = scope_of(fact.buyer)
     # Read before it is asked whose it is: what another subscription grants meanwhile is not in it.
@@ -82,11 +84,11 @@ async def _record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutco
     *recognised, _ = await _earned(records, fact.invoices, fact.about, scope)
     ends = CreditExpired("plan", there)
     if await _granted_last(records, fact.about.id, fact.invoices, scope):
-        await records.once(records.draft(ends, fact.about, "expire", scope), *recognised)
+        await records.once(records.draft(ends, fact.about, step, scope), *recognised)
     else:
         about = StripeObject(fact.about.kind, fact.about.id)
         closed = PaymentClosed(records.rail, "subscription")
-        await records.once(Draft(closed, scope, records.key(fact.about, "expire"), stripe=about), *recognised)
+        await records.once(Draft(closed, scope, records.key(fact.about, step), stripe=about), *recognised)
     return "recorded"
 
 

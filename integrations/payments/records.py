@@ -7,12 +7,12 @@ from typing import Protocol
 
 from integrations.payments.base import Buyer, ObjectRef, Rail
 from integrations.payments.in_book import in_book, in_parts, part_key
-from integrations.payments.keys import SHORT, scope_of
+from integrations.payments.keys import SHORT, resolved_key, returned_key, scope_of
 from ledger.book import AccountRow
-from ledger.credit_actions import CreditAction, PaymentUnmatched
+from ledger.credit_actions import CreditAction, PaymentUnmatched, SuspenseResolved
 from ledger.entry import Draft, Scope, StripeObject
 from ledger.errors import KeyReused
-from ledger.payment_actions import PaymentOutcome
+from ledger.payment_actions import PaymentHandled, PaymentOutcome
 from ledger.pseudonyms import WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Recorded
@@ -33,6 +33,20 @@ class Journal(Protocol):
     async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]: ...
 
 
+async def resolved_by(journal: Journal, rail: str, payment: str) -> Recorded | None:
+    """The entry by which an operator made credit of what waited in suspense."""
+    found = await journal.find(resolved_key(rail, payment))
+    return found if found is not None and isinstance(found.entry.action, SuspenseResolved) else None
+
+
+async def went_back(journal: Journal, rail: str, payment: str) -> bool:
+    """Whether some of what waited in suspense was given back: then nobody gets credit for it."""
+    if await journal.find(returned_key(rail, payment)) is not None:
+        return True
+    found = await journal.find(resolved_key(rail, payment))
+    return found is not None and isinstance(found.entry.action, PaymentHandled)
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """Of one rail."""
@@ -43,6 +57,13 @@ class Records:
 
     def key(self, about: ObjectRef, step: str) -> str:
         return f"{self.rail}:{SHORT[about.kind]}:{about.id}:{step}"
+
+    def fee_key(self, transaction: str) -> str:
+        return f"{self.rail}:bt:{transaction}:fee"
+
+    def moved_key(self, transaction: str) -> str:
+        """Of a movement that belongs to no object."""
+        return f"{self.rail}:bt:{transaction}:moved"
 
     async def find(self, idem: str) -> Recorded | None:
         return await self.journal.find(idem)

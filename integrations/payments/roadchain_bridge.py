@@ -10,6 +10,7 @@ from typing import assert_never
 
 from integrations.payments.base import (
     RC_CURRENCY,
+    BalanceMoved,
     CustomerDeleted,
     DisputeState,
     Fact,
@@ -25,7 +26,7 @@ from integrations.payments.base import (
 )
 from integrations.payments.going_back import record_dispute, record_refund
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, asked_key, scope_of
+from integrations.payments.keys import THE_HOUSE, TRANSACTION, asked_key, scope_of
 from integrations.payments.periods import record_end, record_invoice
 from integrations.payments.plans import Plans
 from integrations.payments.records import Records, outcome_of
@@ -36,6 +37,8 @@ from ledger.credit_actions import (
     CreditReversed,
     CreditTopup,
     PaymentFee,
+    PaymentUnmatched,
+    SuspenseResolved,
 )
 from ledger.entry import Draft, StripeObject
 from ledger.money import FREE, Money
@@ -64,17 +67,17 @@ class Bridge(Records):
                 return await record_invoice(self, self.plans, fact)
             case SubscriptionEnded():
                 return await record_end(self, fact)
-            case FeeTaken(transaction=transaction, cents=cents, currency=currency):
-                if cents > 0:
-                    key = f"{self.rail}:bt:{transaction}:fee"
-                    about = StripeObject("balance_transaction", transaction)
-                    fee = PaymentFee(self.rail, *in_book(cents, currency))
-                    await self.once(Draft(fee, THE_HOUSE, key, stripe=about))
-                return "recorded"
+            case FeeTaken():
+                return await self._fee(fact)
+            case BalanceMoved():
+                return await self._moved(fact)
             case RefundState():
                 return await record_refund(self, fact)
             case DisputeState():
-                return await record_dispute(self, fact)
+                outcome = await record_dispute(self, fact)
+                for fee in fact.fees:
+                    await self._fee(fee)
+                return outcome
             case PayoutState():
                 return await self._payout(fact)
             case CustomerDeleted():
@@ -91,6 +94,28 @@ class Bridge(Records):
                 return state
             case _:
                 assert_never(fact)
+
+    async def _fee(self, fact: FeeTaken) -> PaymentOutcome:
+        if fact.cents:
+            amount = in_book(abs(fact.cents), fact.currency)
+            fee = PaymentFee(self.rail, *amount, back=fact.cents < 0, disputed=fact.disputed)
+            about = StripeObject(TRANSACTION, fact.transaction)
+            await self.once(Draft(fee, THE_HOUSE, self.fee_key(fact.transaction), stripe=about))
+        return "recorded"
+
+    async def _moved(self, fact: BalanceMoved) -> PaymentOutcome:
+        """Nobody knows what it is for: suspense is more, or less, until somebody says so."""
+        amount, currency = in_book(abs(fact.amount.cents), fact.amount.currency)
+        left = SuspenseResolved(self.rail, amount, currency, "returned")
+        moved = PaymentUnmatched(self.rail, amount, currency) if fact.amount.cents > 0 else left
+        about = StripeObject(TRANSACTION, fact.transaction)
+        made = await self.once(Draft(moved, THE_HOUSE, self.moved_key(fact.transaction), stripe=about))
+        if any(receipt.fresh for receipt in made):
+            log.error(
+                "the payment service moved its balance by itself, and suspense with it: its own account says why",
+                extra={"transaction": fact.transaction},
+            )
+        return "unmatched"
 
     async def _topup(self, fact: TopupPaid) -> PaymentOutcome:
         if (standing := await self.stands(fact.about, "paid")) is not None:

@@ -19,7 +19,7 @@ from integrations.payments.base import (
     Subscriptions,
 )
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, asked_key, opened_key, returned_key
+from integrations.payments.keys import THE_HOUSE, asked_key, opened_key, resolved_key
 from integrations.payments.roadchain_bridge import Bridge
 from ledger.credit_actions import PaymentUnmatched, PlanGranted
 from ledger.entry import Draft, Scope, StripeObject
@@ -81,7 +81,7 @@ async def _begun(bridge: Bridge, buyer: Buyer, fact: InvoicePaid) -> bool:
     asked = Draft(PaymentAsked(bridge.rail, "cancellation", 0), scope, asked_key(buyer), stripe=about)
     unmatched = PaymentUnmatched(bridge.rail, *in_book(fact.total, fact.currency))
     waits = Draft(unmatched, scope, bridge.key(fact.about, "paid"), stripe=about)
-    back = Draft(PaymentHandled(bridge.rail, "nothing"), THE_HOUSE, returned_key(bridge.rail, fact.about.id))
+    back = Draft(PaymentHandled(bridge.rail, "nothing"), THE_HOUSE, resolved_key(bridge.rail, fact.about.id))
     try:
         receipts = await bridge.roadchain.append(asked, waits, back)
     except KeyReused:  # another process took it for the first one

@@ -35,6 +35,7 @@ from integrations.payments.base import (
     TopupAsked,
 )
 from integrations.payments.stripe_facts import (
+    ENDED,
     WORKSPACE,
     balance_move,
     balance_of,
@@ -72,6 +73,9 @@ PAGE = 100
 LOOKS_MAX = 5
 TOPUP_NAME = "CarPool credit"
 LIVE_PREFIXES = ("sk_live_", "rk_live_")
+FINALIZED_S = 7 * 86_400
+"""So long before an invoice's payment its place may have been made: all that came are read at once, the others one by one."""
+
 SESSION_ID = "{CHECKOUT_SESSION_ID}"
 """Stripe puts the session's own there."""
 
@@ -201,9 +205,10 @@ class StripePayments:
 
     async def canceled(self) -> AsyncIterator[ObjectRef]:
         with mapped():
-            listed = await self.client.v1.subscriptions.list_async({"status": "canceled", "limit": PAGE})
-            async for subscription in listed.auto_paging_iter():
-                yield ObjectRef("subscription", subscription.id)
+            for status in ENDED:
+                listed = await self.client.v1.subscriptions.list_async({"status": status, "limit": PAGE})
+                async for subscription in listed.auto_paging_iter():
+                    yield ObjectRef("subscription", subscription.id)
 
     async def portal(self, customer: str) -> Link:
         with mapped():
@@ -311,11 +316,17 @@ class StripePayments:
 
     async def settlements(self, since_s: int) -> AsyncIterator[Settlement]:
         with mapped():
+            paid = await self.client.v1.invoice_payments.list_async(
+                {"created": {"gte": since_s - FINALIZED_S}, "status": "paid", "limit": PAGE}
+            )
+            invoices = {
+                id_of(item.payment.payment_intent): id_of(item.invoice) async for item in paid.auto_paging_iter()
+            }
             listed = await self.client.v1.balance_transactions.list_async(
                 {"created": {"gte": since_s}, "limit": PAGE, "expand": ["data.source"]}
             )
             async for transaction in listed.auto_paging_iter():
-                yield settlement_of(transaction)
+                yield settlement_of(transaction, invoices)
 
     async def balance(self) -> tuple[Amount, ...]:
         with mapped():
@@ -452,9 +463,10 @@ class StripePayments:
         sessions = await v1.checkout.sessions.list_async({"payment_intent": intent.id, "limit": 1})
         if sessions.data:
             return (topup_of_session(sessions.data[0], intent), *_fee(intent))
-        if invoice := await self._invoice_of(intent.id):
-            return (*await self._facts(ObjectRef("invoice", invoice)), *_fee(intent))
-        return (topup_of_intent(intent), *_fee(intent))
+        invoice = await self._invoice_of(intent.id)
+        paid = await self._facts(ObjectRef("invoice", invoice)) if invoice else ()
+        # An invoice that somebody wrote says nothing of a plan: then it is a payment that nobody here asked for.
+        return (*(paid or (topup_of_intent(intent),)), *_fee(intent))
 
     async def _of_charge(self, charge: "Charge") -> tuple[Fact, ...]:
         payment = id_of(charge.payment_intent)
@@ -474,7 +486,7 @@ class StripePayments:
         return () if state is None else (state,)
 
     async def _of_subscription(self, subscription: "Subscription") -> tuple[Fact, ...]:
-        if subscription.status != "canceled":
+        if subscription.status not in ENDED:
             return ()
         ended = subscription_ended(subscription, await self._paid_invoices(subscription.id), self._clock_s())
         return () if ended is None else (ended,)

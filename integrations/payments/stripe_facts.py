@@ -5,12 +5,13 @@ invoice was paid with under its ``payments``.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from integrations.payments.base import (
     RC_CURRENCY,
     Amount,
     BalanceMove,
+    BalanceMoved,
     Buyer,
     Cents,
     CustomerShown,
@@ -53,9 +54,16 @@ WORKSPACE = "carpool_workspace"
 ACTOR = "carpool_actor"
 CENTS = "carpool_cents"
 
+UNPAID: Final = ("unpaid", "paused")
+ENDED: Final = ("canceled", *UNPAID)
+"""The states of a subscription that has nothing but the period that was paid for."""
+
 _LOST = {"lost"}
 _WON = {"won"}
 _REFUND_FAILED = {"failed", "canceled"}
+_FEES = {"stripe_fee", "stripe_fx_fee", "tax_fee"}
+"""The kinds of movements that are what Stripe takes for itself: Billing, Radar, Tax, an exchange."""
+
 _SOURCES: Mapping[str, ObjectKind] = {
     "charge": "charge",
     "refund": "refund",
@@ -208,17 +216,21 @@ def subscription_of_invoice(invoice: "Invoice") -> str:
 def subscription_ended(
     subscription: "Subscription", invoices: Sequence["Invoice"], now_s: float
 ) -> SubscriptionEnded | None:
-    """None while it runs, or while a period that was paid for does."""
-    if subscription.status != "canceled" or subscription.ended_at is None:
+    """``invoices`` are those that were paid. None while it runs, or while a period that was paid for does; and where nothing was
+    ever paid of one that nobody pays."""
+    unpaid = subscription.status in UNPAID
+    if unpaid:  # its own period is one that nobody paid for
+        ends_s = max((line.period.end for invoice in invoices for line in invoice.lines.data), default=0)
+        over = bool(invoices) and now_s >= ends_s
+    else:
+        # ``items`` is a method's name elsewhere, and a field here.
+        ends_s = max((item.current_period_end for item in subscription["items"].data), default=0)
+        over = subscription.ended_at is not None and max(subscription.ended_at, now_s) >= ends_s
+    if not over:
         return None
-    # ``items`` is a method's name elsewhere, and a field here.
-    ends_s = max((item.current_period_end for item in subscription["items"].data), default=0)
-    if max(subscription.ended_at, now_s) < ends_s:
-        return None
-    paid = sorted((item.created, item.id) for item in invoices)
-    return SubscriptionEnded(
-        ObjectRef("subscription", subscription.id), buyer_of(subscription.metadata), tuple(item for _, item in paid)
-    )
+    paid = tuple(item for _, item in sorted((item.created, item.id) for item in invoices))
+    about = ObjectRef("subscription", subscription.id)
+    return SubscriptionEnded(about, buyer_of(subscription.metadata), paid, unpaid)
 
 
 def paid_for(charge: str, payment: "PaymentIntent | None", invoice: "Invoice | None") -> tuple[ObjectRef, Buyer | None]:
@@ -249,8 +261,11 @@ def dispute_state(
     dispute: "Dispute", payment: "PaymentIntent | None", invoice: "Invoice | None" = None
 ) -> DisputeState:
     paid, buyer = paid_for(id_of(dispute.charge), payment, invoice)
-    out = [item for item in dispute.balance_transactions if item.amount < 0]
-    back = [item for item in dispute.balance_transactions if item.amount > 0]
+    moved = dispute.balance_transactions
+    out = [item for item in moved if item.amount < 0]
+    back = [item for item in moved if item.amount > 0]
+    # One for countering it, and what comes back of either: movements of their own, or parts of the one that brings the amount.
+    fees = [FeeTaken(item.id, Cents(item.fee), item.currency, True) for item in moved if item.amount >= 0 and item.fee]
     state: Literal["open", "won", "lost"] = (
         "lost" if dispute.status in _LOST else "won" if dispute.status in _WON else "open"
     )
@@ -263,6 +278,7 @@ def dispute_state(
         bool(out),
         Cents(sum(item.fee for item in out)),
         bool(back),
+        tuple(fees),
     )
 
 
@@ -273,12 +289,18 @@ def payout_state(payout: "Payout") -> PayoutState | None:
     return PayoutState(ObjectRef("payout", payout.id), state, Amount(Cents(payout.amount), payout.currency))
 
 
-def settlement_of(transaction: "BalanceTransaction") -> Settlement:
-    """Its source has to have been asked for along with it."""
+def settlement_of(transaction: "BalanceTransaction", invoices: Mapping[str, str]) -> Settlement:
+    """Its source has to have been asked for along with it. ``invoices`` are those that were paid, by their payments."""
     source = transaction.source
     kind = None if source is None or isinstance(source, str) else _SOURCES.get(source.object)
     about = None if kind is None or source is None or isinstance(source, str) else ObjectRef(kind, str(source.id))
     payment = id_of(getattr(source, "payment_intent", None)) if kind == "charge" else ""
+    alone: FeeTaken | BalanceMoved | None = None
+    if about is None and not isinstance(source, str):
+        net = Cents(transaction.net)
+        moved = BalanceMoved(transaction.id, Amount(net, transaction.currency))
+        fee = FeeTaken(transaction.id, Cents(-net), transaction.currency)
+        alone = fee if transaction.type in _FEES else moved
     return Settlement(
         transaction.id,
         ObjectRef("payment_intent", payment) if payment else about,
@@ -287,6 +309,8 @@ def settlement_of(transaction: "BalanceTransaction") -> Settlement:
         Cents(transaction.fee),
         transaction.currency,
         transaction.created,
+        invoices.get(payment, ""),
+        alone,
     )
 
 

@@ -90,6 +90,21 @@ def _invoice(account: Account, given: Thing) -> Thing:
     return invoice
 
 
+def written(account: Account, cents: int) -> Thing:
+    """An operator writes an invoice in the Dashboard, for no subscription, and its customer pays it."""
+    customer = account.customer({})["id"]
+    asked = {"customer": customer, "collection_method": "send_invoice", "days_until_due": "30", "currency": "usd"}
+    invoice = _invoice(account, asked)
+    _item(account, {"customer": customer, "invoice": invoice["id"], "amount": str(cents), "currency": "usd"})
+    invoice |= {"status": "open", "starting_balance": 0, "ending_balance": 0, "number": "N-0001"}
+    account.emit("invoice.finalized", invoice)
+    account._pay_due(invoice)
+    invoice |= {"status": "paid", "amount_paid": cents, "amount_remaining": 0, "attempted": True}
+    account.emit("invoice.paid", invoice)
+    account.emit("invoice.payment_succeeded", invoice)
+    return invoice
+
+
 def _items(account: Account, given: Thing) -> Thing:
     found = [
         each

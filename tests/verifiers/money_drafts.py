@@ -94,6 +94,8 @@ def _paid_in(scope: Scope, workspace: int, name: str) -> Iterator[CreditAction]:
     )
     yield CreditTopup(OTHER_RAIL, BIG)
     yield PaymentFee(RAIL, 29_000_001 + odd)
+    yield PaymentFee(RAIL, 1_000_001, back=True)
+    yield PaymentFee(RAIL, 15_000_001, disputed=True)
     yield PlanGranted(RAIL, "team", 50_000_000_003, 7_000_001)
     yield PlanReduced(RAIL, 1_000_003, 7_001, 17)
     yield RevenueRecognised(3_000_001)

@@ -4,8 +4,8 @@ import pytest
 
 from bot.plan import running_plan
 from integrations.payments.base import News, ObjectRef, PaymentRefused, PaymentUnavailable
-from integrations.payments.keys import returned_key
 from integrations.payments.reconcile import reconcile
+from integrations.payments.records import went_back
 from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.stripe import RAIL
 from ledger.book import AccountRow
@@ -213,7 +213,7 @@ async def test_a_second_subscription_that_was_cut_off_goes_on_at_the_next_look(t
     (waiting,) = [item for item in await till.store.moved(-1, 100) if isinstance(item.entry.action, PaymentUnmatched)]
     assert waiting.entry.stripe is not None
     # No operator makes credit of it meanwhile.
-    assert await till.store.find(returned_key(RAIL, waiting.entry.stripe.id)) is not None
+    assert await went_back(till.store, RAIL, waiting.entry.stripe.id)
     down.clear()
     assert (await till.cashier.scan()).left == 0
     await till.delivered()
@@ -239,3 +239,36 @@ async def test_one_that_was_granted_before_another_began_to_run_stays(till: Till
     assert statuses(till, first, second) == ["canceled", "active"]
     assert await rc(till, PLAN, SUSPENSE) == [5000, 0]
     assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
+async def test_a_plan_that_nobody_pays_any_more_ends_with_what_was_paid_for_until_somebody_does(till: Till) -> None:
+    till.account.fee_bps = till.account.fee_fixed = 0
+    subscription = await till.subscribed()
+    due = till.account.renew(subscription, paid=False)
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]  # while it is past due nothing ends
+    till.account.give_up(subscription)
+    await till.delivered()
+    till.account.now_s += 2 * DAY_S
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED, "R:subscription", "R:breakage") == [0, 0, 500, 1500]
+    assert await running_plan(till.store, till.cashier.bridge.plans, WorkspaceId(W)) is None
+    till.account.pay_invoice(due["id"])
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]
+    till.account.cancel(subscription)
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED, "R:subscription", "R:breakage") == [0, 0, 1000, 3000]
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
+async def test_of_a_plan_that_is_not_paid_in_the_middle_of_its_period_nothing_ends(till: Till) -> None:
+    subscription = await till.subscribed()
+    till.account.now_s += 3 * DAY_S
+    till.account.give_up(subscription)  # over a bill of something else
+    await till.delivered()
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]
+    till.account.now_s += 31 * DAY_S  # no event tells of the end
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED) == [0, 0]

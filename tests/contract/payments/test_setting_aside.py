@@ -189,3 +189,22 @@ async def test_an_invoice_that_is_only_announced_or_was_deleted_as_a_draft_comes
     assert till.stripe.statuses == [200, 200]
     found = await till.cashier.scan()
     assert (found.events, found.left, found.aside) == (2, 0, 0)
+
+
+async def test_what_was_taken_up_and_fails_again_is_set_aside_again(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = ObjectRef("dispute", "du_1"), ObjectRef("dispute", "du_2")
+    aside, later = SetAside(till.cashier.bridge), SetAside(till.cashier.bridge)
+    for about in (one, two):
+        await aside.put(about, KeyError())
+    (_, second) = await aside.waiting()
+    await aside.taken_up(second, "recorded")
+    await aside.put(two, KeyError())  # with the same cause
+    assert [(item.number, item.about) for item in await later.waiting()] == [(0, one), (2, two)]
+    await later.taken_up((await later.waiting())[1], "recorded")
+    await later.put(two, ValueError())  # with another
+    assert [(item.number, item.about) for item in await aside.waiting()] == [(0, one), (3, two)]
+    assert [record.message.startswith(ALARM) for record in caplog.records if record.levelno == logging.ERROR] == [
+        True
+    ] * 4
