@@ -35,6 +35,7 @@ from ledger.credit_actions import (
     CreditTopup,
     CreditUnfrozen,
     CreditVoided,
+    DiscountTakenBack,
     DisputeLost,
     ProviderBilled,
     ProviderTruedUp,
@@ -320,9 +321,13 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
             case CreditReversed(entry=seq, hold=hold):
                 entries.add(seq)
                 holds.add(HoldId(hold))
-            case CreditTopup(lot=lot) | CreditGranted(lot=lot) | RewardGranted(lot=lot) | RewardTakenBack(lot=lot) if (
-                is_part(lot)
-            ):
+            case (
+                CreditTopup(lot=lot)
+                | CreditGranted(lot=lot)
+                | RewardGranted(lot=lot)
+                | RewardTakenBack(lot=lot)
+                | DiscountTakenBack(lot=lot)
+            ) if is_part(lot):
                 lots.add(promo(scope.workspace, lot))
             case RefundedOutside() | CreditFrozen():
                 workspaces.add(scope.workspace)

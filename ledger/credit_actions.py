@@ -160,6 +160,16 @@ class RewardTakenBack:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscountTakenBack:
+    """Of a purchase's discount ``amount`` goes with what of the purchase goes back, as far as it was not spent."""
+
+    name: ClassVar[str] = "credit.discount_back"
+    type: ClassVar[EntryType] = "adjustment"
+    lot: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class CreditAllocated:
     """Between the people and agents of one workspace: ``user:<id>``, ``agent:<id>``, or empty for what is common."""
 
@@ -447,6 +457,7 @@ CreditAction: TypeAlias = (
     | CreditGranted
     | RewardGranted
     | RewardTakenBack
+    | DiscountTakenBack
     | CreditAllocated
     | CreditReserved
     | CreditSettled

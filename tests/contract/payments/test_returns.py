@@ -396,3 +396,70 @@ async def test_another_purchase_that_goes_back_leaves_the_reward(till: Till) -> 
     till.account.refund(await till.bought(20), None, {})
     await till.delivered()
     assert await rc(till, CAME, INVITED) == [500, 500]
+
+
+async def discounted(till: Till) -> tuple[str, str]:
+    """A dollar for ten dollars of credit. Gives the payment, and where the nine are."""
+    link = await till.topup(10)
+    payment: str = till.account.pay(link.about.id, discount=900)["payment_intent"]
+    await till.delivered()
+    lot = f"L:ws:w-1:promo:discount-{payment}"
+    assert await rc(till, PAID, lot, "X:promo") == [100, 900, 900]
+    return payment, lot
+
+
+async def test_the_discount_of_a_purchase_that_is_refunded_goes_too(till: Till) -> None:
+    payment, lot = await discounted(till)
+    till.account.refund(payment, None, {})
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo", DEBT, "A:stripe:clearing") == [0, 0, 0, 0, 0]
+
+
+async def test_the_discount_of_a_purchase_that_is_charged_back_goes_until_the_dispute_is_won(till: Till) -> None:
+    payment, lot = await discounted(till)
+    dispute = till.account.dispute(payment)
+    await till.delivered()
+    assert await rc(till, PAID, lot, FROZEN) == [0, 0, 100]
+    till.account.close_dispute(dispute["id"], won=True)
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [100, 900, 900]
+
+
+async def test_the_discount_of_a_purchase_whose_dispute_is_lost_is_gone(till: Till) -> None:
+    payment, lot = await discounted(till)
+    till.account.close_dispute(till.account.dispute(payment)["id"], won=False)
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [0, 0, 0]
+
+
+async def test_of_a_discount_goes_the_part_that_goes_back_and_what_was_spent_is_counted_to_what_stays(
+    till: Till,
+) -> None:
+    payment, lot = await discounted(till)
+    await spend(till, 500)
+    half = till.account.refund(payment, 50, {})
+    await till.delivered()
+    assert await rc(till, PAID, lot) == [50, 0]  # of what stays are 450, and 500 were spent
+    rest = till.account.refund(payment, 50, {})
+    await till.delivered()
+    till.account.fail_refund(half["id"])
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [50, 0, 500]
+    till.account.fail_refund(rest["id"])
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [100, 400, 900]
+
+
+async def test_in_parts_that_do_not_divide_a_discount_goes_to_the_unit_and_a_refusal_gives_it_again(till: Till) -> None:
+    payment, lot = await discounted(till)
+    for cents in (33, 34):
+        till.account.refund(payment, cents, {})
+        await till.delivered()
+    assert await rc(till, PAID, lot) == [33, 297]
+    intent = IntentId("r-1")
+    till.account.refund(payment, 33, {})  # an operator is faster at Stripe, and nobody has heard of it
+    with pytest.raises(PaymentRefused):
+        await till.cashier.refund(scope("t-9"), payment, Cents(33), intent)
+    assert await rc(till, PAID, lot) == [33, 297]
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [0, 0, 0]
