@@ -4,16 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from integrations.payments.base import Cents, IntentId, PaymentRefused, PaymentUnavailable
+from integrations.payments.base import Cents, IntentId, ObjectRef, PaymentRefused, PaymentUnavailable
 from integrations.payments.keys import resolved_key
 from integrations.payments.reconcile import reconcile
 from integrations.payments.referrals import offered_key, taken_key
+from integrations.payments.roadchain_bridge import Bridge
 from ledger.credit_actions import (
     CreditAllocated,
     CreditReserved,
     CreditTopup,
     CreditVoided,
     DisputeLost,
+    RewardGranted,
     RewardTakenBack,
     SuspenseResolved,
 )
@@ -21,6 +23,7 @@ from ledger.entry import Draft
 from ledger.errors import InsufficientBalance
 from ledger.money import URC_PER_RC, Money
 from ledger.payment_actions import ReferralOffered, ReferralTaken
+from ledger.store import Receipt
 from tests.contract.payments.test_stripe_scenarios import spend
 from tests.payments import NOW_S, Till, scope
 
@@ -396,6 +399,49 @@ async def test_another_purchase_that_goes_back_leaves_the_reward(till: Till) -> 
     till.account.refund(await till.bought(20), None, {})
     await till.delivered()
     assert await rc(till, CAME, INVITED) == [500, 500]
+
+
+async def killed_before_its_reward(till: Till) -> tuple[str, Bridge]:
+    """A purchase that earned five dollars for each of two workspaces, which nobody has given yet."""
+    reward = Money(500 * URC_PER_RC)
+    code = "r-0123456789abcdef"
+    await till.roadchain.append(Draft(ReferralOffered(code), scope(workspace="w-2"), offered_key(code)))
+    await till.roadchain.append(Draft(ReferralTaken(code), scope(), taken_key("w-1")))
+    payment = await till.bought(10)  # this till gives no rewards
+    return payment, replace(till.cashier.bridge, reward=reward)
+
+
+async def look(till: Till, bridge: Bridge, payment: str) -> None:
+    for fact in await till.method.fetch(ObjectRef("payment_intent", payment)):
+        await bridge.record(fact)
+
+
+async def test_a_purchase_that_went_back_before_its_reward_was_given_earns_none(till: Till) -> None:
+    payment, rewarding = await killed_before_its_reward(till)
+    refund = till.account.refund(payment, 600, {})
+    await till.delivered()
+    await look(till, rewarding, payment)
+    assert await rc(till, CAME, INVITED, "X:rewards") == [0, 0, 0]
+    till.account.fail_refund(refund["id"])
+    await till.delivered()
+    await look(till, rewarding, payment)
+    assert await rc(till, CAME, INVITED, "X:rewards") == [500, 500, 1000]
+
+
+async def test_a_refund_that_is_recorded_while_its_reward_is_given_leaves_none(till: Till) -> None:
+    payment, rewarding = await killed_before_its_reward(till)
+    till.account.refund(payment, None, {})
+    append, waiting = till.roadchain.append, [till.delivered]
+
+    async def meanwhile(*drafts: Draft) -> tuple[Receipt, ...]:
+        if waiting and any(isinstance(draft.action, RewardGranted) for draft in drafts):
+            await waiting.pop()()
+        return await append(*drafts)
+
+    till.roadchain.append = meanwhile  # type: ignore[method-assign]  # another process has looked just before
+    await look(till, rewarding, payment)
+    assert waiting == []
+    assert await rc(till, CAME, INVITED, PAID, "X:rewards") == [0, 0, 0, 0]
 
 
 async def discounted(till: Till) -> tuple[str, str]:
