@@ -37,6 +37,7 @@ from ledger.credit_actions import (
     CreditVoided,
     DiscountTakenBack,
     DisputeLost,
+    PlanReduced,
     ProviderBilled,
     ProviderTruedUp,
     RefundedOutside,
@@ -329,7 +330,7 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
                 | DiscountTakenBack(lot=lot)
             ) if is_part(lot):
                 lots.add(promo(scope.workspace, lot))
-            case RefundedOutside() | CreditFrozen():
+            case RefundedOutside() | CreditFrozen() | PlanReduced():
                 workspaces.add(scope.workspace)
             case ProviderBilled(provider=provider) | ProviderTruedUp(provider=provider) if is_part(provider):
                 house |= {provider_accrued(provider), provider_suspense(provider)}

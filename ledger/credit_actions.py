@@ -92,8 +92,8 @@ class PlanGranted:
 
 @dataclass(frozen=True, slots=True)
 class PlanReduced:
-    """A plan was made smaller, and what was not used of it is given back: ``credit`` of the plan, of what was bought where less
-    is left, and then as a debt; of the ``deferred`` fee, and of the ``tax``."""
+    """A plan was made smaller, and what was not used of it is given back: ``credit`` of the plan, where less is left of what is
+    common, then of what was set aside for people and agents, and then as a debt; of the ``deferred`` fee, and of the ``tax``."""
 
     name: ClassVar[str] = "credit.plan_reduce"
     type: ClassVar[EntryType] = "adjustment"

@@ -294,7 +294,7 @@ def _credit(
             earned = (chart.DEFERRED, -deferred)
             return [(chart.clearing(rail), credit + deferred), (chart.plan(workspace), -credit), earned]
         case PlanReduced(rail=rail, credit=credit, deferred=deferred, tax=tax):
-            taken, short = _draw(credit, (chart.plan(workspace), chart.paid(workspace)), at.book)
+            taken, short = _draw(credit, _bought(at, plan=True), at.book)
             back = (chart.clearing(rail), -credit - deferred - tax)
             return [*taken, (chart.debt(workspace), short), (chart.DEFERRED, deferred), (chart.TAX, tax), back]
         case RevenueRecognised(amount=amount):
