@@ -6,7 +6,9 @@ The money moves by the kinds of ``ledger.credit_actions``. What an entry is abou
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-PaymentKind = Literal["topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation"]
+PaymentKind = Literal[
+    "topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation", "balance"
+]
 PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
 
 
