@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.expiry import Expiry
 from bot.plan import running_plan
 from integrations.payments.base import (
     Buyer,
@@ -18,7 +19,7 @@ from integrations.payments.reconcile import reconcile
 from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.stripe import RAIL
 from ledger.book import AccountRow
-from ledger.credit_actions import CustomerBalanceMoved, PaymentUnmatched
+from ledger.credit_actions import CreditReserved, CreditVoided, CustomerBalanceMoved, PaymentUnmatched
 from ledger.entry import Draft
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import PaymentAsked
@@ -106,6 +107,41 @@ async def test_an_old_plan_that_ends_while_a_new_one_is_granted_takes_its_own_cr
     running = await running_plan(till.store, till.cashier.bridge.plans, workspace)
     assert running is not None
     assert running.name == "top"
+
+
+async def hourly(till: Till) -> int:
+    return await Expiry(till.roadchain, till.store, lambda: till.account.now_s * 1_000_000).apply()
+
+
+async def test_credit_of_a_plan_that_was_held_at_its_end_ends_with_it(till: Till) -> None:
+    subscription = await till.subscribed()
+    held = CreditReserved("h", 400 * URC_PER_RC, 0, "openai", "m")
+    await till.roadchain.append(Draft(held, scope(), "h"))
+    assert await hourly(till) == 0  # the plan runs
+    till.account.cancel(subscription)
+    await till.delivered()
+    assert await rc(till, PLAN, "R:breakage") == [0, 1100]
+    await till.roadchain.append(Draft(CreditVoided("h"), scope(), "v"))
+    assert await hourly(till) == 1
+    assert await rc(till, PLAN, "R:breakage") == [0, 1500]
+    await till.subscribed(till.top)
+    assert await hourly(till) == 0
+    assert await rc(till, PLAN) == [5000]
+
+
+async def test_credit_of_a_plan_that_comes_back_after_its_end_ends_too(till: Till) -> None:
+    subscription = await till.subscribed()
+    payment = till.account.invoice_payments[-1]["payment"]["payment_intent"]
+    dispute = till.account.dispute(payment)
+    await till.delivered()
+    till.account.cancel(subscription)
+    await till.delivered()
+    till.account.close_dispute(dispute["id"], won=True)
+    await till.delivered()
+    assert await rc(till, PLAN) == [1500]
+    assert await hourly(till) == 1
+    assert await rc(till, PLAN, "R:breakage", "R:subscription") == [0, 1500, 500]
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
 
 
 async def test_a_renewal_that_comes_late_leaves_what_another_plan_has_granted(till: Till) -> None:
