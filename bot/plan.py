@@ -28,8 +28,17 @@ class RunningPlan:
 async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> RunningPlan | None:
     """The plan that was granted last, until its credit expires: that ends it, or comes before the next grant. Raises
     ``StoreFailed``."""
+    granted = running_of(await store.planned(workspace))
+    if granted is None:
+        return None
+    plan = plans.named(granted.plan)
+    return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s)
+
+
+def running_of(planned: Iterable[Recorded]) -> PlanGranted | None:
+    """The grant of the plan that runs, from the last one on."""
     granted: PlanGranted | None = None
-    for recorded in await store.planned(workspace):
+    for recorded in planned:
         match recorded.entry.action:
             case PlanGranted() as granted:
                 pass
@@ -37,10 +46,7 @@ async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> Ru
                 granted = None
             case _:
                 pass
-    if granted is None:
-        return None
-    plan = plans.named(granted.plan)
-    return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s)
+    return granted
 
 
 def _is_of_another(expired: Recorded, granted: PlanGranted | None) -> bool:

@@ -35,7 +35,9 @@ from ledger.credit_actions import (
     CreditTopup,
     CreditUnfrozen,
     CreditVoided,
+    DiscountTakenBack,
     DisputeLost,
+    PlanReduced,
     ProviderBilled,
     ProviderTruedUp,
     RefundedOutside,
@@ -320,11 +322,15 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
             case CreditReversed(entry=seq, hold=hold):
                 entries.add(seq)
                 holds.add(HoldId(hold))
-            case CreditTopup(lot=lot) | CreditGranted(lot=lot) | RewardGranted(lot=lot) | RewardTakenBack(lot=lot) if (
-                is_part(lot)
-            ):
+            case (
+                CreditTopup(lot=lot)
+                | CreditGranted(lot=lot)
+                | RewardGranted(lot=lot)
+                | RewardTakenBack(lot=lot)
+                | DiscountTakenBack(lot=lot)
+            ) if is_part(lot):
                 lots.add(promo(scope.workspace, lot))
-            case RefundedOutside() | CreditFrozen():
+            case RefundedOutside() | CreditFrozen() | PlanReduced():
                 workspaces.add(scope.workspace)
             case ProviderBilled(provider=provider) | ProviderTruedUp(provider=provider) if is_part(provider):
                 house |= {provider_accrued(provider), provider_suspense(provider)}

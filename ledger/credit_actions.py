@@ -97,8 +97,8 @@ class PlanGranted:
 
 @dataclass(frozen=True, slots=True)
 class PlanReduced:
-    """A plan was made smaller, and what was not used of it is given back: ``credit`` of the plan, of what was bought where less
-    is left, and then as a debt; of the ``deferred`` fee, and of the ``tax``."""
+    """A plan was made smaller, and what was not used of it is given back: ``credit`` of the plan, where less is left of what is
+    common, then of what was set aside for people and agents, and then as a debt; of the ``deferred`` fee, and of the ``tax``."""
 
     name: ClassVar[str] = "credit.plan_reduce"
     type: ClassVar[EntryType] = "adjustment"
@@ -162,6 +162,16 @@ class RewardTakenBack:
     name: ClassVar[str] = "credit.reward_back"
     type: ClassVar[EntryType] = "adjustment"
     lot: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscountTakenBack:
+    """Of a purchase's discount ``amount`` goes with what of the purchase goes back, as far as it was not spent."""
+
+    name: ClassVar[str] = "credit.discount_back"
+    type: ClassVar[EntryType] = "adjustment"
+    lot: str
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +462,7 @@ CreditAction: TypeAlias = (
     | CreditGranted
     | RewardGranted
     | RewardTakenBack
+    | DiscountTakenBack
     | CreditAllocated
     | CreditReserved
     | CreditSettled

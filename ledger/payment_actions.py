@@ -6,7 +6,9 @@ The money moves by the kinds of ``ledger.credit_actions``. What an entry is abou
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-PaymentKind = Literal["topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation"]
+PaymentKind = Literal[
+    "topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation", "balance"
+]
 PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
 
 
@@ -48,7 +50,7 @@ class PaymentClosed:
 class PaymentReturned:
     """So much of a payment goes back, by the refund or dispute ``back``: ``amount`` in uRC, of which ``tax`` and ``fee`` are
     parts. Below 0: it came back. The money itself moves by the entries beside it. 0, and ``back`` is ``recognised``: the plan's
-    period that it paid for is over."""
+    period that it paid for is over; ``rewarded``: what the purchase earned is given in the same step."""
 
     name: ClassVar[str] = "payment.returned"
     rail: str

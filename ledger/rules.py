@@ -27,6 +27,7 @@ from ledger.credit_actions import (
     CreditVoided,
     CustomerBalanceMoved,
     DebtWrittenOff,
+    DiscountTakenBack,
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
@@ -128,6 +129,7 @@ def _lines(action: CreditAction, at: Moment) -> list[Line]:
             | CreditGranted()
             | RewardGranted()
             | RewardTakenBack()
+            | DiscountTakenBack()
             | CreditAllocated()
             | DebtWrittenOff()
         ):
@@ -274,6 +276,7 @@ def _credit(
     | CreditGranted
     | RewardGranted
     | RewardTakenBack
+    | DiscountTakenBack
     | CreditAllocated
     | DebtWrittenOff,
     at: Moment,
@@ -291,7 +294,7 @@ def _credit(
             earned = (chart.DEFERRED, -deferred)
             return [(chart.clearing(rail), credit + deferred), (chart.plan(workspace), -credit), earned]
         case PlanReduced(rail=rail, credit=credit, deferred=deferred, tax=tax):
-            taken, short = _draw(credit, (chart.plan(workspace), chart.paid(workspace)), at.book)
+            taken, short = _draw(credit, _bought(at, plan=True), at.book)
             back = (chart.clearing(rail), -credit - deferred - tax)
             return [*taken, (chart.debt(workspace), short), (chart.DEFERRED, deferred), (chart.TAX, tax), back]
         case RevenueRecognised(amount=amount):
@@ -308,6 +311,9 @@ def _credit(
         case RewardTakenBack(lot=lot):
             left = at.book.available(chart.promo(workspace, lot), RC)
             return [(chart.promo(workspace, lot), left), (chart.REWARDS, -left)]
+        case DiscountTakenBack(lot=lot, amount=amount):
+            left = min(amount, at.book.available(chart.promo(workspace, lot), RC))
+            return [(chart.promo(workspace, lot), left), (chart.PROMOTION, -left)]
         case CreditAllocated(source=source, target=target, amount=amount):
             if source == target:
                 raise TransferToSelf(f"{source or 'the common credit'} is both source and target")

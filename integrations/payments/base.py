@@ -447,6 +447,11 @@ class Subscriptions(Protocol):
         """The payments that came in for an invoice, with their amounts."""
         ...
 
+    async def give_balance(self, buyer: Buyer, invoice: str, cents: Cents) -> str:
+        """Put there again what an invoice took of what its customer has at the rail; below 0 take what it put there. Asked for
+        twice with the same intent, once. Gives the rail's name of it."""
+        ...
+
     def canceled(self) -> AsyncIterator[ObjectRef]:
         """The subscriptions that were ended, or that nobody pays any more. One that was ended at once still has the period that
         was paid for."""

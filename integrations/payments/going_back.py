@@ -5,16 +5,26 @@ from contextlib import suppress
 
 from integrations.payments.base import RC_CURRENCY, DisputeState, ObjectRef, PaymentRefused, RefundState, urc
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, hold_key, resolved_key, scope_in, scope_of
+from integrations.payments.keys import (
+    THE_HOUSE,
+    discount_key,
+    hold_key,
+    resolved_key,
+    scope_in,
+    scope_of,
+)
 from integrations.payments.records import STEPS_MAX, Records, resolved_by
 from integrations.payments.referrals import back_key, reward_key
 from integrations.payments.returned import NOTHING, Parts, Returns, returns_of
-from ledger.accounts import frozen
+from ledger.accounts import frozen, promo
 from ledger.credit_actions import (
     CreditAction,
     CreditFrozen,
+    CreditGranted,
     CreditReversed,
+    CreditTopup,
     CreditUnfrozen,
+    DiscountTakenBack,
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
@@ -136,8 +146,9 @@ async def goes_back(
         if ours and returns.left < amount:
             raise PaymentRefused("less was paid, or some of it went back before", "amount_too_large")
         try:
-            rewards = await _rewards_lost(records, returns, back, parts)
-            await records.roadchain.append(*group, *returns.step(back, parts, scope), *rewards)
+            step, rewards = returns.step(back, parts, scope), await _rewards_lost(records, returns, back, parts)
+            discount = await _discount(records, returns, parts) if step else ()
+            await records.roadchain.append(*group, *step, *rewards, *discount)
             return
         except KeyReused:  # something else of the same payment went back at the same time
             if tried == STEPS_MAX - 1:
@@ -159,8 +170,9 @@ async def comes_back(
             return
         try:
             came = returns.taken.get(back, NOTHING)
-            rewards = await _rewards_again(records, returns, came)
-            await records.roadchain.append(*group, *returns.step(back, -came, scope), *rewards)
+            step, rewards = returns.step(back, -came, scope), await _rewards_again(records, returns, came)
+            discount = await _discount(records, returns, -came) if step else ()
+            await records.roadchain.append(*group, *step, *rewards, *discount)
             return
         except KeyReused:
             if tried == STEPS_MAX - 1:
@@ -265,3 +277,22 @@ async def _rewards_again(records: Records, returns: Returns, came: Parts) -> tup
             if seq and await records.journal.find(f"reversal/{seq}") is None:
                 again.append(Draft(CreditReversed(seq), scope_in(item), f"reversal/{seq}", stripe=item.entry.stripe))
     return tuple(again)
+
+
+async def _discount(records: Records, returns: Returns, parts: Parts) -> tuple[Draft, ...]:
+    """Of a purchase's discount goes what the credit that is gone is of all that was bought, less what went before: with ``parts``
+    more of it, or below 0 fewer. It stands beside a step of the payment's list, under that step's number."""
+    paid = returns.payment
+    topup = None if paid is None else paid.entry.action
+    if paid is None or not isinstance(topup, CreditTopup) or not topup.discount:
+        return ()
+    lot, before = promo(paid.entry.workspace, topup.lot), 0
+    for step in range(returns.steps):
+        moved = await records.journal.find(discount_key(paid, step))
+        before += 0 if moved is None else sum(item.amount for item in moved.entry.postings if item.account == lot)
+    gone, whole = returns.gone.credit + parts.credit, returns.whole.credit
+    more = (topup.discount if gone >= whole else topup.discount * gone // whole) - before
+    if not more:
+        return ()
+    action = DiscountTakenBack(topup.lot, more) if more > 0 else CreditGranted(topup.lot, -more)
+    return (Draft(action, scope_in(paid), discount_key(paid, returns.steps), stripe=paid.entry.stripe),)

@@ -65,6 +65,11 @@ def returned_key(rail: str, payment: str) -> str:
     return f"payment.returned/{rail}/{payment}"
 
 
+def discount_key(paid: Recorded, step: int) -> str:
+    """Of what goes of a purchase's discount, or comes again, with that step of what goes back of it."""
+    return f"credit.discount/{paid.entry.idem}/{step}"
+
+
 def scope_of(buyer: Buyer | None) -> Scope:
     if buyer is None or not is_part(buyer.workspace):
         return THE_HOUSE

@@ -35,8 +35,9 @@ async def record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcom
 async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> PaymentOutcome:
     if (standing := await records.stands(fact.about, "paid")) is not None:
         return outcome_of(standing)
-    if fact.total == 0 and fact.balance == 0:
-        return "recorded"
+    free = fact.total == 0 and fact.balance == 0
+    if free and not fact.renews and not any(line.gross for line in fact.lines):
+        return "recorded"  # a trial: nothing was bought yet, and nothing has ended
     granted = plans.granted(fact.lines) if fact.currency == RC_CURRENCY else None
     if (
         fact.buyer is None
@@ -44,7 +45,7 @@ async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> 
         or granted is None
         or granted.credit + granted.fee + granted.overage + urc(fact.tax) != urc(fact.total + fact.balance)
     ):
-        return await records.unmatched(fact.about, fact.buyer, fact.total, fact.currency)
+        return "recorded" if free else await records.unmatched(fact.about, fact.buyer, fact.total, fact.currency)
     scope = scope_of(fact.buyer)
     group = await _earned(records, fact.earlier, fact.about, scope) if fact.renews else []
     if group and not await _granted_last(records, fact.subscription, fact.earlier, scope):

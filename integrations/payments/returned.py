@@ -48,6 +48,7 @@ class Parts:
 
 NOTHING = Parts()
 PERIOD_OVER = "recognised"
+REWARDED = "rewarded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,10 @@ class Returns:
     def period_over(self, scope: Scope) -> tuple[Draft, ...]:
         """The step that nothing goes back by: whoever counted on the fee before it has to look again."""
         return self._next(PERIOD_OVER, NOTHING, scope)
+
+    def rewarded(self, scope: Scope) -> tuple[Draft, ...]:
+        """The step that nothing goes back by: what goes back at the same time finds the reward, or is found by it."""
+        return self._next(REWARDED, NOTHING, scope)
 
     def _next(self, back: str, parts: Parts, scope: Scope) -> tuple[Draft, ...]:
         if self.payment is None:

@@ -17,6 +17,7 @@ from integrations.payments.base import (
     FeeTaken,
     InvoicePaid,
     InvoiceState,
+    ObjectRef,
     PayoutState,
     RefundState,
     SubscriptionEnded,
@@ -26,11 +27,12 @@ from integrations.payments.base import (
 )
 from integrations.payments.going_back import record_dispute, record_refund
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, TRANSACTION, asked_key, scope_of
+from integrations.payments.keys import THE_HOUSE, TRANSACTION, asked_key, scope_in, scope_of
 from integrations.payments.periods import record_end, record_invoice
 from integrations.payments.plans import Plans
 from integrations.payments.records import Records, outcome_of
 from integrations.payments.referrals import offered_key, reward_key, rewarded, taken_key
+from integrations.payments.returned import returns_of
 from ledger.accounts import is_part
 from ledger.credit_actions import (
     BankPayout,
@@ -62,7 +64,7 @@ class Bridge(Records):
         """
         match fact:
             case TopupPaid():
-                return await self._topup(fact)
+                return await self.again(lambda: self._topup(fact))
             case InvoicePaid():
                 return await record_invoice(self, self.plans, fact)
             case SubscriptionEnded():
@@ -119,7 +121,7 @@ class Bridge(Records):
 
     async def _topup(self, fact: TopupPaid) -> PaymentOutcome:
         if (standing := await self.stands(fact.about, "paid")) is not None:
-            await self._reward(standing)  # in case that somebody was cut off between the two
+            await self._reward(standing, fact.about)  # in case that somebody was cut off between the two
             return outcome_of(standing)
         fits = (
             fact.currency == RC_CURRENCY
@@ -134,11 +136,12 @@ class Bridge(Records):
         paid = CreditTopup(self.rail, urc(fact.subtotal - fact.discount), urc(fact.tax), urc(fact.discount), lot)
         await self.once(self.draft(paid, fact.about, "paid", scope_of(fact.buyer)))
         if (standing := await self.stands(fact.about, "paid")) is not None:
-            await self._reward(standing)
+            await self._reward(standing, fact.about)
         return "recorded"
 
-    async def _reward(self, topup: Recorded) -> None:
-        """Where the workspace came by an invitation, and this is the first that it buys: once, for both."""
+    async def _reward(self, topup: Recorded, about: ObjectRef) -> None:
+        """Where the workspace came by an invitation, and this is the first that it buys: once, for both. Not where less of it
+        stays than the reward comes to: some went back already."""
         workspace = topup.entry.workspace
         if not self.reward or await self.journal.find(reward_key(workspace)) is not None:
             return
@@ -146,8 +149,9 @@ class Bridge(Records):
         code = taken.entry.action.code if taken is not None and isinstance(taken.entry.action, ReferralTaken) else ""
         offered = await self.journal.find(offered_key(code)) if code else None
         drafts = rewarded(self.reward, topup, taken, offered)
-        if drafts:
-            await self.append(drafts, drafts[0])
+        returns = await returns_of(self, about)
+        if drafts and returns.left_of_credit >= self.reward:
+            await self.append((*drafts, *returns.rewarded(scope_in(topup))), drafts[0])
 
     async def _was_asked(self, fact: TopupPaid) -> bool:
         """What came back with the payment is what was recorded when it was asked for. A restored backup may lack that."""

@@ -203,6 +203,23 @@ class StripePayments:
         paid = [(id_of(item.payment.payment_intent), item.amount_paid or 0) for item in listed.data]
         return tuple((payment, Cents(cents)) for payment, cents in paid if payment and cents)
 
+    async def give_balance(self, buyer: Buyer, invoice: str, cents: Cents) -> str:
+        with mapped():
+            paid = await self.client.v1.invoices.retrieve_async(invoice)
+            moves, customer = self.client.v1.customers.balance_transactions, id_of(paid.customer)
+            listed = await moves.list_async(customer, {"limit": PAGE})
+            async for made in listed.auto_paging_iter():
+                own = buyer_of(made.metadata)
+                if own is not None and own.intent == buyer.intent:
+                    return made.id
+            # At Stripe it is below 0 what a customer has.
+            moved = await moves.create_async(
+                customer,
+                {"amount": -cents, "currency": paid.currency, "metadata": metadata_of(buyer)},
+                {"idempotency_key": f"carpool/{buyer.intent}/balance"},
+            )
+        return moved.id
+
     async def canceled(self) -> AsyncIterator[ObjectRef]:
         with mapped():
             for status in ENDED:

@@ -48,6 +48,11 @@ def answer(account: Account, method: str, path: str, given: Thing) -> Thing | No
             return {"id": name, "object": "invoiceitem", "deleted": True}
         case "DELETE", ["invoices", name]:
             return _delete_draft(account, name)
+        case "POST", ["customers", name, "balance_transactions"]:
+            return _balance_moved(account, name, given)
+        case "GET", ["customers", name, "balance_transactions"]:
+            found = [each for each in account.of("customer_balance_transaction") if each["customer"] == name]
+            return {"object": "list", "data": found, "has_more": False, "url": f"/v1/{path}"}
         case "GET", ["coupons", name]:
             return account.get(name, "coupon")
         case "POST", ["refunds"] if given.get("reason", "duplicate") not in REASONS:
@@ -103,6 +108,20 @@ def written(account: Account, cents: int) -> Thing:
     account.emit("invoice.paid", invoice)
     account.emit("invoice.payment_succeeded", invoice)
     return invoice
+
+
+def _balance_moved(account: Account, name: str, given: Thing) -> Thing:
+    """docs.stripe.com/api/customer_balance_transactions/create: below 0 the customer has more for later invoices."""
+    account.living(name)
+    customer = account.get(name, "customer")
+    if strange := given.keys() - params.CustomerBalanceTransactionCreateParams.__annotations__.keys():
+        raise _invalid(f"Received unknown parameter: {min(strange)}", min(strange), "parameter_unknown")
+    customer["balance"] += int(given["amount"])
+    return account.new(
+        "cbtxn", "customer_balance_transaction", amount=int(given["amount"]), currency=_currency(given), customer=name,
+        ending_balance=customer["balance"], invoice=None, credit_note=None, checkout_session=None, type="adjustment",
+        description=given.get("description"), metadata=dict(given.get("metadata", {})),
+    )  # fmt: skip
 
 
 def _items(account: Account, given: Thing) -> Thing:

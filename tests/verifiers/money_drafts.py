@@ -19,6 +19,7 @@ from ledger.credit_actions import (
     CreditVoided,
     CustomerBalanceMoved,
     DebtWrittenOff,
+    DiscountTakenBack,
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
@@ -92,6 +93,7 @@ def _paid_in(scope: Scope, workspace: int, name: str) -> Iterator[CreditAction]:
     yield CreditTopup(
         RAIL, BIG + odd, tax=19 * odd, discount=odd * 1_000_003, lot=f"Lot_{name}.x", expires_us=expires_us
     )
+    yield DiscountTakenBack(f"Lot_{name}.x", odd * 1_000_001)
     yield CreditTopup(OTHER_RAIL, BIG)
     yield PaymentFee(RAIL, 29_000_001 + odd)
     yield PaymentFee(RAIL, 1_000_001, back=True)

@@ -5,6 +5,8 @@ import pytest
 from integrations.payments.balances import CustomersCompared, reconcile_customers
 from integrations.payments.base import Amount, Cents, ObjectRef
 from integrations.payments.reconcile import Difference, reconcile
+from ledger.credit_actions import CreditAllocated
+from ledger.entry import Draft
 from ledger.money import URC_PER_RC
 from tests.contract.payments.test_stripe_scenarios import spend
 from tests.fakes.stripe_account import Thing
@@ -75,6 +77,19 @@ async def test_of_a_plan_that_is_made_smaller_what_was_spent_is_bought_credit_or
     till.account.upgrade(subscription, till.pro.price)
     await till.delivered()
     assert await rc(till, PLAN, PAID, DEBT) == [0, 0, 1750 - 1000 - 500]
+    await agrees(till)
+
+
+async def test_a_smaller_plan_takes_what_was_set_aside_before_it_makes_a_debt(till: Till) -> None:
+    subscription = await till.subscribed(till.top)
+    await spend(till, 5000)
+    await till.bought(30)
+    for owner, amount in (("user:a-1", 1000), ("agent:g-1", 1500)):
+        moved = CreditAllocated("", owner, amount * URC_PER_RC)
+        await till.roadchain.append(Draft(moved, scope(), f"allocate/{owner}"))
+    till.account.upgrade(subscription, till.pro.price)
+    await till.delivered()
+    assert await rc(till, DEBT, PAID, f"{PAID}:agent:g-1", f"{PAID}:user:a-1") == [0, 0, 250, 1000]
     await agrees(till)
 
 
