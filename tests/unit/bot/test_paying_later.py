@@ -102,7 +102,7 @@ async def test_where_the_limit_of_the_period_is_reached_the_person_is_told(tmp_p
         _, outcome = await later.open.ask(asks("hello"))
         assert outcome == "refused"
         assert (
-            "The 5 RC that may be used beyond the credit in a period of the plan, and paid later, are used up too."
+            "What may be used beyond the credit in a period of the plan, and paid later, is used up too."
             in (later.platform.texts[0])
         )
 

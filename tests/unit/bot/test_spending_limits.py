@@ -55,7 +55,8 @@ async def test_a_channels_limit_holds_in_all_of_its_threads_and_in_no_other_chan
         assert await ask(open_, "hello", "6", THERE) == "answered"
         assert await left(open_) == 100 * URC_PER_RC - 3 * PRICE_URC
     assert "This channel's limit for 20" in platform.texts[2]
-    assert platform.texts[3].startswith("This channel has spent 0.96 RC of 0.96 RC in 20")
+    assert platform.texts[3].startswith("This channel's limit for 20")
+    assert " is used up. It goes on next month, or" in platform.texts[3]
     assert "`/billing limit`" in platform.texts[3]
 
 
@@ -137,3 +138,18 @@ def test_the_lower_of_two_limits_holds() -> None:
     assert rules.caps(Caps(), ConversationId("c")) == Caps(5, 3, 7)
     assert rules.caps(Caps(4, 0, 9), ConversationId("d")) == Caps(4, 0, 7)
     assert Rules().caps(Caps(4, 0, 9), ConversationId("c")) == Caps(4, 0, 9)
+
+
+async def test_nobody_reads_in_a_channel_what_the_workspace_has_spent_and_may(tmp_path: Path) -> None:
+    """A reply stands before everybody, and the workspace's use is for its billing admins: `/billing` tells them alone."""
+    platform = RecordingPlatform()
+    billing = replace(FUNDED, workspace_month_max=3 * PRICE_URC)
+    async with running_house(
+        tmp_path, platform, [HELLO] * 3, cards=priced("scripted"), billing=billing, limits=SHORT
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        outcomes = [await ask(open_, "hello", str(number)) for number in range(4)]
+    assert outcomes == ["answered"] * 3 + ["refused"]
+    assert not any(" RC" in text for text in platform.texts), platform.texts
+    assert "This workspace's limit for 20" in platform.texts[2]
+    assert " is used up. It goes on next month, or" in platform.texts[3]
