@@ -218,13 +218,13 @@ class Cashier:
         """What whoever asked for it waits for: of a plan its beginning, and each period that is not paid."""
         match fact:
             case TopupPaid(buyer=Buyer() as buyer) if outcome == "unmatched":
-                return News(buyer, fact.about, "unmatched", fact.total)
+                return News(buyer, fact.about, "unmatched", fact.total, currency=fact.currency)
             case TopupPaid(buyer=Buyer() as buyer):
                 return News(buyer, fact.about, "recorded", fact.subtotal)
             case TopupState(buyer=Buyer() as buyer, state="failed"):
                 return News(buyer, fact.about, "failed")
             case InvoicePaid(buyer=Buyer() as buyer) if outcome == "nothing":
-                return News(buyer, fact.about, "returned", fact.total)
+                return News(buyer, fact.about, "returned", fact.total, currency=fact.currency)
             case InvoicePaid(buyer=Buyer() as buyer, earlier=()) if outcome == "recorded":
                 granted = self.bridge.plans.granted(fact.lines)
                 credit = Cents(0 if granted is None else granted.credit // URC_PER_RC)
