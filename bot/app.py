@@ -223,6 +223,8 @@ async def open_billing(
         invoiced=Cashier(by_hand, Bridge(roadchain, store, by_hand.rail, plans, reward), clock_us),
         referral=reward,
         tool_prices=dict(settings.tool_prices),
+        person_month_max=settings.person_month_urc_max,
+        workspace_day_max=settings.workspace_day_urc_max,
     )
     stripe = stripe_of(settings)
     if stripe is None:

@@ -44,11 +44,13 @@ URC_PER_HUNDREDTH = URC_PER_RC // 100
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The most that answers may cost, in uRC: a person in a day, a channel in a month, the workspace in a month. 0: no limit."""
+    """The most that answers may cost (uRC): a person and the workspace in a day or a month, a channel in a month. 0: no cap."""
 
     person_day: int = 0
     channel_month: int = 0
     workspace_month: int = 0
+    person_month: int = 0
+    workspace_day: int = 0
 
     def lower(self, other: "Caps") -> "Caps":
         """Of each the lower one that there is."""
@@ -56,6 +58,8 @@ class Caps:
             _lower(self.person_day, other.person_day),
             _lower(self.channel_month, other.channel_month),
             _lower(self.workspace_month, other.workspace_month),
+            _lower(self.person_month, other.person_month),
+            _lower(self.workspace_day, other.workspace_day),
         )
 
 
@@ -81,11 +85,13 @@ class Billing:
     invoiced: Cashier | None = None
     referral: Money = FREE
     tool_prices: Mapping[str, int] = field(default_factory=dict)
+    person_month_max: int = 0
+    workspace_day_max: int = 0
 
     @property
     def caps(self) -> Caps:
         """The operator's own: nobody raises them."""
-        return Caps(self.person_day_max, 0, self.workspace_month_max)
+        return Caps(self.person_day_max, 0, self.workspace_month_max, self.person_month_max, self.workspace_day_max)
 
 
 FREE_FOR_ALL = Billing()
@@ -268,14 +274,15 @@ def estimated(input_tokens: int, output_bytes: int) -> Usage:
 
 
 def limits_of(scope: Scope, channel: ConversationId, caps: Caps, now_us: int) -> tuple[Limit, ...]:
-    """What each call counts towards: the person's day, the channel's month, and the workspace's day and month. Where nothing is
-    set it only counts."""
+    """What each call counts towards: the person's day and month, the channel's month, and the workspace's day and month. Where
+    nothing is set it only counts."""
     moment = _utc(now_us)
     day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
     return (
         Limit(scope.actor, day, caps.person_day or AMOUNT_MAX),
+        Limit(scope.actor, month, caps.person_month or AMOUNT_MAX),
         Limit(channel, month, caps.channel_month or AMOUNT_MAX),
-        Limit(scope.workspace, day, AMOUNT_MAX),
+        Limit(scope.workspace, day, caps.workspace_day or AMOUNT_MAX),
         Limit(scope.workspace, month, caps.workspace_month or AMOUNT_MAX),
     )
 
@@ -352,6 +359,8 @@ CHANNELS_IS_USED_UP = "This channel's limit for {0} is used up."
 CHANNELS_IS_USED = "This channel's limit for {0} is used to {1} per cent."
 WORKSPACES_IS_USED_UP = "This workspace's limit for {0} is used up."
 WORKSPACES_IS_USED = "This workspace's limit for {0} is used to {1} per cent."
+BEYOND_IS_USED_UP = "What may be used beyond the plan's credit in this period, and paid later, is used up."
+BEYOND_IS_USED = "What may be used beyond the plan's credit in this period, and paid later, is used to {0} per cent."
 LEFT_OVER = "What is left of it would not pay for a short answer."
 GOES_ON = "It goes on {0}, or once the limit is raised (`/billing limit`)."
 
@@ -402,6 +411,11 @@ def warning_sentence(subject: str, period: str, spent: int, cap: int, scope: Sco
     if subject != scope.workspace:
         return say(CHANNELS_IS_USED_UP if spent >= cap else CHANNELS_IS_USED, *used)
     return say(WORKSPACES_IS_USED_UP if spent >= cap else WORKSPACES_IS_USED, *used)
+
+
+def beyond_sentence(used: int, most: int, say: Sentences) -> str:
+    """The same of what may be used beyond a plan's credit."""
+    return say(BEYOND_IS_USED_UP if used >= most else BEYOND_IS_USED, used * 100 // most)
 
 
 def days_before(now_us: int, count: int) -> tuple[str, ...]:

@@ -88,6 +88,10 @@ class Rules:
         match setting:
             case "person_day_urc_max":
                 return replace(self, most=replace(self.most, person_day=cap))
+            case "person_month_urc_max":
+                return replace(self, most=replace(self.most, person_month=cap))
+            case "workspace_day_urc_max":
+                return replace(self, most=replace(self.most, workspace_day=cap))
             case "workspace_month_urc_max":
                 return replace(self, most=replace(self.most, workspace_month=cap))
             case "channel_month_urc_max":
@@ -158,6 +162,12 @@ def rules_of(settings: Sequence[SettingKept]) -> Rules:
                         approvers[kept.item] = approver
             case "allow":
                 allowed.append(Allowed.kept(kept))
-            case "person_day_urc_max" | "channel_month_urc_max" | "workspace_month_urc_max":
+            case (
+                "person_day_urc_max"
+                | "person_month_urc_max"
+                | "channel_month_urc_max"
+                | "workspace_day_urc_max"
+                | "workspace_month_urc_max"
+            ):
                 rules = rules.limited(kept.setting, kept.conversation, int(kept.value))
     return replace(rules, shut=frozenset(shut), roles=roles, approvers=approvers, allowed=tuple(allowed))

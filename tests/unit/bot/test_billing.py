@@ -201,6 +201,7 @@ def test_what_is_counted_has_the_day_and_the_month_in_its_name() -> None:
     limits = limits_of(SCOPE, ConversationId("c-1"), Caps(person_day=rc(10), channel_month=rc(50)), NOW_US)
     assert [(item.subject, item.period, item.cap) for item in limits] == [
         ("a-1", "2026-11-18", rc(10)),
+        ("a-1", "2026-11", AMOUNT_MAX),
         ("c-1", "2026-11", rc(50)),
         ("w-1", "2026-11-18", AMOUNT_MAX),
         ("w-1", "2026-11", AMOUNT_MAX),
