@@ -192,9 +192,9 @@ def _is_gotten(answered: ModelAnswered, heard: Heard, *, withdrawn: bool) -> boo
 
 
 async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]] = ()) -> str:
-    """What the person is told where this turn passes 80 or 100 per cent of a limit, or of what may be used beyond the plan's credit,
-    by its tools too; else nothing. ``paid`` is what is about to be settled, and all else that is held is given back. Reads where
-    something was spent and there is such a limit."""
+    """What the person is told where this turn passes 80 or 100 per cent of a limit, or of what may be used beyond the plan's
+    credit, by its tools too; else nothing. ``paid`` is what is about to be settled, and all else that is held is given back.
+    Reads where something was spent and there is such a limit."""
     price = sum(action.price + action.counted for action, _ in paid if isinstance(action, CreditSettled))
     if not price + story.spent:
         return ""
