@@ -296,7 +296,7 @@ class Settlement:
 @dataclass(frozen=True, slots=True)
 class News:
     """What came of a payment that ``buyer`` began; ``returned``: it was for a second plan, and goes back. ``amount`` is its
-    credit in cents where that is known, ``plan`` a plan's name, ``url`` a page that helps."""
+    credit in cents where that is known, or what was paid, in ``currency``; ``plan`` a plan's name, ``url`` a page that helps."""
 
     buyer: Buyer
     about: ObjectRef
@@ -304,6 +304,7 @@ class News:
     amount: Cents = Cents(0)
     plan: str = ""
     url: str = ""
+    currency: str = RC_CURRENCY
 
 
 @dataclass(frozen=True, slots=True)

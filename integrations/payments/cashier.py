@@ -218,13 +218,13 @@ class Cashier:
         """What whoever asked for it waits for: of a plan its beginning, and each period that is not paid."""
         match fact:
             case TopupPaid(buyer=Buyer() as buyer) if outcome == "unmatched":
-                return News(buyer, fact.about, "unmatched", fact.total)
+                return News(buyer, fact.about, "unmatched", fact.total, currency=fact.currency)
             case TopupPaid(buyer=Buyer() as buyer):
                 return News(buyer, fact.about, "recorded", fact.subtotal)
             case TopupState(buyer=Buyer() as buyer, state="failed"):
                 return News(buyer, fact.about, "failed")
             case InvoicePaid(buyer=Buyer() as buyer) if outcome == "nothing":
-                return News(buyer, fact.about, "returned", fact.total)
+                return News(buyer, fact.about, "returned", fact.total, currency=fact.currency)
             case InvoicePaid(buyer=Buyer() as buyer, earlier=()) if outcome == "recorded":
                 granted = self.bridge.plans.granted(fact.lines)
                 credit = Cents(0 if granted is None else granted.credit // URC_PER_RC)
@@ -513,6 +513,9 @@ class Cashier:
             try:
                 if await self._handled(event) is not None:
                     self._left.set()
+            except Exception:  # a fault of ours in one event must not keep the others waiting until the next start
+                log.exception("a payment's event is left to the next scan", extra={"event": event.id})
+                self._left.set()
             finally:
                 self._waiting.task_done()
 
@@ -541,6 +544,9 @@ class Cashier:
             except FAILURES as error:
                 level = logging.WARNING if passes(error) else logging.ERROR
                 log.log(level, "the payments could not be scanned", extra={"cause": type(error).__name__})
+                wait_s = RETRY_S
+            except Exception:  # as above: the scan is what finds all that was left
+                log.exception("the payments could not be scanned")
                 wait_s = RETRY_S
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._left.wait(), wait_s)

@@ -36,8 +36,12 @@ def in_book(cents: int, currency: str) -> tuple[int, str]:
     """
     if currency == RC_CURRENCY:
         return urc(cents), "RC"
-    decimals = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
-    return cents * 10 ** (_PLACES - decimals), currency.upper()
+    return cents * 10 ** (_PLACES - decimals_of(currency)), currency.upper()
+
+
+def decimals_of(currency: str) -> int:
+    """How many decimals Stripe's smallest unit of it is: yen have none."""
+    return 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
 
 
 def in_parts(draft: Draft) -> tuple[Draft, ...]:

@@ -325,7 +325,7 @@ async def test_a_limit_holds_in_a_turn_whose_tools_say_much(tmp_path: Path) -> N
         assert outcome == "refused"
         assert await balance(open_, "R:usage") == PRICE_URC
         assert (await open_.journal(turn)).count("model.called") == 1
-    assert platform.texts[0].startswith("You have spent 0.48 RC of 3 RC in 20")
+    assert platform.texts[0].startswith("Your limit for 20")
 
 
 async def test_each_round_of_tools_is_paid_for(tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ async def test_a_persons_limit_holds_and_is_told(tmp_path: Path) -> None:  # S30
     *before, third = most
     assert before == [Limits().output_tokens_max] * 2
     assert 512 <= third < 1_040_000 // 1_200  # what 1.04 RC would pay for with nothing asked
-    assert platform.texts[3].startswith("You have spent 1.44 RC of 2 RC in 20")
+    assert " is used to 72 per cent." in platform.texts[3]
     assert " What is left of it would not pay for a short answer." in platform.texts[3]
 
 
@@ -452,8 +452,8 @@ async def test_what_a_key_of_their_own_pays_for_counts_against_a_limit_and_is_no
     first = platform.sent[0][2].footer
     assert first is not None
     assert first.price == rc_text(Money(COST_URC))
-    assert platform.texts[1].endswith("is used up: 0.8 RC of 0.8 RC._")
-    assert platform.texts[2].startswith("You have spent 0.8 RC of 0.8 RC in 20")
+    assert platform.texts[1].endswith("is used up._")
+    assert " is used up. It goes on tomorrow (UTC), or" in platform.texts[2]
 
 
 async def test_what_is_left_of_a_limit_makes_an_answer_shorter_that_a_key_of_their_own_pays_for(tmp_path: Path) -> None:
@@ -522,9 +522,9 @@ async def test_at_eighty_and_a_hundred_per_cent_of_a_limit_the_answer_says_so_on
             await open_.ask(asks("hello", str(number)))
     *before, fourth, fifth, refused = platform.texts
     assert before == ["Hello."] * 3
-    assert fourth.endswith(" is used to 80 per cent: 1.92 RC of 2.4 RC._")
-    assert fifth.endswith(" is used up: 2.4 RC of 2.4 RC._")
-    assert refused.startswith("You have spent 2.4 RC of 2.4 RC in 20")
+    assert fourth.endswith(" is used to 80 per cent._")
+    assert fifth.endswith(" is used up._")
+    assert " is used up. It goes on tomorrow (UTC), or" in refused
 
 
 async def test_a_warning_says_how_much_of_the_limit_is_used_and_not_which_mark_was_passed(tmp_path: Path) -> None:
@@ -537,7 +537,7 @@ async def test_a_warning_says_how_much_of_the_limit_is_used_and_not_which_mark_w
         for number in range(2):
             await open_.ask(asks("hello", str(number)))
     assert platform.texts[0] == "Hello."
-    assert platform.texts[1].endswith(" is used to 96 per cent: 0.96 RC of 1 RC._")
+    assert platform.texts[1].endswith(" is used to 96 per cent._")
 
 
 async def test_fifty_at_once_spend_no_more_than_is_there(tmp_path: Path) -> None:  # S22
