@@ -197,7 +197,9 @@ def _of_house(arguments: argparse.Namespace, settings: Settings) -> Coroutine[An
     said = (arguments.amount, " ".join(arguments.reason), arguments.reference, arguments.operator)
     match arguments.billing_command:
         case "provider-bill":
-            return console.provider_bill(settings, arguments.provider, *said)
+            until, preview = arguments.until, arguments.preview
+            bill = console.Bill(arguments.provider, *said, until, preview=preview)
+            return console.provider_bill(settings, bill)
         case "treasury":
             return console.treasury(settings, arguments.direction, *said)
         case _:
@@ -409,6 +411,10 @@ def _add_operator(command: argparse.ArgumentParser) -> None:
 def _add_house(of_billing: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     bill = of_billing.add_parser("provider-bill", help="say that a provider's bill was paid from the bank")
     bill.add_argument("provider", metavar="PROVIDER", help="as `carpool ledger balances` names it")
+    bill.add_argument(
+        "--until", default="", metavar="YYYY-MM-DD", help="the last bill of before this day: what it leaves is no cost"
+    )
+    bill.add_argument("--preview", action="store_true", help="only say what it would settle")
     treasury = of_billing.add_parser("treasury", help="say that the owner put money into the bank, or took it out")
     treasury.add_argument("direction", choices=["in", "out"])
     operations = of_billing.add_parser("operations", help="say that something else was paid from the bank")

@@ -119,7 +119,7 @@ async def resolve(
 
 
 async def reverse(settings: Settings, seq_text: str, reason: str, operator: str = "") -> int:
-    """The exact opposite of an entry that moved credit, once."""
+    """The exact opposite of an entry that moved credit, or of a provider's bill with all that came of it, once."""
     seq = read_whole(seq_text, 0, 10**15)
     if seq is None:
         return await turned_away(settings, "reverse", code_of(seq_text), NOT_REVERSIBLE.format(f"{seq_text!r:.40}"))

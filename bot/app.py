@@ -34,7 +34,16 @@ from bot.lucidia.catalog import Catalog, ModelCard
 from bot.lucidia.policy import Policy
 from bot.lucidia.watch import Watch
 from bot.notices import Notices
-from bot.opening import check_key, close_if_changed, file_for_audit, found_ledger, open_ledger, open_notary, open_vault
+from bot.opening import (
+    BESIDE,
+    check_key,
+    close_if_changed,
+    file_for_audit,
+    found_ledger,
+    open_ledger,
+    open_notary,
+    open_vault,
+)
 from bot.own_usage import own_usage
 from bot.platforms.base import Door, Platform
 from bot.providers import brought, hosted
@@ -149,7 +158,9 @@ async def open_house(
             store.on_turns(intake.heard)
         erasing = Hourly(Retention(roadchain, store, settings.retention_days, clock_us).apply, "texts erased")
         ending = Hourly(Expiry(roadchain, store, clock_us).apply, "promotional credit ended")
-        audit = Audit(roadchain, lambda: file_for_audit(settings, store), settings.home / AUDIT_LOCK, settings.audit_s)
+        audit = Audit(
+            roadchain, lambda: file_for_audit(settings, store), settings.home / AUDIT_LOCK, settings.audit_s, (BESIDE,)
+        )
         async with checkpoints, erasing, ending, _metering(house.desk.billing, store), audit, intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
 
@@ -212,6 +223,8 @@ async def open_billing(
         invoiced=Cashier(by_hand, Bridge(roadchain, store, by_hand.rail, plans, reward), clock_us),
         referral=reward,
         tool_prices=dict(settings.tool_prices),
+        person_month_max=settings.person_month_urc_max,
+        workspace_day_max=settings.workspace_day_urc_max,
     )
     stripe = stripe_of(settings)
     if stripe is None:

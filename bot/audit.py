@@ -1,7 +1,8 @@
 """The house looks at its own ledger: at all of it, a minute after its start and then once an hour, while it is at work.
 
-The verifier that everybody can run (``ledger/verify.py``) is run as a process of its own, at a low priority. What it finds wrong
-twice is taken for true: then no process records anything any more, until an operator has seen to it (``carpool ledger reopen``).
+The verifier that everybody can run (``ledger/verify.py``), and what compares the rest of the ledger with its entries, are run as
+processes of their own, at a low priority. What they find wrong twice is taken for true: then no process records anything any
+more, until an operator has seen to it (``carpool ledger reopen``).
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,13 @@ NICENESS = 10
 FOUND = "NOT VERIFIED: "
 """With what the verifier begins to tell of a fault. Where it fails itself it says something else, or nothing."""
 
+EXIT_NO_LEDGER = 2
+"""The verifier's own, of a file that is none that it knows. The store knew it when it opened it."""
+
+NO_LEDGER = "RC011: the file says that it is no ledger, or one of another schema than CarPool opened"
+FAILED_MAX = 3
+"""So many looks in a row that come to nothing are an alarm: who changes a ledger would want just that."""
+
 log = logging.getLogger("carpool.audit")
 
 
@@ -41,12 +49,15 @@ class Audit:
         file: Callable[[], AbstractAsyncContextManager[Path]],
         lock: Path,
         every_s: float,
+        also: Sequence[Path] = (),
     ) -> None:
-        """``every_s`` 0: never by itself."""
+        """``every_s`` 0: never by itself. ``also`` are programs that are run behind the verifier, and speak as it does."""
         self._roadchain = roadchain
         self._file = file
         self._lock = FileLock(lock)
         self._every_s = every_s
+        self._also = also
+        self._failed = 0
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Audit":
@@ -85,28 +96,41 @@ class Audit:
             except Timeout:
                 pass  # another process of this home is at it
             except (StoreFailed, OSError) as error:
-                log.warning("the ledger could not be audited", extra={"cause": str(error)})
+                self._not_audited(str(error))
+            except Exception:  # whatever it was, the next look may go well
+                log.exception("the ledger could not be audited")
             pause_s = max(self._every_s, REST_FACTOR * (clock() - began_s))
 
     async def _found(self) -> str:
+        from ledger import verify  # what it needs is slow to import, and most starts are over before the first audit
+
         async with self._file() as file:
-            status, said = await _verify(file)
+            status, said = await _run(verify.__file__, "--db", str(file))
+            if status == EXIT_NO_LEDGER and file.exists():
+                return NO_LEDGER
+            for program in self._also if status == 0 else ():
+                status, said = await _run(str(program), str(file))
+                if status != 0:
+                    break
         if said.startswith(FOUND):
             return said.removeprefix(FOUND)
         if status != 0:
-            log.warning("the ledger could not be audited", extra={"cause": said})
+            self._not_audited(said)
+        else:
+            self._failed = 0
         return ""
 
+    def _not_audited(self, cause: str) -> None:
+        self._failed += 1
+        level = logging.ERROR if self._failed >= FAILED_MAX else logging.WARNING
+        log.log(level, "the ledger could not be audited", extra={"cause": cause})
 
-async def _verify(file: Path) -> tuple[int, str]:
-    """What the verifier says of a file: its status, and its first line."""
-    from ledger import verify  # what it needs is slow to import, and most starts are over before the first audit
 
+async def _run(*program: str) -> tuple[int, str]:
+    """What a verifier says of a file: its status, and its first line."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        verify.__file__,
-        "--db",
-        str(file),
+        *program,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -44,11 +44,13 @@ URC_PER_HUNDREDTH = URC_PER_RC // 100
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The most that answers may cost, in uRC: a person in a day, a channel in a month, the workspace in a month. 0: no limit."""
+    """The most that answers may cost (uRC): a person and the workspace in a day or a month, a channel in a month. 0: no cap."""
 
     person_day: int = 0
     channel_month: int = 0
     workspace_month: int = 0
+    person_month: int = 0
+    workspace_day: int = 0
 
     def lower(self, other: "Caps") -> "Caps":
         """Of each the lower one that there is."""
@@ -56,6 +58,8 @@ class Caps:
             _lower(self.person_day, other.person_day),
             _lower(self.channel_month, other.channel_month),
             _lower(self.workspace_month, other.workspace_month),
+            _lower(self.person_month, other.person_month),
+            _lower(self.workspace_day, other.workspace_day),
         )
 
 
@@ -81,11 +85,13 @@ class Billing:
     invoiced: Cashier | None = None
     referral: Money = FREE
     tool_prices: Mapping[str, int] = field(default_factory=dict)
+    person_month_max: int = 0
+    workspace_day_max: int = 0
 
     @property
     def caps(self) -> Caps:
         """The operator's own: nobody raises them."""
-        return Caps(self.person_day_max, 0, self.workspace_month_max)
+        return Caps(self.person_day_max, 0, self.workspace_month_max, self.person_month_max, self.workspace_day_max)
 
 
 FREE_FOR_ALL = Billing()
@@ -238,13 +244,19 @@ def counted(hold: str, expected: int, price: Price, chosen: Candidate, limits: S
 
 def closed(hold: CreditReserved, got: Usage | None, made: Usage | None) -> CreditSettled | CreditVoided:
     """What a call comes to, at the price that it was held for. ``got`` is what the person pays for, None where they got nothing:
-    then the hold is given back. ``made`` is what the provider takes, as far as anybody knows; None where it made nothing."""
+    then the hold is given back. ``made`` is what the provider takes, as far as anybody knows; None where it made nothing. From a
+    key of the asker's own it takes that whoever got something, and so it counts: else nothing would limit what nobody gets."""
     price = Price.read(hold.price)
     cost = FREE if made is None else price.cost(made)
-    if got is None:
-        return CreditVoided(hold.hold, hold.provider, 0 if hold.amount == 0 else cost)
     if hold.amount == 0:
-        return CreditSettled(hold.hold, 0, hold.provider, 0, counted=cost)
+        counts = got is not None or cost > 0
+        return (
+            CreditSettled(hold.hold, 0, hold.provider, 0, counted=cost)
+            if counts
+            else CreditVoided(hold.hold, hold.provider)
+        )
+    if got is None:
+        return CreditVoided(hold.hold, hold.provider, cost)
     return CreditSettled(hold.hold, price.charge(got), hold.provider, cost)
 
 
@@ -262,14 +274,15 @@ def estimated(input_tokens: int, output_bytes: int) -> Usage:
 
 
 def limits_of(scope: Scope, channel: ConversationId, caps: Caps, now_us: int) -> tuple[Limit, ...]:
-    """What each call counts towards: the person's day, the channel's month, and the workspace's day and month. Where nothing is
-    set it only counts."""
+    """What each call counts towards: the person's day and month, the channel's month, and the workspace's day and month. Where
+    nothing is set it only counts."""
     moment = _utc(now_us)
     day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
     return (
         Limit(scope.actor, day, caps.person_day or AMOUNT_MAX),
+        Limit(scope.actor, month, caps.person_month or AMOUNT_MAX),
         Limit(channel, month, caps.channel_month or AMOUNT_MAX),
-        Limit(scope.workspace, day, AMOUNT_MAX),
+        Limit(scope.workspace, day, caps.workspace_day or AMOUNT_MAX),
         Limit(scope.workspace, month, caps.workspace_month or AMOUNT_MAX),
     )
 
@@ -340,35 +353,29 @@ def warned_at(spent_before: int, spent: int, cap: int) -> int:
     return next((mark for mark in LOW_PER_CENT if spent_before * 100 < cap * mark <= spent * 100), 0)
 
 
-YOU_SPENT = "You have spent {0} of {1} in {2}. It goes on {3}, or once the limit is raised (`/billing limit`)."
-CHANNEL_SPENT = (
-    "This channel has spent {0} of {1} in {2}. It goes on {3}, or once the limit is raised (`/billing limit`)."
-)
-WORKSPACE_SPENT = (
-    "This workspace has spent {0} of {1} in {2}. It goes on {3}, or once the limit is raised (`/billing limit`)."
-)
+YOURS_IS_USED_UP = "Your limit for {0} is used up."
+YOURS_IS_USED = "Your limit for {0} is used to {1} per cent."
+CHANNELS_IS_USED_UP = "This channel's limit for {0} is used up."
+CHANNELS_IS_USED = "This channel's limit for {0} is used to {1} per cent."
+WORKSPACES_IS_USED_UP = "This workspace's limit for {0} is used up."
+WORKSPACES_IS_USED = "This workspace's limit for {0} is used to {1} per cent."
+BEYOND_IS_USED_UP = "What may be used beyond the plan's credit in this period, and paid later, is used up."
+BEYOND_IS_USED = "What may be used beyond the plan's credit in this period, and paid later, is used to {0} per cent."
 LEFT_OVER = "What is left of it would not pay for a short answer."
-YOURS_IS_USED_UP = "Your limit for {0} is used up: {1} of {2}."
-YOURS_IS_USED = "Your limit for {0} is used to {3} per cent: {1} of {2}."
-CHANNELS_IS_USED_UP = "This channel's limit for {0} is used up: {1} of {2}."
-CHANNELS_IS_USED = "This channel's limit for {0} is used to {3} per cent: {1} of {2}."
-WORKSPACES_IS_USED_UP = "This workspace's limit for {0} is used up: {1} of {2}."
-WORKSPACES_IS_USED = "This workspace's limit for {0} is used to {3} per cent: {1} of {2}."
+GOES_ON = "It goes on {0}, or once the limit is raised (`/billing limit`)."
 
 
-BEYOND = "The {0} that may be used beyond the credit in a period of the plan, and paid later, are used up too."
+BEYOND = "What may be used beyond the credit in a period of the plan, and paid later, is used up too."
 
 
 def short_sentence(short: Short, purse: Purse, say: Sentences, *, may_pay: bool, later: Money = FREE) -> str:
     """What is missing, and what helps. ``later`` is what the plan lets be paid later, 0 for nothing."""
     if purse.owed:
-        said = say(
-            "{0} are owed: a payment was taken back after it was spent. The next top-up pays it.", rc_text(purse.owed)
-        )
+        said = say("Something is owed: a payment was taken back after it was spent. The next top-up pays it.")
     else:
         # The balance is not everybody's to know, and this is read by all who see the conversation: what is missing tells it not.
         said = _missing(short, say)
-        said += f" {say(BEYOND, rc_text(later))}" if later else ""
+        said += f" {say(BEYOND)}" if later else ""
     helps = say("`/billing topup 10` adds 1000 RC." if may_pay else "Ask a billing admin here to top up.")
     return " ".join((said, helps, *_cheaper(short.cheaper, say)))
 
@@ -386,13 +393,10 @@ def _missing(short: Short, say: Sentences) -> str:
 
 def limit_sentence(reached: LimitReached, scope: Scope, say: Sentences, cheaper: Sequence[str] = ()) -> str:
     """``cheaper`` are candidates that what is left of the limit pays for."""
-    until = say("tomorrow (UTC)" if len(reached.period) > len("2026-11") else "next month")
-    amounts = rc_text(Money(reached.spent)), rc_text(Money(reached.cap)), reached.period, until
-    said = CHANNEL_SPENT
-    if reached.subject in (scope.actor, scope.workspace):
-        said = YOU_SPENT if reached.subject == scope.actor else WORKSPACE_SPENT
+    used = warning_sentence(reached.subject, reached.period, reached.spent, reached.cap, scope, say)
     left = [say(LEFT_OVER)] if reached.spent < reached.cap else []
-    return " ".join((say(said, *amounts), *left, *_cheaper(cheaper, say)))
+    until = say("tomorrow (UTC)" if len(reached.period) > len("2026-11") else "next month")
+    return " ".join((used, *left, say(GOES_ON, until), *_cheaper(cheaper, say)))
 
 
 def _cheaper(cheaper: Sequence[str], say: Sentences) -> list[str]:
@@ -400,13 +404,18 @@ def _cheaper(cheaper: Sequence[str], say: Sentences) -> list[str]:
 
 
 def warning_sentence(subject: str, period: str, spent: int, cap: int, scope: Scope, say: Sentences) -> str:
-    """How far a limit is used, once a call has passed a mark of it."""
-    used = (period, rc_text(Money(spent)), rc_text(Money(cap)), spent * 100 // cap)
+    """How far a limit is used. In no amounts: all who see the conversation read it; who may know them sees them in `/billing`."""
+    used = (period, spent * 100 // cap)
     if subject == scope.actor:
         return say(YOURS_IS_USED_UP if spent >= cap else YOURS_IS_USED, *used)
     if subject != scope.workspace:
         return say(CHANNELS_IS_USED_UP if spent >= cap else CHANNELS_IS_USED, *used)
     return say(WORKSPACES_IS_USED_UP if spent >= cap else WORKSPACES_IS_USED, *used)
+
+
+def beyond_sentence(used: int, most: int, say: Sentences) -> str:
+    """The same of what may be used beyond a plan's credit."""
+    return say(BEYOND_IS_USED_UP if used >= most else BEYOND_IS_USED, used * 100 // most)
 
 
 def days_before(now_us: int, count: int) -> tuple[str, ...]:

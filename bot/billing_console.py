@@ -11,6 +11,7 @@ from bot.opening import ledger_exists
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
 from bot.second_console import ask_second, is_much
 from bot.settings import Settings
+from integrations.payments.balances import CustomersCompared, reconcile_customers
 from integrations.payments.base import (
     Amount,
     Buyer,
@@ -45,10 +46,14 @@ _WHAT = {
     "not_at_rail": "the ledger has an entry, and the payment service knows nothing of it",
     "other_balance": "the balance is another",
     "other_currency": "the balance in this currency is another",
+    "customer_balance": "what this customer has at the payment service for later invoices is another than the ledger says:"
+    " who changed it there?",
     "not_zero": "the accounts do not sum to 0",
     "not_metered": "it is not known yet whether the meter took this: the next hour sends it again",
     "set_aside": "it could not be recorded, and each scan tries it again",
     "other_usage": "the meter counts another usage than it was told",
+    "owed_without_invoice": "no invoice had what was used in a plan's period: nothing more is used beyond a plan's credit until"
+    " `carpool billing writeoff-usage` closes it",
     "owed_by_deleted": "its customer was deleted at the payment service, and no invoice pays what was used:"
     " `carpool billing writeoff-usage` closes it",
 }
@@ -72,19 +77,27 @@ async def reconcile_payments(settings: Settings, days_text: str) -> int:
             scan = await cashier.scan()
             since_s = clock_us() // 1_000_000 - days * DAY_S
             done = await reconcile(cashier, house.store, since_s)
-            differences = [*done.differences, *await _meters(cashier, house, since_s)]
+            of_customers = await _customers(cashier, house)
+            differences = [*done.differences, *of_customers.differences, *await _meters(cashier, house, since_s)]
         except PaymentError as error:
             complain(f"{error}. {error.remedy}")
             return EXIT_WRONG
-    for transaction in done.found:
+    found = (*done.found, *of_customers.found)
+    for transaction in found:
         say(f"recorded now: {transaction}, of which nothing had been told")
     for difference in differences:
         complain(_told(difference))
     say(
         f"{scan.events:,} events, {done.settlements:,} movements and {done.entries:,} entries of {days} days: "
-        f"{len(done.found)} were missing, {len(differences)} differ."
+        f"{len(found)} were missing, {len(differences)} differ."
     )
     return EXIT_WRONG if differences or scan.left else EXIT_OK
+
+
+async def _customers(cashier: Cashier, house: Opened) -> CustomersCompared:
+    if cashier.subscriptions is None:
+        return CustomersCompared()
+    return await reconcile_customers(cashier, cashier.subscriptions, house.store)
 
 
 async def _meters(cashier: Cashier, house: Opened, since_s: int) -> tuple[Difference, ...]:

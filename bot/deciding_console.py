@@ -4,6 +4,7 @@ and credit that billing admins asked for in chat, and what another operator aske
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from bot.accruals import day_text
 from bot.billing_console import NOT_CONNECTED, Sending, came_by_hand, send_back, take_by_hand
 from bot.commands.amounts import dollars_text
 from bot.commands.billing import BILLING
@@ -207,7 +208,7 @@ async def _move(house: Opened, found: Waiting, said: str, stated: str) -> int:
         movement = await movement_of(house, wish)
     except NotPossible as why:
         return await turn_down(house, wish, why)
-    if found.asked is None and is_much(house, wish.asked.amount):
+    if found.asked is None and is_much(house, movement.amount):
         asked = replace(wish.asked, plan=movement.plan)
         return await ask_second(house, replace(wish, asked=asked), said, stated)
     if wish.asked.plan not in ("", movement.plan):
@@ -284,6 +285,7 @@ async def _shown(house: Opened, found: Waiting) -> str:
     asked = found.wish.asked
     amount = dollars_text(Amount(cents_of(asked.amount)))
     what = f"{amount} of {found.request.payment}" if found.request is not None else f"{_kind(asked)} of {amount}"
+    what += f" and a true-up of {dollars_text(Amount(cents_of(asked.true_up)))}" if asked.true_up else ""
     begun = ", begun and not known to be sent: approve it again" if found.is_begun else ""
     by = f", {_who(found.asked)} is for it, and another operator has to be" if found.asked is not None else ""
     if found.asked is None and is_much(house, asked.amount):
@@ -293,7 +295,8 @@ async def _shown(house: Opened, found: Waiting) -> str:
 
 
 def _kind(asked: AdjustmentAsked) -> str:
-    detail = f" ({asked.detail})" if asked.detail else ""
+    until = f", the last before {day_text(asked.until_s)}" if asked.until_s else ""
+    detail = f" ({asked.detail}{until})" if asked.detail else ""
     return f"{NAMES.get(asked.kind, asked.kind)}{detail}"
 
 

@@ -15,7 +15,8 @@ log = logging.getLogger("carpool.hourly")
 
 class Hourly:
     """Use as ``async with``: ``work`` is done at once, and then each hour. It gives how many things it did; ``did`` says in the
-    log what that is. What the ledger does not take is tried an hour later; where it takes nothing, the house closes by itself.
+    log what that is. What fails is tried an hour later, whatever it was; where the ledger takes nothing, the house closes by
+    itself.
     """
 
     def __init__(self, work: Callable[[], Awaitable[int]], did: str) -> None:
@@ -42,4 +43,6 @@ class Hourly:
                     log.info(self._did, extra={"count": count})
             except (LedgerError, StoreFailed) as error:
                 log.warning("not done this hour: %s", self._did, extra={"cause": str(error)})
+            except Exception:  # a shape that nobody thought of must not end this for good, in silence
+                log.exception("not done this hour: %s", self._did)
             await asyncio.sleep(EVERY_S)

@@ -12,7 +12,16 @@ from bot.consent import pending_owners
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.credentials import ConnectedBy
 from bot.keys import Keys, retire_old_key, rotate_signing_key
-from bot.opening import GENESIS_KEY, file_of, key_added, ledger_exists, ledger_file, open_ledger, open_notary
+from bot.opening import (
+    GENESIS_KEY,
+    file_of,
+    key_added,
+    ledger_exists,
+    ledger_file,
+    open_ledger,
+    open_notary,
+    verify_file,
+)
 from bot.settings import Settings
 from bot.vault import KeyOwner
 from integrations.secrets import SecretStore
@@ -44,7 +53,7 @@ async def verify_ledger(settings: Settings, arguments: list[str]) -> int:
     if not await _there(settings):
         return EXIT_USAGE
     async with ledger_file(settings) as file:
-        return await asyncio.to_thread(main, [*arguments, "--db", str(file)])
+        return await asyncio.to_thread(verify_file, file, arguments)
 
 
 async def list_entries(settings: Settings, *, json: bool) -> int:
@@ -73,8 +82,6 @@ async def replay_ledger(settings: Settings) -> int:
 
 async def reopen_ledger(settings: Settings) -> int:
     """Record again, where the ledger was found changed and verifies now; that is the first entry then."""
-    from ledger.verify import main
-
     if not await _there(settings):
         return EXIT_USAGE
     async with open_ledger(settings) as (store, keys):
@@ -85,7 +92,7 @@ async def reopen_ledger(settings: Settings) -> int:
         say(f"Found: {fault}")
         await open_notary(settings, store, keys)
         async with file_of(settings, store) as file:
-            status = await asyncio.to_thread(main, ["--db", str(file)])
+            status = await asyncio.to_thread(verify_file, file)
         if status != EXIT_OK:
             complain("It stays closed: restore a copy that is whole, or put right what was changed. Then try again.")
             return status

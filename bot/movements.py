@@ -9,13 +9,15 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from bot.accruals import Parts, day_text, entry_of, late_key, owed_before, owed_to, true_up_key
 from bot.commands.amounts import dollars_text
 from bot.console import EXIT_USAGE, EXIT_WRONG
 from bot.operating import Opened
 from integrations.payments.base import Amount, Cents
-from integrations.payments.keys import resolved_key, returned_key
+from integrations.payments.keys import resolved_key
 from integrations.payments.metering import amount_under_way, owed_later
-from ledger.accounts import RC, provider_accrued, provider_suspense
+from integrations.payments.records import went_back
+from ledger.accounts import RC
 from ledger.actions import encode_action
 from ledger.book import AccountRow
 from ledger.credit_actions import (
@@ -29,20 +31,28 @@ from ledger.credit_actions import (
     OperationsPaid,
     PaymentUnmatched,
     ProviderBilled,
+    ProviderTruedUp,
     RewardGranted,
     SuspenseResolved,
     TreasuryMoved,
 )
-from ledger.entry import Draft, Scope
+from ledger.entry import Draft, Entry, Scope
 from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.payment_actions import AdjustmentAsked
 from ledger.pseudonyms import ConversationId, TurnId
 
 DAY_US = 86_400_000_000
-NOT_REVERSIBLE = "Entry {0} is none that can be taken back: a grant, a reward, an allocation, a write-off, an expiry."
-REVERSIBLE = (CreditGranted, RewardGranted, CreditAllocated, CreditExpired, DebtWrittenOff)
-"""What moves credit alone. What came in or went out as money is set right where the money is."""
+NOT_REVERSIBLE = (
+    "Entry {0} is none that can be taken back: a grant, a reward, an allocation, a write-off, an expiry, "
+    "a provider's bill."
+)
+REVERSIBLE = (
+    *(CreditGranted, RewardGranted, CreditAllocated, CreditExpired, DebtWrittenOff),
+    *(ProviderBilled, ProviderTruedUp),
+)
+"""What moves credit alone, and what an operator said of a provider's bill. What else came in or went out as money is set right
+where the money is."""
 
 NOTHING = "Nothing was changed."
 
@@ -67,8 +77,9 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """``drafts`` are recorded together or not at all; ``done`` says so, with the entry's number in place of ``ENTRY``. ``short``
-    is said where the book has less, ``taken`` where it was recorded before."""
+    """``drafts`` are recorded together or not at all; ``done`` says so, with the number of the ``main`` one's entry in place of
+    ``ENTRY``. ``told`` is how the amount is made up, where that is not the wish. ``short`` is said where the book has less,
+    ``taken`` where it was recorded before."""
 
     wish: Wish
     drafts: tuple[Draft, ...]
@@ -76,6 +87,13 @@ class Movement:
     short: str = "The book has less than that by now. Nothing was changed."
     taken: str = "That was recorded before. Nothing was changed."
     taken_status: int = EXIT_WRONG
+    told: str = ""
+    main: int = -1
+
+    @property
+    def amount(self) -> int:
+        """All that moves, in uRC: by this it is decided how many operators it takes."""
+        return self.wish.asked.amount + self.wish.asked.true_up
 
     @property
     def plan(self) -> str:
@@ -166,19 +184,18 @@ async def _resolved(house: Opened, wish: Wish) -> Movement:
             Code.INVALID_CURRENCY,
         )
     taken = f"{payment} was resolved or given back before. {NOTHING}"
-    for key in (returned_key(action.rail, payment), resolved_key(action.rail, payment)):
-        if await house.store.find(key) is not None:
-            raise NotPossible(taken, Code.DUPLICATE_IDEMPOTENCY_KEY)
-    resolved = SuspenseResolved(action.rail, action.amount, action.currency, "paid")
-    draft = Draft(resolved, wish.scope, resolved_key(action.rail, payment))
+    key = resolved_key(action.rail, payment)
+    if await house.store.find(key) is not None or await went_back(house.store, action.rail, payment):
+        raise NotPossible(taken, Code.DUPLICATE_IDEMPOTENCY_KEY)
+    draft = Draft(SuspenseResolved(action.rail, action.amount, action.currency, "paid"), wish.scope, key)
     wish = replace(wish, asked=replace(wish.asked, amount=action.amount, rail=action.rail))
     return Movement(wish, (draft,), f"{rc_text(Money(action.amount))} of credit are there (entry ENTRY).", taken=taken)
 
 
 async def _reversed(house: Opened, wish: Wish) -> Movement:
     seq = int(wish.asked.detail)
-    found = await house.store.entries(seq - 1, 1)
-    entry = found[0].entry if found and found[0].entry.seq == seq else None
+    found = await entry_of(house.store, seq)
+    entry = None if found is None else found.entry
     if entry is None or not isinstance(entry.action, REVERSIBLE) or not entry.postings:
         code = Code.ENTITY_NOT_FOUND if entry is None else Code.INVALID_ENTRY_TYPE
         raise NotPossible(NOT_REVERSIBLE.format(seq), code, EXIT_USAGE)
@@ -186,16 +203,34 @@ async def _reversed(house: Opened, wish: Wish) -> Movement:
     if await house.store.find(f"reversal/{seq}") is not None:
         raise NotPossible(taken, Code.DUPLICATE_IDEMPOTENCY_KEY)
     scope = Scope(entry.workspace, entry.actor, ConversationId(""), TurnId(""))
-    amount = sum(posting.amount for posting in entry.postings if posting.amount > 0)
-    wish = replace(wish, scope=scope, asked=replace(wish.asked, amount=amount))
-    draft = Draft(CreditReversed(seq), scope, f"reversal/{seq}")
+    all_of_it = (entry, *await _of_bill(house, entry))
+    true_up = sum(_moved(item) for item in all_of_it[1:] if isinstance(item.action, ProviderTruedUp))
+    wish = replace(wish, scope=scope, asked=replace(wish.asked, amount=_moved(entry), true_up=true_up))
+    # The bill first: what nobody knew of is owed again then, and can be taken back.
+    drafts = tuple(Draft(CreditReversed(item.seq), scope, f"reversal/{item.seq}") for item in all_of_it)
     short = f"Some of it was spent: it cannot be taken back whole. {NOTHING}"
-    return Movement(wish, (draft,), f"Entry {seq} is reversed (entry ENTRY).", short, taken)
+    return Movement(wish, drafts, f"Entry {seq} is reversed (entry ENTRY).", short, taken, main=0)
+
+
+async def _of_bill(house: Opened, bill: Entry) -> list[Entry]:
+    """What was recorded with a provider's bill goes with it: what nobody knew of, and what it did not ask for."""
+    entries: list[Entry] = []
+    reference = bill.idem.removeprefix(f"{ProviderBilled.name}/")
+    for key in (late_key(reference), true_up_key(reference)) if isinstance(bill.action, ProviderBilled) else ():
+        found = await house.store.find(key)
+        if found is not None and await house.store.find(f"reversal/{found.entry.seq}") is None:
+            entries.append(found.entry)
+    return entries
+
+
+def _moved(entry: Entry) -> int:
+    return sum(posting.amount for posting in entry.postings if posting.amount > 0)
 
 
 async def _billed(house: Opened, wish: Wish) -> Movement:
-    """Known calls first, then what was estimated of those whose answer nobody has; what is more is the house's cost."""
-    provider, billed = wish.asked.detail, wish.asked.amount
+    """Known calls first, then what was estimated of those whose answer nobody has; what is more is the house's cost. The last
+    bill of a period takes back what it does not ask for."""
+    asked, provider = wish.asked, wish.asked.detail
     rows = await house.store.balances()
     known = _providers(rows)
     if provider not in known:
@@ -204,18 +239,29 @@ async def _billed(house: Opened, wish: Wish) -> Movement:
             Code.ENTITY_NOT_FOUND,
             EXIT_USAGE,
         )
-    of_calls, of_estimates = (_there(rows, account(provider)) for account in (provider_accrued, provider_suspense))
-    accrued = min(billed, of_calls)
-    suspense = min(billed - accrued, of_estimates)
-    more = billed - accrued - suspense
-    late = [LateCost(provider, more, absorbed=True)] if more else []
-    made = await _own(house, wish, *late, ProviderBilled(provider, accrued + more, suspense))
+    owed = now = owed_to(provider, rows)
+    if asked.until_s:
+        owed = await owed_before(house.store, provider, asked.until_s * 1_000_000)
+    parts = Parts.of(asked.amount, owed, closes=bool(asked.until_s))
+    over, until = parts.over, day_text(asked.until_s)
+    late = [LateCost(provider, parts.more, absorbed=True)] if parts.more else []
+    trued_up = [ProviderTruedUp(provider, over.accrued, over.suspense)] if over.all else []
+    bill = ProviderBilled(provider, parts.accrued + parts.more, parts.suspense)
+    made = await _own(house, replace(wish, asked=replace(asked, true_up=over.all)), *late, *trued_up, bill)
     told = (
-        f"{provider}: {rc_text(Money(accrued))} of calls that are known, {rc_text(Money(suspense))} of estimates, "
-        f"{rc_text(Money(more))} of which nothing was known. Still owed: {rc_text(Money(of_calls - accrued))} of calls, "
-        f"{rc_text(Money(of_estimates - suspense))} of estimates."
+        f"{provider}: {rc_text(Money(parts.accrued))} of calls that are known, {rc_text(Money(parts.suspense))} of "
+        f"estimates, {rc_text(Money(parts.more))} of which nothing was known."
     )
-    return replace(made, done=f"{made.done}\n{told}")
+    if asked.until_s:
+        told += (
+            f" Less than was known before {until}: {rc_text(Money(over.accrued))} of calls and "
+            f"{rc_text(Money(over.suspense))} of estimates, which are no cost."
+        )
+    left = (now.accrued - parts.accrued - over.accrued, now.suspense - parts.suspense - over.suspense)
+    calls, estimates = (rc_text(Money(max(0, amount))) for amount in left)
+    done = f"{made.done}\n{told} Still owed: {calls} of calls, {estimates} of estimates."
+    short = f"Another bill was paid at the same time: run this again. {NOTHING}"
+    return replace(made, done=done, short=short, told=told)
 
 
 async def _own(house: Opened, wish: Wish, *actions: CreditAction) -> Movement:
@@ -236,7 +282,3 @@ async def _own(house: Opened, wish: Wish, *actions: CreditAction) -> Movement:
 
 def _providers(rows: Iterable[AccountRow]) -> list[str]:
     return sorted({row.account.split(":")[2] for row in rows if row.account.startswith("L:provider:")})
-
-
-def _there(rows: Iterable[AccountRow], account: str) -> int:
-    return max(0, next((row.natural for row in rows if (row.account, row.currency) == (account, RC)), 0))

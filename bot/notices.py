@@ -98,10 +98,10 @@ def sentence(news: News, say: Sentences) -> str:
             return say(
                 "This workspace has a plan already, so the second one that you paid for was ended at once, and your {0} "
                 "go back the way they came. That takes some days.",
-                dollars_text(Amount(news.amount)),
+                dollars_text(Amount(news.amount, news.currency)),
             )
         case "unmatched", _:
-            paid = dollars_text(Amount(news.amount))
+            paid = dollars_text(Amount(news.amount, news.currency))
             return say(
                 "A payment of {0} has come, and does not fit what was asked for. Whoever runs this CarPool looks "
                 "at it; its reference is `{1}`.",

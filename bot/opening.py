@@ -6,7 +6,7 @@ import logging
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bot.keys import Keys, create_keys, create_vault_key, keys_exist, read_keys, read_vault_keys
 from bot.settings import Settings
 from bot.vault import Vault
+from integrations.storage import beside
 from integrations.storage.sqlite import SqliteStore
 from ledger.actions import LedgerCreated
 from ledger.entry import HOUSE, Draft
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 GENESIS_KEY = "ledger.created"
 AUDIT_COPY = "audit-"
+BESIDE = Path(beside.__file__)
+"""The program that compares what stands beside the entries with them."""
 
 log = logging.getLogger("carpool.opening")
 
@@ -86,6 +89,13 @@ async def file_of(
         if not isinstance(store, SqliteStore):
             await store.copy(path)
         yield path
+
+
+def verify_file(path: Path, arguments: Sequence[str] = ()) -> int:
+    """The verifier on a ledger of ours, and then what it does not look at. Prints, and gives an exit status."""
+    from ledger.verify import main
+
+    return main([*arguments, "--db", str(path)]) or beside.main([str(path)])
 
 
 @asynccontextmanager

@@ -17,6 +17,9 @@ async def own_usage(use: Use, desk: Desk) -> str:
     spent = [await desk.store.spent(Counter(use.workspace, str(use.actor), day)) for day in days]
     caps = rules_of(await desk.store.settings(use.workspace)).caps(desk.billing.caps, ConversationId(""))
     limit = f"limit for a day: {rc_text(Money(caps.person_day))}" if caps.person_day else "no limit for a day"
+    if caps.person_month:
+        month = await desk.store.spent(Counter(use.workspace, str(use.actor), days[-1][: len("2026-11")]))
+        limit += f"; spent this month: {rc_text(Money(month))}, limit for a month: {rc_text(Money(caps.person_month))}"
     return (
         f"Spent today ({days[-1]}, UTC): {rc_text(Money(spent[-1]))}; {limit}.\n"
         f"Spent in the last {DAYS} days: {rc_text(Money(sum(spent)))}.\n"

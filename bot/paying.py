@@ -18,6 +18,7 @@ from bot.billing import (
     Price,
     Purse,
     Short,
+    beyond_sentence,
     closed,
     counted,
     estimated,
@@ -43,7 +44,7 @@ from bot.plan import Overage, overage_of
 from bot.run import Run, record, rules_in
 from bot.story import Story
 from bot.tokens import CEILING, Estimate, tokens_in, tokens_in_text
-from ledger.accounts import AMOUNT_MAX
+from ledger.accounts import AMOUNT_MAX, period_of
 from ledger.actions import Action, ModelAnswered, ModelCalled, ReplyPrepared
 from ledger.book import Counter
 from ledger.credit_actions import (
@@ -190,19 +191,49 @@ def _is_gotten(answered: ModelAnswered, heard: Heard, *, withdrawn: bool) -> boo
     return bool(said.text.strip()) or any(isinstance(part, ToolCall) for part in said.parts)
 
 
-async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]]) -> str:
-    """What the person is told where this call passes 80 or 100 per cent of a limit; else nothing. Reads where a limit is set."""
-    hold = story.hold
+async def warning(story: Story, run: Run, paid: Sequence[tuple[Action, None]] = ()) -> str:
+    """What the person is told where this turn passes 80 or 100 per cent of a limit, or of what may be used beyond the plan's
+    credit, by its tools too; else nothing. ``paid`` is what is about to be settled, and all else that is held is given back.
+    Reads where something was spent and there is such a limit."""
     price = sum(action.price + action.counted for action, _ in paid if isinstance(action, CreditSettled))
-    for limit in () if hold is None else hold.limits:
-        if hold is None or limit.cap >= AMOUNT_MAX:
+    if not price + story.spent:
+        return ""
+    notes = (await _limit_used(story, run, price), await _beyond_used(story, run, price))
+    return " ".join(filter(None, notes))
+
+
+async def _limit_used(story: Story, run: Run, price: int) -> str:
+    limits = await spending_limits(story, run) if story.hold is None else story.hold.limits
+    for limit in limits:
+        if limit.cap >= AMOUNT_MAX:
             continue
         counter = Counter(story.scope.workspace, limit.subject, limit.period)
-        before = await run.house.desk.store.spent(counter) - hold.expected  # the hold itself counts until it is settled
-        spent = before + price
-        if warned_at(before, spent, limit.cap):
+        held = sum(hold.expected for hold in story.holds)  # the holds themselves count until they are settled
+        spent = await run.house.desk.store.spent(counter) - held + price
+        if warned_at(spent - price - story.spent, spent, limit.cap):
             return warning_sentence(limit.subject, limit.period, spent, limit.cap, story.scope, run.house.desk.say)
     return ""
+
+
+async def _beyond_used(story: Story, run: Run, price: int) -> str:
+    desk = run.house.desk
+    if not any(plan.meter for plan in desk.billing.plans.all):
+        return ""
+    _, later = await means(story, run)
+    if later is None or not later.used:
+        return ""
+    moved, drawn = 0, dict[str, int]()
+    for recorded in await desk.store.entries_of(story.scope.turn):
+        entry = recorded.entry
+        amount = sum(item.amount for item in entry.postings if period_of(item.account, "overage") == later.period)
+        moved += amount
+        if isinstance(entry.action, CreditReserved):
+            drawn[entry.action.hold] = amount
+    used = later.used - sum(drawn.get(hold.hold, 0) for hold in story.holds)
+    if story.hold is not None:  # what is drawn of it is drawn last, and returned first
+        mine = drawn.get(story.hold.hold, 0)
+        used += min(mine, max(0, price - (story.hold.amount - mine)))
+    return beyond_sentence(used, later.most, desk.say) if warned_at(later.used - moved, used, later.most) else ""
 
 
 def letting_go(story: Story) -> tuple[tuple[Action, None], ...]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from adapters.messages import ProviderName
 from bot.lucidia.policy import PlanModels
 from integrations.payments.keys import deletion_key
+from integrations.payments.overdue import INVOICED_S, overdue
 from integrations.payments.plans import Plans
 from ledger.accounts import RC, metered, overage, overage_held
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditExpired, PlanGranted
-from ledger.money import Money
+from ledger.money import URC_PER_RC, Money
 from ledger.pseudonyms import WorkspaceId
 from ledger.store import Recorded, Store
 
@@ -29,8 +30,17 @@ class RunningPlan:
 async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> RunningPlan | None:
     """The plan that was granted last, until its credit expires: that ends it, or comes before the next grant. Raises
     ``StoreFailed``."""
+    granted = running_of(await store.planned(workspace))
+    if granted is None:
+        return None
+    plan = plans.named(granted.plan)
+    return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s, granted.subscription)
+
+
+def running_of(planned: Iterable[Recorded]) -> PlanGranted | None:
+    """The grant of the plan that runs, from the last one on."""
     granted: PlanGranted | None = None
-    for recorded in await store.planned(workspace):
+    for recorded in planned:
         match recorded.entry.action:
             case PlanGranted() as granted:
                 pass
@@ -38,10 +48,7 @@ async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> Ru
                 granted = None
             case _:
                 pass
-    if granted is None:
-        return None
-    plan = plans.named(granted.plan)
-    return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s, granted.subscription)
+    return granted
 
 
 def _is_of_another(expired: Recorded, granted: PlanGranted | None) -> bool:
@@ -70,9 +77,9 @@ class Overage:
 async def overage_of(
     store: Store, plans: Plans, workspace: WorkspaceId, rows: Iterable[AccountRow], now_us: int
 ) -> Overage | None:
-    """None where the plan that runs has no meter, where its period is over and the next one is not paid, or where no invoice will
-    come any more because the workspace's owner had its customer deleted. ``rows`` are the workspace's accounts. Raises
-    ``StoreFailed``."""
+    """None where the plan that runs has no meter, where its period is over and the next one is not paid, where usage of an
+    earlier period is owed that no invoice had, or where no invoice will come any more because the workspace's owner had its
+    customer deleted. ``rows`` are the workspace's accounts. Raises ``StoreFailed``."""
     if not any(plan.meter for plan in plans.all):
         return None
     running = await running_plan(store, plans, workspace)
@@ -80,6 +87,10 @@ async def overage_of(
     if running is None or plan is None or not plan.meter or running.until_s * 1_000_000 <= now_us:
         return None
     if running.subscription and await store.find(deletion_key(running.subscription)) is not None:
+        return None
+    rows = tuple(rows)
+    earlier = min(now_us // 1_000_000, running.until_s - 1 + INVOICED_S)
+    if overdue((row for row in rows if row.currency == RC), earlier) >= URC_PER_RC:
         return None
     period, used, held = str(running.until_s), 0, 0
     for row in rows:

@@ -1,7 +1,7 @@
 """Who may do what in a workspace, and what its admins have set. Pure: what is set comes from the entries that set it.
 
 A person's role is what the platform says of them, or what an admin here gave them, whichever is more. Guests and people of other
-organisations may do nothing until an admin lets them in.
+organisations may do nothing until an admin lets them in, and have to do with money never.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,21 +19,22 @@ from ledger.store import SettingKept
 
 Role: TypeAlias = Literal["owner", "admin", "billing_admin", "member", "guest", "outsider"]
 Right: TypeAlias = Literal[
-    "ask", "own_keys", "workspace_keys", "settings", "billing", "roles", "name_billing_admins", "delete_billing"
+    "ask", "own_keys", "workspace_keys", "settings", "billing", "billing_admins", "delete_billing"
 ]
+"""``billing_admins``: to say who is one."""
+
 GivenRole: TypeAlias = Literal["admin", "billing_admin", "member"]
 
 GIVEN_ROLES: tuple[GivenRole, ...] = get_args(GivenRole)
 """What an admin can give. That somebody owns the workspace, or is its guest, only the platform knows."""
 
 APPROVERS: tuple[Approver, ...] = get_args(Approver)
-BILLING_ADMIN: GivenRole = "billing_admin"
 ALLOWED = "allowed"
 OFF = "off"
 
 _RIGHTS: Mapping[Role, frozenset[Right]] = {
     "owner": frozenset(get_args(Right)),
-    "admin": frozenset({"ask", "own_keys", "workspace_keys", "settings", "roles"}),
+    "admin": frozenset({"ask", "own_keys", "workspace_keys", "settings"}),
     "billing_admin": frozenset({"ask", "own_keys", "billing"}),
     "member": frozenset({"ask", "own_keys"}),
     "guest": frozenset(),
@@ -89,6 +90,10 @@ class Rules:
         match setting:
             case "person_day_urc_max":
                 return replace(self, most=replace(self.most, person_day=cap))
+            case "person_month_urc_max":
+                return replace(self, most=replace(self.most, person_month=cap))
+            case "workspace_day_urc_max":
+                return replace(self, most=replace(self.most, workspace_day=cap))
             case "workspace_month_urc_max":
                 return replace(self, most=replace(self.most, workspace_month=cap))
             case "channel_month_urc_max":
@@ -121,6 +126,8 @@ class Rules:
 
     def role(self, standing: Standing, actor: ActorId) -> Role:
         given = self.roles.get(actor, "outsider")
+        if given == "billing_admin" and standing in ("guest", "outsider"):
+            given = "member"  # who was a member when it was given may be a guest now
         return max(standing, given, key=_RANK.index)
 
     def may(self, role: Role, right: Right) -> bool:
@@ -157,6 +164,12 @@ def rules_of(settings: Sequence[SettingKept]) -> Rules:
                         approvers[kept.item] = approver
             case "allow":
                 allowed.append(Allowed.kept(kept))
-            case "person_day_urc_max" | "channel_month_urc_max" | "workspace_month_urc_max":
+            case (
+                "person_day_urc_max"
+                | "person_month_urc_max"
+                | "channel_month_urc_max"
+                | "workspace_day_urc_max"
+                | "workspace_month_urc_max"
+            ):
                 rules = rules.limited(kept.setting, kept.conversation, int(kept.value))
     return replace(rules, shut=frozenset(shut), roles=roles, approvers=approvers, allowed=tuple(allowed))

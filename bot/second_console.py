@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
-from bot.movements import Movement, NotPossible, Wish, movement_of
+from bot.movements import NOTHING, Movement, NotPossible, Wish, movement_of
 from bot.operating import Opened
 from integrations.payments.base import Cents
 from integrations.payments.keys import requested_key
@@ -78,10 +78,23 @@ async def decide(house: Opened, wish: Wish, said: str, stated: str) -> int:
         movement = await movement_of(house, wish)
     except NotPossible as why:
         return await turn_down(house, wish, why)
-    if not is_much(house, movement.wish.asked.amount):
+    if not is_much(house, movement.amount):
         return await carry_out(house, movement, said)
     asked = replace(movement.wish.asked, plan=movement.plan)
-    return await ask_second(house, replace(movement.wish, asked=asked), said, stated)
+    status = await ask_second(house, replace(movement.wish, asked=asked), said, stated)
+    if status == EXIT_OK and movement.told:
+        say(movement.told)
+    return status
+
+
+async def preview(house: Opened, wish: Wish) -> int:
+    """Only say what it would come to. Gives the exit status."""
+    try:
+        movement = await movement_of(house, wish)
+    except NotPossible as why:
+        return await turn_down(house, wish, why)
+    say(f"{movement.told} {NOTHING}")
+    return EXIT_OK
 
 
 async def turn_down(house: Opened, wish: Wish, why: NotPossible) -> int:
@@ -132,9 +145,9 @@ async def carry_out(house: Opened, movement: Movement, said: str, *decision: Dra
     scope = movement.wish.scope
     run = house.run(scope, said)
     try:
-        *_, made = await house.roadchain.append(run, *decision, *movement.drafts)
+        receipts = await house.roadchain.append(run, *decision, *movement.drafts)
     except LedgerError as error:
-        kind = movement.drafts[-1].action.name
+        kind = movement.drafts[movement.main].action.name
         await house.roadchain.append(run, Draft(CreditRefused(kind, error.code.value), scope, f"{run.idem}/refused"))
         match error:
             case InsufficientBalance():
@@ -145,6 +158,7 @@ async def carry_out(house: Opened, movement: Movement, said: str, *decision: Dra
                 return movement.taken_status
             case _:
                 raise
+    made = receipts[-len(movement.drafts) :][movement.main]
     say(movement.done.replace("ENTRY", str(made.seq)))
     return EXIT_OK
 

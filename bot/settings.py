@@ -110,6 +110,8 @@ class Settings:
     markup_bps: int
     tool_prices: tuple[tuple[str, int], ...]
     person_day_urc_max: int
+    person_month_urc_max: int
+    workspace_day_urc_max: int
     workspace_month_urc_max: int
     referral_urc: int
     second_operator_above_usd: int
@@ -441,6 +443,20 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             readers.count(0, 10**15),
             "0",
             "what a person may spend in a day, in uRC; 0: any",
+        ),
+        Setting(
+            "person_month_urc_max",
+            "CARPOOL_PERSON_MONTH_URC_MAX",
+            readers.count(0, 10**15),
+            "0",
+            "what a person may spend in a month, in uRC; 0: any",
+        ),
+        Setting(
+            "workspace_day_urc_max",
+            "CARPOOL_WORKSPACE_DAY_URC_MAX",
+            readers.count(0, 10**15),
+            "0",
+            "what a workspace may spend in a day, in uRC; 0: any",
         ),
         Setting(
             "workspace_month_urc_max",

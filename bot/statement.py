@@ -102,7 +102,7 @@ class Statement:
 
 
 async def statement_of(store: Store, workspace: WorkspaceId, actor: ActorId, month: Month, now_us: int) -> Statement:
-    after, end_us = await _before(store, month.first_us), month.next.first_us
+    after, end_us = await moved_before(store, month.first_us), month.next.first_us
     models: dict[str, str] = {}
     charges: list[Charge] = []
     while page := await store.charged(workspace, actor, after, PAGE_ENTRIES):
@@ -145,7 +145,7 @@ def _charge(recorded: Recorded, models: dict[str, str]) -> Charge | None:
     )
 
 
-async def _before(store: Store, moment_us: int) -> int:
+async def moved_before(store: Store, moment_us: int) -> int:
     """The number of an entry before which, itself among them, all that moved money came before ``moment_us``: a binary search."""
     low, high = -1, (await store.head()).size - 1
     while low < high:

@@ -133,6 +133,9 @@ class Story:
     tool_holds: tuple[CreditReserved, ...] = ()
     charged: int | None = None
     exceeded: bool = False
+    spent: int = 0
+    """What its settled calls and uses count towards the limits, whoever's key paid for it."""
+
     reply: Prepared | None = None
     outcome: TurnOutcome | None = None
 
@@ -332,10 +335,10 @@ def after(story: Story, fact: Fact) -> Story:
             return replace(story, hold=hold)
         case CreditSettled(hold=name, price=price, counted=0):
             held = next((hold.amount for hold in story.holds if hold.hold == name), price)
-            exceeded = story.exceeded or price > held
-            return replace(_let_go(story, name), charged=(story.charged or 0) + price, exceeded=exceeded)
-        case CreditSettled(hold=name):  # a key of the asker's own paid for it
-            return _let_go(story, name)
+            charged, exceeded = (story.charged or 0) + price, story.exceeded or price > held
+            return replace(_let_go(story, name), charged=charged, exceeded=exceeded, spent=story.spent + price)
+        case CreditSettled(hold=name, counted=counted):  # a key of the asker's own paid for it
+            return replace(_let_go(story, name), spent=story.spent + counted)
         case CreditVoided(hold=name):
             return _let_go(story, name)
         case ReplyPrepared() as prepared:

@@ -10,7 +10,8 @@ from bot.operating import opened
 from bot.settings import Settings
 from integrations.payments.base import ObjectRef, PaymentError, RefundState
 from integrations.payments.cashier import Cashier
-from integrations.payments.keys import KINDS_BY_STRIPE, resolved_key, returned_key
+from integrations.payments.keys import KINDS_BY_STRIPE, TRANSACTION, resolved_key
+from integrations.payments.records import went_back
 from ledger.accounts import RC, suspense
 from ledger.credit_actions import OveragePaid, SuspenseResolved
 from ledger.entry import Entry
@@ -32,6 +33,9 @@ class Waiting:
     since_us: int
     used: bool = False
     """It was paid for usage that nobody here had."""
+
+    moved: bool = False
+    """The payment service moved its balance by itself. Below 0 it left."""
 
     returned: bool = False
     """Some of it went back: nobody gets credit for the rest."""
@@ -64,7 +68,7 @@ async def in_suspense(store: Store, cashier: Cashier | None) -> list[Waiting]:
         after = page[-1].entry.seq
     left = [item for item in found.values() if item.amount]
     for item in left:
-        item.returned = await store.find(returned_key(item.rail, item.payment)) is not None
+        item.returned = await went_back(store, item.rail, item.payment)
     return left
 
 
@@ -80,6 +84,7 @@ async def _add(cashier: Cashier | None, recorded: Recorded, found: dict[tuple[st
         item = found.setdefault(key, Waiting(rail, payment, posting.currency, 0, entry.mono))
         item.amount -= posting.amount
         item.used = item.used or isinstance(entry.action, OveragePaid)
+        item.moved = entry.stripe is not None and entry.stripe.object == TRANSACTION
 
 
 async def _payment_of(cashier: Cashier | None, entry: Entry, rail: str) -> str:
@@ -101,7 +106,9 @@ def told(item: Waiting) -> str:
     day = datetime.fromtimestamp(item.since_us // 1_000_000, UTC)
     amount = f"{Decimal(item.amount).scaleb(-PLACES):,f}".rstrip("0").rstrip(".")
     currency = "USD" if item.currency == RC else item.currency
-    if item.currency != RC or item.returned or item.used:
+    if item.moved:
+        what = "the payment service moved this by itself, and its own account says why"
+    elif item.currency != RC or item.returned or item.used:
         what = "give it back where it came from"
     else:
         what = f"`carpool billing resolve PLATFORM WORKSPACE {item.payment} REASON` makes credit of it"

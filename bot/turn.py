@@ -105,7 +105,8 @@ async def _taken(step: Step, story: Story, run: Run) -> Story:
         case "use_tools":
             return await use_tools(story, run)
         case "prepare_reply":
-            return await record(story, run, *letting_go(story), await _prepared(story, run))
+            note = await warning(story, run)
+            return await record(story, run, *letting_go(story), await _prepared(story, run, note))
         case "deliver_reply":
             return await _deliver(story, run)
         case "finish" if story.withdrawn:

@@ -107,6 +107,8 @@ SettingName = Literal[
     "person_day_urc_max",
     "channel_month_urc_max",
     "workspace_month_urc_max",
+    "person_month_urc_max",
+    "workspace_day_urc_max",
 ]
 
 

@@ -21,6 +21,8 @@ from ledger.accounts import (
     period_of,
     pocket_of,
     promo,
+    provider_accrued,
+    provider_suspense,
 )
 from ledger.actions import Action
 from ledger.credit_actions import (
@@ -33,7 +35,11 @@ from ledger.credit_actions import (
     CreditTopup,
     CreditUnfrozen,
     CreditVoided,
+    DiscountTakenBack,
     DisputeLost,
+    PlanReduced,
+    ProviderBilled,
+    ProviderTruedUp,
     RefundedOutside,
     RefundFailed,
     RewardGranted,
@@ -90,7 +96,7 @@ class AccountRow:
 class Wanted:
     """What a batch touches, and so what its store loads: accounts by pocket, holds, counters, postings of earlier entries.
 
-    Of ``workspaces`` all pockets are loaded, whoever they are set aside for.
+    Of ``workspaces`` all pockets are loaded, whoever they are set aside for; of the house's accounts those that are named.
 
     A store also loads the pockets of the postings that it finds, and the counters of the holds. Of a pocket it may leave out
     what is empty, but not ``lots``, nor what the holds drew: credit that comes back to an emptied lot comes back to its end.
@@ -103,6 +109,7 @@ class Wanted:
     entries: frozenset[int] = frozenset()
     lots: frozenset[Account] = frozenset()
     workspaces: frozenset[WorkspaceId] = frozenset()
+    house: frozenset[Account] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +303,7 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
     entries: set[int] = set()
     lots: set[Account] = set()
     workspaces: set[WorkspaceId] = set()
+    house: set[Account] = set()
     for draft in drafts:
         keys.append(draft.idem)
         if not is_money(draft.action):
@@ -314,18 +322,24 @@ def wanted(drafts: Iterable[Draft]) -> Wanted:
             case CreditReversed(entry=seq, hold=hold):
                 entries.add(seq)
                 holds.add(HoldId(hold))
-            case CreditTopup(lot=lot) | CreditGranted(lot=lot) | RewardGranted(lot=lot) | RewardTakenBack(lot=lot) if (
-                is_part(lot)
-            ):
+            case (
+                CreditTopup(lot=lot)
+                | CreditGranted(lot=lot)
+                | RewardGranted(lot=lot)
+                | RewardTakenBack(lot=lot)
+                | DiscountTakenBack(lot=lot)
+            ) if is_part(lot):
                 lots.add(promo(scope.workspace, lot))
-            case RefundedOutside() | CreditFrozen():
+            case RefundedOutside() | CreditFrozen() | PlanReduced():
                 workspaces.add(scope.workspace)
+            case ProviderBilled(provider=provider) | ProviderTruedUp(provider=provider) if is_part(provider):
+                house |= {provider_accrued(provider), provider_suspense(provider)}
             case CreditUnfrozen(freeze=seq) | DisputeLost(freeze=seq) | RefundFailed(sent=seq):
                 entries.add(seq)
             case _:
                 pass
     touched = (frozenset(pockets), frozenset(holds), frozenset(counters), frozenset(entries), frozenset(lots))
-    return Wanted(tuple(keys), *touched, frozenset(workspaces))
+    return Wanted(tuple(keys), *touched, frozenset(workspaces), frozenset(house))
 
 
 def pockets_of(postings: Iterable[Posting]) -> frozenset[Pocket]:

@@ -43,10 +43,15 @@ class CreditTopup:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFee:
+    """What the rail takes for itself; ``back``: it gave it back. ``disputed``: for a dispute, beside the fee that
+    ``DisputeWithdrawn`` names."""
+
     name: ClassVar[str] = "credit.payment_fee"
     rail: str
     amount: int
     currency: str = "RC"
+    back: bool = False
+    disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,8 @@ class PlanGranted:
 
 @dataclass(frozen=True, slots=True)
 class PlanReduced:
-    """A plan was made smaller, and what was not used of it is given back: ``credit`` of the plan, of what was bought where less
-    is left, and then as a debt; of the ``deferred`` fee, and of the ``tax``."""
+    """A plan was made smaller, and what was not used of it is given back: ``credit`` of the plan, where less is left of what is
+    common, then of what was set aside for people and agents, and then as a debt; of the ``deferred`` fee, and of the ``tax``."""
 
     name: ClassVar[str] = "credit.plan_reduce"
     type: ClassVar[EntryType] = "adjustment"
@@ -157,6 +162,16 @@ class RewardTakenBack:
     name: ClassVar[str] = "credit.reward_back"
     type: ClassVar[EntryType] = "adjustment"
     lot: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscountTakenBack:
+    """Of a purchase's discount ``amount`` goes with what of the purchase goes back, as far as it was not spent."""
+
+    name: ClassVar[str] = "credit.discount_back"
+    type: ClassVar[EntryType] = "adjustment"
+    lot: str
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +272,21 @@ class LateCost:
 
 @dataclass(frozen=True, slots=True)
 class ProviderBilled:
+    """A provider's bill was paid from the bank: ``accrued`` of calls that are known, ``suspense`` of what was estimated."""
+
     name: ClassVar[str] = "credit.provider_bill"
+    provider: str
+    accrued: int
+    suspense: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTruedUp:
+    """The last bill of a period has come, and this much less was billed than was known (``accrued``) and estimated
+    (``suspense``): the provider is not owed it, and the house has no such cost."""
+
+    name: ClassVar[str] = "credit.provider_true_up"
+    type: ClassVar[EntryType] = "adjustment"
     provider: str
     accrued: int
     suspense: int
@@ -433,6 +462,7 @@ CreditAction: TypeAlias = (
     | CreditGranted
     | RewardGranted
     | RewardTakenBack
+    | DiscountTakenBack
     | CreditAllocated
     | CreditReserved
     | CreditSettled
@@ -441,6 +471,7 @@ CreditAction: TypeAlias = (
     | OveragePaid
     | LateCost
     | ProviderBilled
+    | ProviderTruedUp
     | RefundHeld
     | RefundSent
     | RefundFailed

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 PaymentKind = Literal[
-    "topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation", "deletion"
+    "topup",
+    "subscription",
+    "portal",
+    "refund",
+    "refund_request",
+    "customer",
+    "cancellation",
+    "balance",
+    "deletion",
 ]
 AdjustmentKind = Literal[
     "grant",
@@ -62,7 +70,8 @@ class PaymentClosed:
 @dataclass(frozen=True, slots=True)
 class PaymentReturned:
     """So much of a payment goes back, by the refund or dispute ``back``: ``amount`` in uRC, of which ``tax`` and ``fee`` are
-    parts. Below 0: it came back. The money itself moves by the entries beside it."""
+    parts. Below 0: it came back. The money itself moves by the entries beside it. 0, and ``back`` is ``recognised``: the plan's
+    period that it paid for is over; ``rewarded``: what the purchase earned is given in the same step."""
 
     name: ClassVar[str] = "payment.returned"
     rail: str
@@ -141,11 +150,12 @@ class AdjustmentRequested:
 @dataclass(frozen=True, slots=True)
 class AdjustmentAsked:
     """An operator asks for more than one of them decides on, or is the first who approves of it: nothing moves. ``operator`` is
-    the name that they gave: nobody checks it; ``account`` that of the operating system. ``amount`` in uRC; ``days`` is how long a
-    grant lasts, 0: until it is spent. Where it is about a payment, that stands beside, and ``rail`` is its. ``detail``: which
-    entry is reversed, whose bill was paid, whether the treasury's money came in or went out. ``plan`` is the SHA-256 of the
-    entries that it came to, in hex: what is approved is exactly that; empty in older entries, and of what moves outside the
-    ledger first."""
+    the name that they gave: nobody checks it; ``account`` that of the operating system. ``amount`` in uRC, and ``true_up``
+    what a provider's bill takes back besides, or took back that is reversed; ``days`` is how long a grant lasts, 0: until it is
+    spent. Where it is about a payment, that stands beside, and ``rail`` is its. ``detail``: which entry is reversed, whose bill
+    was paid, whether the treasury's money came in or went out. ``until_s``, in seconds since 1970, is when the period ends
+    of which a bill is the last one, 0: none does. ``plan`` is the SHA-256 of the entries that it came to, in hex: what is
+    approved is exactly that; empty in older entries, and of what moves outside the ledger first."""
 
     name: ClassVar[str] = "adjustment.asked"
     kind: AdjustmentKind
@@ -156,6 +166,8 @@ class AdjustmentAsked:
     detail: str = ""
     plan: str = ""
     account: str = ""
+    true_up: int = 0
+    until_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

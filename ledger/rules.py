@@ -27,6 +27,7 @@ from ledger.credit_actions import (
     CreditVoided,
     CustomerBalanceMoved,
     DebtWrittenOff,
+    DiscountTakenBack,
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
@@ -39,6 +40,7 @@ from ledger.credit_actions import (
     PlanGranted,
     PlanReduced,
     ProviderBilled,
+    ProviderTruedUp,
     RefundedOutside,
     RefundFailed,
     RefundHeld,
@@ -127,6 +129,7 @@ def _lines(action: CreditAction, at: Moment) -> list[Line]:
             | CreditGranted()
             | RewardGranted()
             | RewardTakenBack()
+            | DiscountTakenBack()
             | CreditAllocated()
             | DebtWrittenOff()
         ):
@@ -142,6 +145,7 @@ def _lines(action: CreditAction, at: Moment) -> list[Line]:
             | OperationsPaid()
             | LateCost()
             | ProviderBilled()
+            | ProviderTruedUp()
             | PaymentUnmatched()
             | CustomerBalanceMoved()
             | SuspenseResolved()
@@ -272,6 +276,7 @@ def _credit(
     | CreditGranted
     | RewardGranted
     | RewardTakenBack
+    | DiscountTakenBack
     | CreditAllocated
     | DebtWrittenOff,
     at: Moment,
@@ -289,7 +294,7 @@ def _credit(
             earned = (chart.DEFERRED, -deferred)
             return [(chart.clearing(rail), credit + deferred), (chart.plan(workspace), -credit), earned]
         case PlanReduced(rail=rail, credit=credit, deferred=deferred, tax=tax):
-            taken, short = _draw(credit, (chart.plan(workspace), chart.paid(workspace)), at.book)
+            taken, short = _draw(credit, _bought(at, plan=True), at.book)
             back = (chart.clearing(rail), -credit - deferred - tax)
             return [*taken, (chart.debt(workspace), short), (chart.DEFERRED, deferred), (chart.TAX, tax), back]
         case RevenueRecognised(amount=amount):
@@ -306,6 +311,9 @@ def _credit(
         case RewardTakenBack(lot=lot):
             left = at.book.available(chart.promo(workspace, lot), RC)
             return [(chart.promo(workspace, lot), left), (chart.REWARDS, -left)]
+        case DiscountTakenBack(lot=lot, amount=amount):
+            left = min(amount, at.book.available(chart.promo(workspace, lot), RC))
+            return [(chart.promo(workspace, lot), left), (chart.PROMOTION, -left)]
         case CreditAllocated(source=source, target=target, amount=amount):
             if source == target:
                 raise TransferToSelf(f"{source or 'the common credit'} is both source and target")
@@ -394,14 +402,16 @@ def _house(
     | OperationsPaid
     | LateCost
     | ProviderBilled
+    | ProviderTruedUp
     | PaymentUnmatched
     | CustomerBalanceMoved
     | SuspenseResolved,
     at: Moment,
 ) -> list[Line]:
     match action:
-        case PaymentFee(rail=rail, amount=amount):
-            return [(chart.fees(rail), amount), (chart.clearing(rail), -amount)]
+        case PaymentFee(rail=rail, amount=amount, back=back, disputed=disputed):
+            taken = -amount if back else amount
+            return [(chart.DISPUTE_COSTS if disputed else chart.fees(rail), taken), (chart.clearing(rail), -taken)]
         case BankPayout(rail=rail, amount=amount):
             return [(chart.BANK, amount), (chart.clearing(rail), -amount)]
         case TreasuryMoved(direction=direction, amount=amount):
@@ -413,8 +423,10 @@ def _house(
             cost = chart.ABSORBED if absorbed else chart.provider_cost(provider)
             return [(cost, amount), (chart.provider_accrued(provider), -amount)]
         case ProviderBilled(provider=provider, accrued=accrued, suspense=suspense):
-            known, unknown = chart.provider_accrued(provider), chart.provider_suspense(provider)
-            return [(known, accrued), (unknown, suspense), (chart.BANK, -accrued - suspense)]
+            return [*_owed(provider, accrued, suspense, at), (chart.BANK, -accrued - suspense)]
+        case ProviderTruedUp(provider=provider, accrued=accrued, suspense=suspense):
+            costs = [(chart.provider_cost(provider), -accrued), (chart.ABSORBED, -suspense)]
+            return [*_owed(provider, accrued, suspense, at), *costs]
         case PaymentUnmatched(rail=rail, amount=amount):
             return [(chart.clearing(rail), amount), (chart.suspense(rail), -amount)]
         case CustomerBalanceMoved(rail=rail, direction=direction, amount=amount):
@@ -425,6 +437,16 @@ def _house(
             return [(chart.suspense(rail), amount), (goes, -amount)]
         case _:
             assert_never(action)
+
+
+def _owed(provider: str, accrued: int, suspense: int, at: Moment) -> list[Line]:
+    """What of it a provider is owed no more: never more than stands there, whoever else pays it at the same time."""
+    lines = [(chart.provider_accrued(provider), accrued), (chart.provider_suspense(provider), suspense)]
+    for account, amount in lines:
+        there = at.book.available(account, RC)
+        if amount > max(0, there):
+            raise InsufficientBalance(f"{account}: {amount - there} of {amount} uRC are not owed", amount - there)
+    return lines
 
 
 def _reversed(action: CreditReversed, key: str, at: Moment) -> tuple[Posting, ...]:

@@ -15,7 +15,7 @@ from stripe.params import PriceCreateParamsRecurring
 from integrations.payments.base import Buyer, Event, ObjectRef, Settlement
 from integrations.payments.plans import Plan
 from integrations.payments.stripe import PAGE, StripePayments
-from integrations.payments.stripe_facts import WORKSPACE, settlement_of
+from integrations.payments.stripe_facts import WORKSPACE, id_of, settlement_of
 from integrations.payments.webhook_handlers import event_of
 from ledger.money import URC_PER_RC, Money
 
@@ -46,7 +46,7 @@ class Narrowed(StripePayments):
             key or place.key, [SECRET], place.base_url, "https://carpool.example/back", clock_s=place.clock_s
         )
         self.mine: set[str] = set()
-        self.customers: list[str] = []
+        self.made_customers: list[str] = []
         self.test_clock = ""
         """That of the customers that are made next; empty for none."""
         self.silent = False
@@ -69,12 +69,14 @@ class Narrowed(StripePayments):
             yield event_of(event)
 
     async def settlements(self, since_s: int) -> AsyncIterator[Settlement]:
+        paid = await self.client.v1.invoice_payments.list_async({"status": "paid", "limit": PAGE})
+        invoices = {id_of(item.payment.payment_intent): id_of(item.invoice) async for item in paid.auto_paging_iter()}
         listed = await self.client.v1.balance_transactions.list_async(
             {"created": {"gte": since_s}, "limit": PAGE, "expand": ["data.source"]}
         )
         async for transaction in listed.auto_paging_iter():
             if self.is_mine(transaction.to_dict()):
-                yield settlement_of(transaction)
+                yield settlement_of(transaction, invoices)
 
     async def canceled(self) -> AsyncIterator[ObjectRef]:
         listed = await self.client.v1.subscriptions.list_async({"status": "canceled", "limit": PAGE})
@@ -91,7 +93,7 @@ class Narrowed(StripePayments):
         else:
             about = await super().create_customer(buyer, after)
         self.mine.add(about.id)
-        self.customers.append(about.id)
+        self.made_customers.append(about.id)
         return about
 
 

@@ -381,7 +381,7 @@ class World:
         if self._clock:
             with suppress(stripe.StripeError):
                 await v1.test_helpers.test_clocks.delete_async(self._clock)
-        for customer in self.method.customers:
+        for customer in self.method.made_customers:
             with suppress(stripe.StripeError):  # it went with its clock, or before
                 await v1.customers.delete_async(customer)
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from bot.visible import visible
 from integrations.payments.base import Amount, Cents
+from integrations.payments.in_book import decimals_of
 from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money
 
@@ -32,6 +33,15 @@ def read_house_dollars(text: str) -> Cents | None:
     (1, 25000000, None, None)
     """
     return _cents(text, 1, HOUSE_DOLLARS_MAX * 100)
+
+
+def read_bill(text: str) -> Cents | None:
+    """The same for what a provider billed for a period, which may be nothing.
+
+    >>> read_bill("0"), read_bill("0.00"), read_bill("12.5"), read_bill("-1")
+    (0, 0, 1250, None)
+    """
+    return _cents(text, 0, HOUSE_DOLLARS_MAX * 100)
 
 
 def _cents(text: str, least: int, most: int) -> Cents | None:
@@ -75,8 +85,13 @@ def in_code(typed: str) -> str:
 
 
 def dollars_text(amount: Amount) -> str:
-    """As people read it: US dollars with a sign, another currency with its letters."""
-    whole, part = divmod(abs(amount.cents), 100)
+    """As people read it: US dollars with a sign, another currency with its letters and as many decimals as it has.
+
+    >>> dollars_text(Amount(Cents(-1050))), dollars_text(Amount(Cents(1000), "eur")), dollars_text(Amount(Cents(1000), "jpy"))
+    ('-$10.50', '10 EUR', '1,000 JPY')
+    """
+    decimals = decimals_of(amount.currency)
+    whole, part = divmod(abs(amount.cents), 10**decimals)
     sign = "-" if amount.cents < 0 else ""
-    digits = f"{whole:,}.{part:02d}" if part else f"{whole:,}"
+    digits = f"{whole:,}.{part:0{decimals}d}" if part else f"{whole:,}"
     return f"{sign}${digits}" if amount.currency == "usd" else f"{sign}{digits} {amount.currency.upper()}"

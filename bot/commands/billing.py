@@ -161,8 +161,13 @@ async def _limits(asking: Asking, desk: Desk, today: str, *, whole: bool) -> lis
 
     if cap := caps.person_day:
         lines.append(say("{0} of your {1} for today is spent.", *await used(scope.actor, today, cap)))
+    if cap := caps.person_month:
+        lines.append(say("{0} of your {1} for this month is spent.", *await used(scope.actor, month, cap)))
     if whole and (cap := caps.channel_month):
         lines.append(say("{0} of this channel's {1} for this month is spent.", *await used(channel, month, cap)))
+    if whole and (cap := caps.workspace_day):
+        amounts = await used(scope.workspace, today, cap)
+        lines.append(say("{0} of this workspace's {1} for today is spent.", *amounts))
     if whole and (cap := caps.workspace_month):
         amounts = await used(scope.workspace, month, cap)
         lines.append(say("{0} of this workspace's {1} for this month is spent.", *amounts))
@@ -345,7 +350,8 @@ BILLING = Command(
     "billing",
     "billing [statement [MONTH] | gift PERSON RC | topup DOLLARS | subscribe [PLAN] | portal | invoices | "
     "refund [PAYMENT DOLLARS] | allocate PERSON RC | reclaim PERSON RC | referral [CODE] | "
-    "limit [person | channel | workspace RC] | request grant | reward | writeoff DOLLARS REASON | forget]",
+    "limit [person | person-month | channel | workspace | workspace-day RC] | "
+    "request grant | reward | writeoff DOLLARS REASON | forget]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,

@@ -1,4 +1,4 @@
-"""``/billing limit``: the most that answers may cost a person in a day, a channel in a month, and the workspace in a month."""
+"""``/billing limit``: the most that answers may cost a person and the workspace in a day and a month, a channel in a month."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,8 +29,10 @@ class _Kind:
 
 KINDS: Mapping[str, _Kind] = {
     "person": _Kind("person_day_urc_max", "each person in a day", lambda caps: caps.person_day),
+    "person-month": _Kind("person_month_urc_max", "each person in a month", lambda caps: caps.person_month),
     "channel": _Kind("channel_month_urc_max", "this channel in a month", lambda caps: caps.channel_month, here=True),
     "workspace": _Kind("workspace_month_urc_max", "this workspace in a month", lambda caps: caps.workspace_month),
+    "workspace-day": _Kind("workspace_day_urc_max", "this workspace in a day", lambda caps: caps.workspace_day),
 }
 
 

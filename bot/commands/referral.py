@@ -56,7 +56,10 @@ async def _taken(asking: Asking, desk: Desk, code: str) -> Result:
         return _refused(
             desk.say, desk.say("This workspace has taken an invitation before."), Code.DUPLICATE_IDEMPOTENCY_KEY
         )
-    if any(row.account == paid(workspace) for row in await desk.store.balances_of(workspace)):
+    # What a plan brought is bought as well, and stands in no account of its own once it is over.
+    if await desk.store.planned(workspace) or any(
+        row.account == paid(workspace) for row in await desk.store.balances_of(workspace)
+    ):
         return _refused(desk.say, desk.say("This workspace has bought credit already."), Code.UNAUTHORISED)
     reward = rc_text(desk.billing.referral)
     said = desk.say(

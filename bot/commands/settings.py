@@ -10,16 +10,21 @@ from bot.lucidia.policy import AIMS, Policy
 from bot.lucidia.router import HOW_TO_CHANGE_PLAN
 from bot.plan import models_of_plan
 from bot.platforms.base import Button, Choice, Field, Form
-from bot.rules import ALLOWED, APPROVERS, BILLING_ADMIN, GIVEN_ROLES, OFF, Rules
+from bot.rules import ALLOWED, APPROVERS, GIVEN_ROLES, OFF, Rules
 from bot.sentences import Sentences
 from integrations.sentence import Sentence
-from ledger.actions import SettingChanged, SettingName
+from ledger.actions import Action, SettingChanged, SettingName
+from ledger.credit_actions import CreditRefused
+from ledger.errors import Code
 from ledger.money import URC_PER_RC, Money, rc_text
 from ledger.pseudonyms import ConversationId
 
 BUDGET_RC_MAX = 1_000_000
 DEFAULT = "default"
 NOT_YOURS = "Only an admin of this workspace can change its settings."
+OWNERS_ONLY = (
+    "Only an owner of this workspace says who is a billing admin of it, and who is none any more. Nothing was changed."
+)
 NOWHERE = ConversationId("")
 
 
@@ -241,13 +246,11 @@ def _approver(value: str, say: Sentences) -> Result:
     return Result(say("From now on, `{0}` is approved by: {1}.", tool, kept or "asker"), (change,))
 
 
-def _given(asking: Asking, desk: Desk, person: str, role: str) -> tuple[str, tuple[SettingChanged, ...]]:
+def _given(asking: Asking, desk: Desk, person: str, role: str) -> tuple[str, tuple[Action, ...]]:
     actor = desk.pseudonyms.actor(asking.address.platform, asking.address.workspace, person)
-    of_billing = BILLING_ADMIN in (role, asking.rules.roles.get(actor))
-    if of_billing and not asking.rules.may(asking.role, "name_billing_admins"):
-        return desk.say(
-            "Only the owner of this workspace names billing admins, or takes that from them. Nothing was changed."
-        ), ()
+    of_money = "billing_admin" in (role, asking.rules.roles.get(actor))
+    if of_money and not asking.rules.may(asking.role, "billing_admins"):
+        return desk.say(OWNERS_ONLY), (CreditRefused("settings.role", Code.UNAUTHORISED.value),)
     kept = "" if role == "none" else role
     whose = (
         desk.say("`{0}` has no role of CarPool's own any more", person)

@@ -189,18 +189,32 @@ class InvoiceState:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionEnded:
-    """Its last period is over. ``invoices`` are those that were paid for it."""
+    """Its last period is over. ``invoices`` are those that were paid for it. ``unpaid``: nobody pays it any more, and it may go
+    on once somebody does."""
 
     about: ObjectRef
     buyer: Buyer | None
     invoices: tuple[str, ...]
+    unpaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FeeTaken:
+    """``cents`` below 0: the rail gave it back. ``disputed``: it is for a dispute."""
+
     transaction: str
     cents: Cents
     currency: str = RC_CURRENCY
+    disputed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceMoved:
+    """The rail moved its balance for nothing that is known here: a reserve, an adjustment, money that was put there by hand.
+    Below 0 it left."""
+
+    transaction: str
+    amount: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +233,7 @@ class RefundState:
 @dataclass(frozen=True, slots=True)
 class DisputeState:
     """``withdrawn``: the amount and the fee have left the balance; ``reinstated``: the amount came back. ``payment`` is what
-    is disputed."""
+    is disputed, ``fees`` what was taken or given back beside the first fee."""
 
     about: ObjectRef
     payment: ObjectRef
@@ -229,6 +243,7 @@ class DisputeState:
     withdrawn: bool
     fee: Cents
     reinstated: bool
+    fees: tuple[FeeTaken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +267,7 @@ Fact: TypeAlias = (
     | InvoiceState
     | SubscriptionEnded
     | FeeTaken
+    | BalanceMoved
     | RefundState
     | DisputeState
     | PayoutState
@@ -262,7 +278,9 @@ Fact: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A movement of the rail's balance: ``net`` is what it changed by, ``about`` what it belongs to, ``fee`` a part of it."""
+    """A movement of the rail's balance: ``net`` is what it changed by, ``about`` what it belongs to, ``fee`` a part of it.
+    ``invoice`` is the one that a payment paid; empty where it paid none, or that has to be looked up. ``alone`` is what is so
+    where there is nothing to look at."""
 
     transaction: str
     about: ObjectRef | None
@@ -271,12 +289,14 @@ class Settlement:
     fee: Cents
     currency: str
     created_s: int
+    invoice: str = ""
+    alone: FeeTaken | BalanceMoved | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class News:
     """What came of a payment that ``buyer`` began; ``returned``: it was for a second plan, and goes back. ``amount`` is its
-    credit in cents where that is known, ``plan`` a plan's name, ``url`` a page that helps."""
+    credit in cents where that is known, or what was paid, in ``currency``; ``plan`` a plan's name, ``url`` a page that helps."""
 
     buyer: Buyer
     about: ObjectRef
@@ -284,6 +304,7 @@ class News:
     amount: Cents = Cents(0)
     plan: str = ""
     url: str = ""
+    currency: str = RC_CURRENCY
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +354,26 @@ class PaymentShown:
     amount: Amount
     refunded: Amount
     created_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerShown:
+    """``workspace`` is whose it was made for, empty where that is not said. ``balance`` is what later invoices are paid from:
+    below 0 where the customer owes it."""
+
+    id: str
+    workspace: str
+    balance: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceMove:
+    """``cents`` of what a customer has at the rail went into an invoice (below 0: came out of it). ``paid``: the ledger is to
+    know of it; ``open``: it will, when the invoice is paid; ``lost``: nobody will pay it."""
+
+    invoice: str
+    state: Literal["paid", "open", "lost"]
+    cents: Cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,8 +453,14 @@ class Subscriptions(Protocol):
         """The payments that came in for an invoice, with their amounts."""
         ...
 
+    async def give_balance(self, buyer: Buyer, invoice: str, cents: Cents) -> str:
+        """Put there again what an invoice took of what its customer has at the rail; below 0 take what it put there. Asked for
+        twice with the same intent, once. Gives the rail's name of it."""
+        ...
+
     def canceled(self) -> AsyncIterator[ObjectRef]:
-        """The subscriptions that were ended. One that was ended at once still has the period that was paid for."""
+        """The subscriptions that were ended, or that nobody pays any more. One that was ended at once still has the period that
+        was paid for."""
         ...
 
     async def portal(self, customer: str) -> Link: ...
@@ -422,6 +469,15 @@ class Subscriptions(Protocol):
 
     async def payments(self, customer: str, count_max: int) -> tuple[PaymentShown, ...]:
         """The top-ups among its latest payments."""
+        ...
+
+    def customers(self) -> AsyncIterator[CustomerShown]:
+        """All of them, but those that were deleted."""
+        ...
+
+    async def balance_of(self, customer: str) -> tuple[Amount, tuple[BalanceMove, ...]]:
+        """What a customer has there, and all that invoices moved of it, as of one moment. Raises ``PaymentUnknown`` where it was
+        deleted."""
         ...
 
     async def read_meter(self, reading: MeterReading) -> None:

@@ -44,9 +44,10 @@ from integrations.payments.base import (
 )
 from integrations.payments.going_back import comes_back, goes_back
 from integrations.payments.keys import KINDS_BY_STRIPE, THE_HOUSE, asked_key, hold_key, opened_key
+from integrations.payments.older import take_up_older
 from integrations.payments.plans import Plan
 from integrations.payments.requests import put_on_record
-from integrations.payments.returned import Parts, returns_of
+from integrations.payments.returned import Parts, Returns, returns_of
 from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.second_plan import give_back, is_second
 from integrations.payments.setting_aside import FAILURES, Aside, Failure, SetAside, passes
@@ -217,13 +218,13 @@ class Cashier:
         """What whoever asked for it waits for: of a plan its beginning, and each period that is not paid."""
         match fact:
             case TopupPaid(buyer=Buyer() as buyer) if outcome == "unmatched":
-                return News(buyer, fact.about, "unmatched", fact.total)
+                return News(buyer, fact.about, "unmatched", fact.total, currency=fact.currency)
             case TopupPaid(buyer=Buyer() as buyer):
                 return News(buyer, fact.about, "recorded", fact.subtotal)
             case TopupState(buyer=Buyer() as buyer, state="failed"):
                 return News(buyer, fact.about, "failed")
             case InvoicePaid(buyer=Buyer() as buyer) if outcome == "nothing":
-                return News(buyer, fact.about, "returned", fact.total)
+                return News(buyer, fact.about, "returned", fact.total, currency=fact.currency)
             case InvoicePaid(buyer=Buyer() as buyer, earlier=()) if outcome == "recorded":
                 granted = self.bridge.plans.granted(fact.lines)
                 credit = Cents(0 if granted is None else granted.credit // URC_PER_RC)
@@ -395,10 +396,13 @@ class Cashier:
         Raises ``PaymentUnknown`` where the ledger has no such top-up of this workspace, ``PaymentRefused`` where less was paid
         (``amount_too_large``), or less is left of it than earlier requests and refunds leave (``asked_before``).
         """
-        returns = await returns_of(self.bridge, await self._topup_of(scope.workspace, payment))
+        paid_with = await self._topup_of(scope.workspace, payment)
+        at_most = await take_up_older(self.bridge, self.method, paid_with)
+        returns = await returns_of(self.bridge, paid_with)
         if returns.whole.amount < urc(cents):
             raise PaymentRefused("less was paid", "amount_too_large")
-        await put_on_record(self.bridge, scope, payment, urc(cents), Money(returns.left), intent)
+        left = returns.left if at_most is None else min(returns.left, at_most)
+        await put_on_record(self.bridge, scope, payment, urc(cents), Money(left), intent)
 
     async def credit_in(self, workspace: WorkspaceId, payment: str, cents: Cents) -> Money:
         """What of an amount that is given back was credit: the rest is tax. All of it where the ledger knows no such top-up."""
@@ -429,7 +433,7 @@ class Cashier:
         try:
             made = await self.method.refund(RefundAsked(buyer, payment, cents))
         except (PaymentRefused, PaymentUnknown):
-            await comes_back(self.bridge, paid_with, intent, own, given_back)
+            await comes_back(self.bridge, paid_with, intent, own, lambda _: (given_back,))
             raise
         await self._opened(buyer, "refund", made)
         return made
@@ -437,7 +441,7 @@ class Cashier:
     async def _held(self, payment: ObjectRef, cents: Cents, intent: IntentId, own: Scope) -> Recorded:
         """Hold the credit for a refund, without its part of the tax, which was no credit. Gives the entry of the hold."""
 
-        def hold(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+        def hold(parts: Parts, _: Returns) -> tuple[Draft, ...]:
             return (Draft(RefundHeld(parts.credit), own, hold_key(intent)),)
 
         await goes_back(self.bridge, payment, intent, urc(cents), own, hold, ours=True)
@@ -447,8 +451,10 @@ class Cashier:
         return held
 
     async def _check_left(self, about: ObjectRef, intent: IntentId, cents: Cents) -> None:
+        at_most = await take_up_older(self.bridge, self.method, about)
         returns = await returns_of(self.bridge, about)
-        if intent not in returns.taken and returns.left < urc(cents):
+        left = returns.left if at_most is None else min(returns.left, at_most)
+        if intent not in returns.taken and left < urc(cents):
             raise PaymentRefused("less was paid, or some of it went back before", "amount_too_large")
 
     async def paid_as(self, payment: str) -> Recorded | None:
@@ -507,6 +513,9 @@ class Cashier:
             try:
                 if await self._handled(event) is not None:
                     self._left.set()
+            except Exception:  # a fault of ours in one event must not keep the others waiting until the next start
+                log.exception("a payment's event is left to the next scan", extra={"event": event.id})
+                self._left.set()
             finally:
                 self._waiting.task_done()
 
@@ -535,6 +544,9 @@ class Cashier:
             except FAILURES as error:
                 level = logging.WARNING if passes(error) else logging.ERROR
                 log.log(level, "the payments could not be scanned", extra={"cause": type(error).__name__})
+                wait_s = RETRY_S
+            except Exception:  # as above: the scan is what finds all that was left
+                log.exception("the payments could not be scanned")
                 wait_s = RETRY_S
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._left.wait(), wait_s)

@@ -1,19 +1,30 @@
 """What goes back of a payment, and what of that comes again: refunds, disputes, and the rewards that the purchase earned."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from integrations.payments.base import RC_CURRENCY, DisputeState, ObjectRef, PaymentRefused, RefundState, urc
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, hold_key, resolved_key, returned_key, scope_in, scope_of
-from integrations.payments.records import Records
+from integrations.payments.keys import (
+    THE_HOUSE,
+    discount_key,
+    hold_key,
+    resolved_key,
+    scope_in,
+    scope_of,
+)
+from integrations.payments.records import STEPS_MAX, Records, resolved_by
 from integrations.payments.referrals import back_key, reward_key
 from integrations.payments.returned import NOTHING, Parts, Returns, returns_of
-from ledger.accounts import frozen
+from ledger.accounts import frozen, promo
 from ledger.credit_actions import (
     CreditAction,
     CreditFrozen,
+    CreditGranted,
     CreditReversed,
+    CreditTopup,
     CreditUnfrozen,
+    DiscountTakenBack,
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
@@ -32,34 +43,44 @@ from ledger.errors import KeyReused
 from ledger.payment_actions import PaymentHandled, PaymentOutcome
 from ledger.store import Recorded
 
-STEPS_MAX = 20
-"""So often a step of a payment's list is tried again, where others took it first."""
-
 
 async def record_refund(records: Records, fact: RefundState) -> PaymentOutcome:
     """Of a refund, whoever made it: as ``Bridge.record``."""
-    # What waited in suspense and became somebody's credit is given back by who has it.
-    resolved = None if fact.payment is None else await records.journal.find(resolved_key(records.rail, fact.payment.id))
-    scope = scope_of(fact.buyer) if resolved is None else scope_in(resolved)
     if await records.stands(fact.about, "sent") is None:
-        await _sent(records, fact, resolved, scope)
+        await _sent(records, fact)
     sent = await records.stands(fact.about, "sent")
     if fact.state == "failed" and sent is not None and await records.stands(fact.about, "failed") is None:
-        await _came_back(records, fact, sent, scope)
+        await _came_back(records, fact, sent, _scope(fact, await _resolved(records, fact.payment)))
     return "recorded"
 
 
-def _returned(records: Records, payment: ObjectRef) -> Draft:
-    """That nobody gets credit for it any more; the same of each of its refunds."""
-    return Draft(PaymentHandled(records.rail, "nothing"), THE_HOUSE, returned_key(records.rail, payment.id))
+async def _resolved(records: Records, payment: ObjectRef | None) -> Recorded | None:
+    return None if payment is None else await resolved_by(records.journal, records.rail, payment.id)
 
 
-async def _sent(records: Records, fact: RefundState, resolved: Recorded | None, scope: Scope) -> None:
-    amount = urc(fact.amount.cents)
-    if await _waits(records, fact.payment, fact.amount.currency, resolved):
-        if fact.payment is not None:
-            # Before it, so that no operator makes credit of what is about to go back.
-            await records.roadchain.append(_returned(records, fact.payment))
+def _scope(fact: RefundState | DisputeState, resolved: Recorded | None) -> Scope:
+    """What waited in suspense and became somebody's credit is given back by who has it."""
+    return scope_of(fact.buyer) if resolved is None else scope_in(resolved)
+
+
+async def _nobodys(records: Records, payment: ObjectRef | None) -> Recorded | None:
+    """From now on nobody gets credit for what waits, of which some goes back; the same of each of its refunds. Where an operator
+    was faster, the entry by which it became somebody's."""
+    if payment is None:
+        return None
+    key = resolved_key(records.rail, payment.id)
+    with suppress(KeyReused):
+        await records.roadchain.append(Draft(PaymentHandled(records.rail, "nothing"), THE_HOUSE, key))
+    return await _resolved(records, payment)
+
+
+async def _sent(records: Records, fact: RefundState) -> None:
+    amount, resolved = urc(fact.amount.cents), await _resolved(records, fact.payment)
+    waits = await _waits(records, fact.payment, fact.amount.currency, resolved)
+    if waits and (resolved := await _nobodys(records, fact.payment)) is not None:
+        waits = False
+    scope = _scope(fact, resolved)
+    if waits:
         back = SuspenseResolved(records.rail, *in_book(fact.amount.cents, fact.amount.currency), "returned")
         await records.once(records.draft(back, fact.about, "sent", scope))
         return
@@ -68,10 +89,10 @@ async def _sent(records: Records, fact: RefundState, resolved: Recorded | None, 
         sent = RefundSent(records.rail, amount, amount - held.entry.action.amount)
         await records.once(records.draft(sent, fact.about, "sent", scope))
         return
-    earned = await _is_earned(records, fact.payment)
 
-    def outside(parts: Parts, plan: bool) -> tuple[Draft, ...]:
-        action = RefundedOutside(records.rail, amount, parts.tax, parts.fee, earned and parts.fee > 0, plan)
+    def outside(parts: Parts, returns: Returns) -> tuple[Draft, ...]:
+        earned = returns.recognised is not None and parts.fee > 0
+        action = RefundedOutside(records.rail, amount, parts.tax, parts.fee, earned, returns.of_plan)
         return (records.draft(action, fact.about, "sent", scope),)
 
     await goes_back(records, fact.payment, fact.about.id, amount, scope, outside)
@@ -87,17 +108,17 @@ async def _waits(records: Records, payment: ObjectRef | None, currency: str, res
 async def _came_back(records: Records, fact: RefundState, sent: Recorded, scope: Scope) -> None:
     amount = urc(fact.amount.cents)
     if isinstance(sent.entry.action, SuspenseResolved):
-        waits = PaymentUnmatched(records.rail, sent.entry.action.amount, sent.entry.action.currency)
+        # As the rail says it: what was sent may be the first of several entries.
+        waits = PaymentUnmatched(records.rail, *in_book(fact.amount.cents, fact.amount.currency))
         await records.once(records.draft(waits, fact.about, "failed", scope))
         return
-    failed = RefundFailed(records.rail, amount, sent.entry.seq, await _is_earned(records, fact.payment))
     name = fact.asked if isinstance(sent.entry.action, RefundSent) and fact.asked else fact.about.id
-    await comes_back(records, fact.payment, name, scope, records.draft(failed, fact.about, "failed", scope))
 
+    def failed(returns: Returns) -> tuple[Draft, ...]:
+        action = RefundFailed(records.rail, amount, sent.entry.seq, returns.recognised is not None)
+        return (records.draft(action, fact.about, "failed", scope),)
 
-async def _is_earned(records: Records, payment: ObjectRef | None) -> bool:
-    """Whether the fee of a plan's period is deferred no more."""
-    return payment is not None and await records.stands(payment, "recognised") is not None
+    await comes_back(records, fact.payment, name, scope, failed)
 
 
 async def goes_back(
@@ -106,17 +127,17 @@ async def goes_back(
     back: str,
     amount: int,
     scope: Scope,
-    drafts: Callable[[Parts, bool], tuple[Draft, ...]],
+    drafts: Callable[[Parts, Returns], tuple[Draft, ...]],
     *,
     ours: bool = False,
 ) -> None:
-    """Record that ``amount`` of a payment goes back, with the ``drafts`` of its parts (and whether it paid for a plan).
+    """Record that ``amount`` of a payment goes back, with the ``drafts`` of its parts (and what went back before).
     Nothing where the first of them stands. ``ours``: we are about to send it, and no more than is left. Raises
     ``PaymentRefused`` then, ``KeyReused`` where something else stands under its key, ``LedgerError``, ``StoreFailed``."""
     for tried in range(STEPS_MAX):
         returns = await returns_of(records, payment)
         parts = returns.part_of(back, amount)
-        group = drafts(parts, returns.of_plan)
+        group = drafts(parts, returns)
         stands = await records.journal.find(group[0].idem)
         if stands is not None:
             if type(stands.entry.action) is not type(group[0].action):  # it was decided otherwise
@@ -125,24 +146,33 @@ async def goes_back(
         if ours and returns.left < amount:
             raise PaymentRefused("less was paid, or some of it went back before", "amount_too_large")
         try:
-            rewards = await _rewards_lost(records, returns, back, parts)
-            await records.roadchain.append(*group, *returns.step(back, parts, scope), *rewards)
+            step, rewards = returns.step(back, parts, scope), await _rewards_lost(records, returns, back, parts)
+            discount = await _discount(records, returns, parts) if step else ()
+            await records.roadchain.append(*group, *step, *rewards, *discount)
             return
         except KeyReused:  # something else of the same payment went back at the same time
             if tried == STEPS_MAX - 1:
                 raise
 
 
-async def comes_back(records: Records, payment: ObjectRef | None, back: str, scope: Scope, *drafts: Draft) -> None:
+async def comes_back(
+    records: Records,
+    payment: ObjectRef | None,
+    back: str,
+    scope: Scope,
+    drafts: Callable[[Returns], tuple[Draft, ...]],
+) -> None:
     """The other way: what went back as ``back`` is here again. Nothing where the first of the ``drafts`` stands."""
     for tried in range(STEPS_MAX):
         returns = await returns_of(records, payment)
-        if await records.journal.find(drafts[0].idem) is not None:
+        group = drafts(returns)
+        if await records.journal.find(group[0].idem) is not None:
             return
         try:
             came = returns.taken.get(back, NOTHING)
-            rewards = await _rewards_again(records, returns, came)
-            await records.roadchain.append(*drafts, *returns.step(back, -came, scope), *rewards)
+            step, rewards = returns.step(back, -came, scope), await _rewards_again(records, returns, came)
+            discount = await _discount(records, returns, -came) if step else ()
+            await records.roadchain.append(*group, *step, *rewards, *discount)
             return
         except KeyReused:
             if tried == STEPS_MAX - 1:
@@ -153,15 +183,17 @@ async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome
     """Of a dispute: as ``Bridge.record``."""
     if not fact.withdrawn:  # an inquiry: nothing has left
         return "waiting"
-    resolved = await records.journal.find(resolved_key(records.rail, fact.payment.id))
-    scope = scope_of(fact.buyer) if resolved is None else scope_in(resolved)
+    resolved = await _resolved(records, fact.payment)
     if await _waits(records, fact.payment, fact.amount.currency, resolved):
-        return await _dispute_of_waiting(records, fact, scope)
+        resolved = await _nobodys(records, fact.payment)
+        if resolved is None:
+            return await _dispute_of_waiting(records, fact, scope_of(fact.buyer))
+    scope = _scope(fact, resolved)
     amount = urc(fact.amount.cents)
 
-    def withdrawn(parts: Parts, plan: bool) -> tuple[Draft, ...]:
+    def withdrawn(parts: Parts, returns: Returns) -> tuple[Draft, ...]:
         taken = DisputeWithdrawn(records.rail, amount, urc(fact.fee))
-        freeze = CreditFrozen(parts.credit, plan)
+        freeze = CreditFrozen(parts.credit, returns.of_plan)
         return (
             records.draft(taken, fact.about, "withdrawn", scope),
             records.draft(freeze, fact.about, "freeze", scope),
@@ -174,8 +206,9 @@ async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome
     if ended is None and freeze is not None and fact.state == "won" and fact.reinstated:
         await _won(records, fact, freeze, scope)
     if ended is None and freeze is not None and fact.state == "lost":
-        parts = (await returns_of(records, fact.payment)).taken.get(fact.about.id, Parts(amount))
-        earned = parts.fee > 0 and await _earned_before(records, fact.payment, freeze)
+        returns = await returns_of(records, fact.payment)
+        parts = returns.taken.get(fact.about.id, Parts(amount))
+        earned = parts.fee > 0 and _earned_before(returns, freeze)
         lost = DisputeLost(records.rail, amount, False, freeze.entry.seq, parts.tax, parts.fee, earned)
         await records.once(records.draft(lost, fact.about, "lost", scope))
     return "recorded"
@@ -184,7 +217,6 @@ async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome
 async def _dispute_of_waiting(records: Records, fact: DisputeState, scope: Scope) -> PaymentOutcome:
     amount, currency = in_book(fact.amount.cents, fact.amount.currency)
     fee, _ = in_book(fact.fee, fact.amount.currency)
-    await records.roadchain.append(_returned(records, fact.payment))
     steps: list[tuple[str, CreditAction]] = [("withdrawn", DisputeWithdrawn(records.rail, amount, fee, currency))]
     if fact.state == "won" and fact.reinstated:
         steps.append(("won", DisputeWon(records.rail, amount, currency)))
@@ -198,20 +230,21 @@ async def _dispute_of_waiting(records: Records, fact: DisputeState, scope: Scope
 
 async def _won(records: Records, fact: DisputeState, freeze: Recorded, scope: Scope) -> None:
     there = sum(-item.amount for item in freeze.entry.postings if item.account == frozen(scope.workspace))
-    group = [
-        records.draft(DisputeWon(records.rail, urc(fact.amount.cents)), fact.about, "won", scope),
-        records.draft(CreditUnfrozen(there, freeze.entry.seq), fact.about, "unfreeze", scope),
-    ]
-    fee = (await returns_of(records, fact.payment)).taken.get(fact.about.id, NOTHING).fee
-    if fee and await _is_earned(records, fact.payment) and not await _earned_before(records, fact.payment, freeze):
+    won = records.draft(DisputeWon(records.rail, urc(fact.amount.cents)), fact.about, "won", scope)
+    unfreeze = records.draft(CreditUnfrozen(there, freeze.entry.seq), fact.about, "unfreeze", scope)
+
+    def drafts(returns: Returns) -> tuple[Draft, ...]:
+        fee = returns.taken.get(fact.about.id, NOTHING).fee
+        if not fee or returns.recognised is None or _earned_before(returns, freeze):
+            return won, unfreeze
         # The period ended meanwhile, and what was disputed of its fee was left out.
-        group.append(records.draft(RevenueRecognised(fee), fact.about, "recognised", scope))
-    await comes_back(records, fact.payment, fact.about.id, scope, *group)
+        return won, unfreeze, records.draft(RevenueRecognised(fee), fact.about, "recognised", scope)
+
+    await comes_back(records, fact.payment, fact.about.id, scope, drafts)
 
 
-async def _earned_before(records: Records, payment: ObjectRef, freeze: Recorded) -> bool:
-    recognised = await records.stands(payment, "recognised")
-    return recognised is not None and recognised.entry.seq < freeze.entry.seq
+def _earned_before(returns: Returns, freeze: Recorded) -> bool:
+    return returns.recognised is not None and returns.recognised.entry.seq < freeze.entry.seq
 
 
 async def _rewards(records: Records, returns: Returns) -> tuple[Recorded, ...]:
@@ -244,3 +277,22 @@ async def _rewards_again(records: Records, returns: Returns, came: Parts) -> tup
             if seq and await records.journal.find(f"reversal/{seq}") is None:
                 again.append(Draft(CreditReversed(seq), scope_in(item), f"reversal/{seq}", stripe=item.entry.stripe))
     return tuple(again)
+
+
+async def _discount(records: Records, returns: Returns, parts: Parts) -> tuple[Draft, ...]:
+    """Of a purchase's discount goes what the credit that is gone is of all that was bought, less what went before: with ``parts``
+    more of it, or below 0 fewer. It stands beside a step of the payment's list, under that step's number."""
+    paid = returns.payment
+    topup = None if paid is None else paid.entry.action
+    if paid is None or not isinstance(topup, CreditTopup) or not topup.discount:
+        return ()
+    lot, before = promo(paid.entry.workspace, topup.lot), 0
+    for step in range(returns.steps):
+        moved = await records.journal.find(discount_key(paid, step))
+        before += 0 if moved is None else sum(item.amount for item in moved.entry.postings if item.account == lot)
+    gone, whole = returns.gone.credit + parts.credit, returns.whole.credit
+    more = (topup.discount if gone >= whole else topup.discount * gone // whole) - before
+    if not more:
+        return ()
+    action = DiscountTakenBack(topup.lot, more) if more > 0 else CreditGranted(topup.lot, -more)
+    return (Draft(action, scope_in(paid), discount_key(paid, returns.steps), stripe=paid.entry.stripe),)

@@ -28,6 +28,9 @@ SHORT: Mapping[ObjectKind, str] = {
     "transfer": "tr",
 }
 
+TRANSACTION = "balance_transaction"
+"""The kind of a movement of the rail's balance, in an entry that is about nothing else."""
+
 KINDS_BY_STRIPE: Mapping[str, ObjectKind] = {kind: kind for kind in SHORT}
 """The kind of an object by its name in an entry."""
 
@@ -57,13 +60,19 @@ def deletion_key(name: str) -> str:
 
 
 def resolved_key(rail: str, payment: str) -> str:
-    """Of money that waited in suspense until an operator gave it to a workspace."""
+    """Of money that waited in suspense until an operator gave it to a workspace, or some of it went back. Both have this key, so
+    that of two at the same moment one decides."""
     return f"payment.resolved/{rail}/{payment}"
 
 
 def returned_key(rail: str, payment: str) -> str:
-    """Of money that waited in suspense, and of which some was given back."""
+    """Of money that waited in suspense, and of which some was given back: in older entries, beside ``resolved_key``."""
     return f"payment.returned/{rail}/{payment}"
+
+
+def discount_key(paid: Recorded, step: int) -> str:
+    """Of what goes of a purchase's discount, or comes again, with that step of what goes back of it."""
+    return f"credit.discount/{paid.entry.idem}/{step}"
 
 
 def scope_of(buyer: Buyer | None) -> Scope:

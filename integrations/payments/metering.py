@@ -22,12 +22,13 @@ from integrations.payments.base import (
 )
 from integrations.payments.cashier import Cashier
 from integrations.payments.keys import THE_HOUSE
+from integrations.payments.overdue import INVOICED_S, overdue
 from integrations.payments.reconcile import PAGE, BookReader, Difference
 from ledger.accounts import RC, period_of, pocket_of
 from ledger.book import AccountRow
 from ledger.credit_actions import CreditReversed, OverageMetered, PlanGranted
 from ledger.entry import Draft, Entry, Scope, StripeObject
-from ledger.errors import KeyReused
+from ledger.errors import KeyReused, LedgerError
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import UsageMetered
 from ledger.pseudonyms import WorkspaceId
@@ -46,9 +47,6 @@ LONGEST_AWAY_S = 366 * 24 * HOUR_S
 
 GRACE_S = 45 * MINUTE_S
 """The invoice of a period stays open for about an hour: so long its last usage is told as of its end, later as of now."""
-
-INVOICED_S = 24 * HOUR_S
-"""So long after its end the invoice of a period may take to come."""
 
 KINDS = ("overage", "overage_held", "metered")
 """The accounts of what a workspace pays later."""
@@ -77,13 +75,15 @@ class Metering:
 
     async def apply(self) -> int:
         """Tell the meter what it was not told yet. Returns how many readings it took. What could not be told is left to the next
-        time, and stands in the log. Raises ``LedgerError``, ``StoreFailed``."""
+        time, and stands in the log. Raises ``StoreFailed``."""
         taken = 0
         for workspace, rows in _by_workspace(await self.store.balances()).items():
             try:
                 taken += await self._tell(workspace, rows)
             except PaymentError as error:
                 log.warning("usage is not told yet", extra={"workspace": workspace, "cause": type(error).__name__})
+            except LedgerError as error:  # of one workspace: the others do not wait for it
+                log.error("usage cannot be told", extra={"workspace": workspace, "cause": error.code.value})
         return taken
 
     async def _tell(self, workspace: WorkspaceId, rows: list[AccountRow]) -> int:
@@ -227,6 +227,8 @@ async def reconcile_meters(
     latest_s = now_s  # a clock that was set back may have readings before it
     told: Counter[tuple[str, str]] = Counter()
     differences = [difference async for difference in _owed_by_the_gone(cashier, store, now_s)]
+    gone = {difference.about for difference in differences}
+    differences += [item async for item in _owed_without_invoice(cashier, store, now_s) if item.about not in gone]
     async for entry, action, taken in _readings(store, since_s):
         if action.rail != cashier.rail or entry.stripe is None:
             continue
@@ -263,6 +265,20 @@ async def _owed_by_the_gone(cashier: Cashier, store: Reader, now_s: int) -> Asyn
         owed = owed_later(row for row in rows if row.account.rpartition(":")[2] not in invoiced)
         if owed.all:
             yield Difference("owed_by_deleted", f"workspace {workspace}", None, owed.all)
+
+
+async def _owed_without_invoice(cashier: Cashier, store: Reader, now_s: int) -> AsyncIterator[Difference]:
+    """What was used in a period whose invoice never had it: the next period was paid since, or its subscription has ended."""
+    for workspace, rows in _by_workspace(await store.balances()).items():
+        granted = [item.entry.action for item in await store.planned(workspace)]
+        last = next((action for action in reversed(granted) if isinstance(action, PlanGranted)), None)
+        if last is None:
+            continue
+        ended = ObjectRef("subscription", last.subscription)
+        closed = await cashier.bridge.stands(ended, "expire") is not None
+        owed = overdue(rows, now_s if closed else min(now_s, last.until_s - 1 + INVOICED_S))
+        if owed >= URC_PER_RC:
+            yield Difference("owed_without_invoice", f"workspace {workspace}", None, owed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,20 @@ from ledger.payment_actions import PaymentClosed, PaymentOutcome
 
 async def record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> PaymentOutcome:
     """Of an invoice that was paid: as ``Bridge.record``."""
+    return await records.again(lambda: _record_invoice(records, plans, fact))
+
+
+async def record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
+    """Of a subscription whose last period is over: as ``Bridge.record``."""
+    return await records.again(lambda: _record_end(records, fact))
+
+
+async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> PaymentOutcome:
     if (standing := await records.stands(fact.about, "paid")) is not None:
         return outcome_of(standing)
-    if fact.total == 0 and fact.balance == 0:
-        return "recorded"
+    free = fact.total == 0 and fact.balance == 0
+    if free and not fact.renews and not any(line.gross for line in fact.lines):
+        return "recorded"  # a trial: nothing was bought yet, and nothing has ended
     granted = plans.granted(fact.lines) if fact.currency == RC_CURRENCY else None
     if (
         fact.buyer is None
@@ -35,7 +45,7 @@ async def record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> P
         or granted is None
         or granted.credit + granted.fee + granted.overage + urc(fact.tax) != urc(fact.total + fact.balance)
     ):
-        return await records.unmatched(fact.about, fact.buyer, fact.total, fact.currency)
+        return "recorded" if free else await records.unmatched(fact.about, fact.buyer, fact.total, fact.currency)
     scope = scope_of(fact.buyer)
     group = await _earned(records, fact.earlier, fact.about, scope) if fact.renews else []
     if group and not await _granted_last(records, fact.subscription, fact.earlier, scope):
@@ -64,9 +74,10 @@ async def record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> P
     return "recorded"
 
 
-async def record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
-    """Of a subscription whose last period is over: as ``Bridge.record``."""
-    if fact.buyer is None or not is_part(fact.buyer.workspace) or await records.stands(fact.about, "expire"):
+async def _record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
+    # Of one that nobody pays any more each payment may be the last one: it goes on with the next.
+    step = f"unpaid:{fact.invoices[-1]}" if fact.unpaid else "expire"
+    if fact.buyer is None or not is_part(fact.buyer.workspace) or await records.stands(fact.about, step):
         return "nothing"
     scope = scope_of(fact.buyer)
     # Read before it is asked whose it is: what another subscription grants meanwhile is not in it.
@@ -74,11 +85,11 @@ async def record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcom
     *recognised, _ = await _earned(records, fact.invoices, fact.about, scope)
     ends = CreditExpired("plan", there)
     if await _granted_last(records, fact.about.id, fact.invoices, scope):
-        await records.once(records.draft(ends, fact.about, "expire", scope), *recognised)
+        await records.once(records.draft(ends, fact.about, step, scope), *recognised)
     else:
         about = StripeObject(fact.about.kind, fact.about.id)
         closed = PaymentClosed(records.rail, "subscription")
-        await records.once(Draft(closed, scope, records.key(fact.about, "expire"), stripe=about), *recognised)
+        await records.once(Draft(closed, scope, records.key(fact.about, step), stripe=about), *recognised)
     return "recorded"
 
 
@@ -125,7 +136,9 @@ async def _period_over(records: Records, invoices: tuple[str, ...], about: Objec
         paid = await records.stands(invoice, "paid")
         grant = None if paid is None else paid.entry.action
         if isinstance(grant, PlanGranted) and grant.deferred and await records.stands(invoice, "recognised") is None:
-            fee = grant.deferred - (await returns_of(records, invoice)).gone.fee
+            returns = await returns_of(records, invoice)
+            fee = grant.deferred - returns.gone.fee
             # Also where nothing is left of it: what of it comes back later is earned then.
             drafts.append(records.draft(RevenueRecognised(fee), invoice, "recognised", scope))
+            drafts += returns.period_over(scope)
     return [*drafts, records.draft(CreditExpired("plan"), about, "expire", scope)]

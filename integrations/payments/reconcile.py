@@ -29,7 +29,9 @@ DifferenceKind: TypeAlias = Literal[
     "not_metered",
     "other_usage",
     "owed_by_deleted",
+    "owed_without_invoice",
     "set_aside",
+    "customer_balance",
 ]
 
 
@@ -74,6 +76,8 @@ class _Clearing:
 
     def __init__(self, rail: str, book: BookReader) -> None:
         self.entries: dict[str, _Standing] = {}
+        self.about: dict[StripeObject, list[str]] = {}
+        """The keys of all that stand for an object."""
         self._account = clearing(rail)
         self._book = book
         self._after = -1
@@ -85,6 +89,8 @@ class _Clearing:
                 amounts = [posting.amount for posting in entry.postings if posting.account == self._account]
                 if amounts:
                     self.entries[entry.idem] = _Standing(entry.seq, entry.mono, sum(amounts), entry.stripe)
+                    if entry.stripe is not None:
+                        self.about.setdefault(entry.stripe, []).append(entry.idem)
             self._after = page[-1].entry.seq
 
 
@@ -98,10 +104,10 @@ async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconci
     # The oldest first: a refund is recorded after what it gives back.
     settled = [settlement async for settlement in cashier.method.settlements(since_s)]
     for settlement in sorted(settled, key=lambda item: item.created_s):
-        keys = await _keys(cashier, settlement, standing.entries)
+        keys = await _keys(cashier, settlement, standing)
         if not keys and await _look(cashier, settlement):
             await standing.read()
-            keys = await _keys(cashier, settlement, standing.entries)
+            keys = await _keys(cashier, settlement, standing)
             found += [settlement.transaction] if keys else []
         if not keys:
             differences.append(Difference("not_recorded", _name(settlement), _amount(settlement), None))
@@ -118,9 +124,9 @@ async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconci
 
 
 async def _look(cashier: Cashier, settlement: Settlement) -> bool:
-    if settlement.about is None:
-        return False
     try:
+        if settlement.about is None:
+            return settlement.alone is not None and bool(await cashier.bridge.record(settlement.alone))
         return await cashier.look_at(settlement.about) in ("recorded", "unmatched")
     except FAILURES as error:
         if passes(error):
@@ -128,24 +134,25 @@ async def _look(cashier: Cashier, settlement: Settlement) -> bool:
         return False
 
 
-async def _keys(cashier: Cashier, settlement: Settlement, entries: Mapping[str, _Standing]) -> tuple[str, ...]:
+async def _keys(cashier: Cashier, settlement: Settlement, standing: _Clearing) -> tuple[str, ...]:
     """The keys of the entries that stand for it; none where one is missing."""
-    bridge, about = cashier.bridge, settlement.about
+    bridge, about, entries = cashier.bridge, settlement.about, standing.entries
     if about is None:
-        return ()
+        alone = (bridge.fee_key(settlement.transaction), bridge.moved_key(settlement.transaction))
+        return tuple(key for key in alone if key in entries)
     match about.kind, settlement.net < 0:
         case "payment_intent" | "charge", False:
-            fee, paid = f"{bridge.rail}:bt:{settlement.transaction}:fee", bridge.key(about, "paid")
+            fee, paid = bridge.fee_key(settlement.transaction), bridge.key(about, "paid")
             if settlement.fee and fee not in entries:
                 return ()
             if paid in entries:
                 return (paid, fee)
-            # An invoice's payment stands under the invoice, and was recorded before its fee.
-            return (fee,) if settlement.fee else await _invoice_keys(cashier, about, entries)
+            invoiced = await _invoice_keys(cashier, settlement, about, standing)
+            return (*invoiced, fee) if invoiced else ()
         case "refund", negative:
             key = bridge.key(about, "sent" if negative else "failed")
-        case "dispute", negative:
-            key = bridge.key(about, "withdrawn" if negative else "won")
+        case "dispute", _:
+            return _of_dispute(cashier, settlement, about, entries)
         case "payout", True:
             key = bridge.key(about, "paid")
         case "payout", False:
@@ -156,10 +163,25 @@ async def _keys(cashier: Cashier, settlement: Settlement, entries: Mapping[str, 
     return (key,) if key in entries else ()
 
 
-async def _invoice_keys(cashier: Cashier, about: ObjectRef, entries: Mapping[str, _Standing]) -> tuple[str, ...]:
+def _of_dispute(
+    cashier: Cashier, settlement: Settlement, about: ObjectRef, entries: Mapping[str, _Standing]
+) -> tuple[str, ...]:
+    """The amount and its first fee left in one entry; each other fee has its own."""
+    amount, bridge = settlement.net + settlement.fee, cashier.bridge
+    keys = [bridge.key(about, "withdrawn" if amount < 0 else "won")] if amount else []
+    keys += [bridge.fee_key(settlement.transaction)] if settlement.fee and amount >= 0 else []
+    return tuple(keys) if all(key in entries for key in keys) else ()
+
+
+async def _invoice_keys(
+    cashier: Cashier, settlement: Settlement, about: ObjectRef, standing: _Clearing
+) -> tuple[str, ...]:
+    """An invoice's payment stands under the invoice, in as many entries as it came to."""
+    if settlement.invoice:
+        return tuple(standing.about.get(StripeObject("invoice", settlement.invoice), ()))
     of = (getattr(fact, "about", None) for fact in await cashier.method.fetch(about))
-    keys = (cashier.bridge.key(item, "paid") for item in of if isinstance(item, ObjectRef))
-    return tuple(key for key in keys if key in entries)
+    found = (StripeObject(item.kind, item.id) for item in of if isinstance(item, ObjectRef) and item.kind == "invoice")
+    return tuple(key for item in found for key in standing.about.get(item, ()))
 
 
 async def _is_at_rail(cashier: Cashier, about: StripeObject | None) -> bool:
@@ -182,11 +204,15 @@ async def _balances(cashier: Cashier, book: BookReader) -> list[Difference]:
         if row.account == clearing(cashier.rail):
             held[row.currency] += row.balance
     differences += [Difference("not_zero", name, None, amount) for name, amount in sums.items() if amount]
+    at_rail: Counter[str] = Counter()
     for amount in await cashier.method.balance():
-        at_rail, currency = in_book(amount.cents, amount.currency)
-        if at_rail != held[currency]:
+        there, currency = in_book(amount.cents, amount.currency)
+        at_rail[currency] += there
+    for currency in sorted({*at_rail, *held}):  # also one that only one of the two knows of
+        if at_rail[currency] != held[currency]:
             kind: DifferenceKind = "other_balance" if currency == RC else "other_currency"
-            differences.append(Difference(kind, f"{clearing(cashier.rail)} {currency}", at_rail, held[currency]))
+            about = f"{clearing(cashier.rail)} {currency}"
+            differences.append(Difference(kind, about, at_rail[currency], held[currency]))
     return differences
 
 

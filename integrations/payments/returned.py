@@ -2,6 +2,7 @@
 
 Each refund and each dispute takes the next step of its payment's own list (``payment.returned``), in the same commit as the entry
 that moves the money. So two at once cannot both count on what is left, and all that goes back comes to the whole, to the unit.
+The end of the period that a plan's payment was for takes a step, too: what goes back is either before or after it.
 """
 
 from collections.abc import Mapping
@@ -46,18 +47,22 @@ class Parts:
 
 
 NOTHING = Parts()
+PERIOD_OVER = "recognised"
+REWARDED = "rewarded"
 
 
 @dataclass(frozen=True, slots=True)
 class Returns:
     """``whole`` is what came in, ``taken`` what of it went back, by the refund or dispute. ``payment`` None: one that is no
-    credit, or that nobody knows; all that goes back is then taken as credit."""
+    credit, or that nobody knows; all that goes back is then taken as credit. ``recognised``: the period is over, and what was
+    left of its fee is earned."""
 
     rail: str
     payment: Recorded | None = None
     whole: Parts = NOTHING
     taken: Mapping[str, Parts] = field(default_factory=dict)
     steps: int = 0
+    recognised: Recorded | None = None
 
     @property
     def gone(self) -> Parts:
@@ -90,7 +95,18 @@ class Returns:
 
     def step(self, back: str, parts: Parts, scope: Scope) -> tuple[Draft, ...]:
         """The next one of the payment's list; none where there is no list, or it stands there as it is."""
-        if self.payment is None or parts == NOTHING or self.taken.get(back, NOTHING) == parts:
+        return () if parts == NOTHING or self.taken.get(back, NOTHING) == parts else self._next(back, parts, scope)
+
+    def period_over(self, scope: Scope) -> tuple[Draft, ...]:
+        """The step that nothing goes back by: whoever counted on the fee before it has to look again."""
+        return self._next(PERIOD_OVER, NOTHING, scope)
+
+    def rewarded(self, scope: Scope) -> tuple[Draft, ...]:
+        """The step that nothing goes back by: what goes back at the same time finds the reward, or is found by it."""
+        return self._next(REWARDED, NOTHING, scope)
+
+    def _next(self, back: str, parts: Parts, scope: Scope) -> tuple[Draft, ...]:
+        if self.payment is None:
             return ()
         action = PaymentReturned(self.rail, back, parts.amount, parts.tax, parts.fee)
         about = self.payment.entry.stripe
@@ -112,7 +128,8 @@ async def returns_of(reads: Reads, payment: ObjectRef | None) -> Returns:
             part = Parts(action.amount, action.tax, action.fee)
             taken[action.back] = taken.get(action.back, NOTHING) + part
         steps += 1
-    return Returns(reads.rail, paid, whole, taken, steps)
+    # After the steps: if the period ends between the two, it takes the step that is wanted now.
+    return Returns(reads.rail, paid, whole, taken, steps, await reads.stands(payment, "recognised"))
 
 
 async def _whole(reads: Reads, payment: ObjectRef, paid: Recorded) -> Parts:

@@ -10,12 +10,14 @@ from typing import assert_never
 
 from integrations.payments.base import (
     RC_CURRENCY,
+    BalanceMoved,
     CustomerDeleted,
     DisputeState,
     Fact,
     FeeTaken,
     InvoicePaid,
     InvoiceState,
+    ObjectRef,
     PayoutState,
     RefundState,
     SubscriptionEnded,
@@ -25,17 +27,20 @@ from integrations.payments.base import (
 )
 from integrations.payments.going_back import record_dispute, record_refund
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, asked_key, deletion_key, scope_of
+from integrations.payments.keys import THE_HOUSE, TRANSACTION, asked_key, deletion_key, scope_in, scope_of
 from integrations.payments.periods import record_end, record_invoice
 from integrations.payments.plans import Plans
 from integrations.payments.records import Records, outcome_of
 from integrations.payments.referrals import offered_key, reward_key, rewarded, taken_key
+from integrations.payments.returned import returns_of
 from ledger.accounts import is_part
 from ledger.credit_actions import (
     BankPayout,
     CreditReversed,
     CreditTopup,
     PaymentFee,
+    PaymentUnmatched,
+    SuspenseResolved,
 )
 from ledger.entry import Draft, StripeObject
 from ledger.money import FREE, Money
@@ -59,22 +64,22 @@ class Bridge(Records):
         """
         match fact:
             case TopupPaid():
-                return await self._topup(fact)
+                return await self.again(lambda: self._topup(fact))
             case InvoicePaid():
                 return await record_invoice(self, self.plans, fact)
             case SubscriptionEnded():
                 return await record_end(self, fact)
-            case FeeTaken(transaction=transaction, cents=cents, currency=currency):
-                if cents > 0:
-                    key = f"{self.rail}:bt:{transaction}:fee"
-                    about = StripeObject("balance_transaction", transaction)
-                    fee = PaymentFee(self.rail, *in_book(cents, currency))
-                    await self.once(Draft(fee, THE_HOUSE, key, stripe=about))
-                return "recorded"
+            case FeeTaken():
+                return await self._fee(fact)
+            case BalanceMoved():
+                return await self._moved(fact)
             case RefundState():
                 return await record_refund(self, fact)
             case DisputeState():
-                return await record_dispute(self, fact)
+                outcome = await record_dispute(self, fact)
+                for fee in fact.fees:
+                    await self._fee(fee)
+                return outcome
             case PayoutState():
                 return await self._payout(fact)
             case CustomerDeleted():
@@ -93,9 +98,31 @@ class Bridge(Records):
             case _:
                 assert_never(fact)
 
+    async def _fee(self, fact: FeeTaken) -> PaymentOutcome:
+        if fact.cents:
+            amount = in_book(abs(fact.cents), fact.currency)
+            fee = PaymentFee(self.rail, *amount, back=fact.cents < 0, disputed=fact.disputed)
+            about = StripeObject(TRANSACTION, fact.transaction)
+            await self.once(Draft(fee, THE_HOUSE, self.fee_key(fact.transaction), stripe=about))
+        return "recorded"
+
+    async def _moved(self, fact: BalanceMoved) -> PaymentOutcome:
+        """Nobody knows what it is for: suspense is more, or less, until somebody says so."""
+        amount, currency = in_book(abs(fact.amount.cents), fact.amount.currency)
+        left = SuspenseResolved(self.rail, amount, currency, "returned")
+        moved = PaymentUnmatched(self.rail, amount, currency) if fact.amount.cents > 0 else left
+        about = StripeObject(TRANSACTION, fact.transaction)
+        made = await self.once(Draft(moved, THE_HOUSE, self.moved_key(fact.transaction), stripe=about))
+        if any(receipt.fresh for receipt in made):
+            log.error(
+                "the payment service moved its balance by itself, and suspense with it: its own account says why",
+                extra={"transaction": fact.transaction},
+            )
+        return "unmatched"
+
     async def _topup(self, fact: TopupPaid) -> PaymentOutcome:
         if (standing := await self.stands(fact.about, "paid")) is not None:
-            await self._reward(standing)  # in case that somebody was cut off between the two
+            await self._reward(standing, fact.about)  # in case that somebody was cut off between the two
             return outcome_of(standing)
         fits = (
             fact.currency == RC_CURRENCY
@@ -110,11 +137,12 @@ class Bridge(Records):
         paid = CreditTopup(self.rail, urc(fact.subtotal - fact.discount), urc(fact.tax), urc(fact.discount), lot)
         await self.once(self.draft(paid, fact.about, "paid", scope_of(fact.buyer)))
         if (standing := await self.stands(fact.about, "paid")) is not None:
-            await self._reward(standing)
+            await self._reward(standing, fact.about)
         return "recorded"
 
-    async def _reward(self, topup: Recorded) -> None:
-        """Where the workspace came by an invitation, and this is the first that it buys: once, for both."""
+    async def _reward(self, topup: Recorded, about: ObjectRef) -> None:
+        """Where the workspace came by an invitation, and this is the first that it buys: once, for both. Not where less of it
+        stays than the reward comes to: some went back already."""
         workspace = topup.entry.workspace
         if not self.reward or await self.journal.find(reward_key(workspace)) is not None:
             return
@@ -122,8 +150,9 @@ class Bridge(Records):
         code = taken.entry.action.code if taken is not None and isinstance(taken.entry.action, ReferralTaken) else ""
         offered = await self.journal.find(offered_key(code)) if code else None
         drafts = rewarded(self.reward, topup, taken, offered)
-        if drafts:
-            await self.append(drafts, drafts[0])
+        returns = await returns_of(self, about)
+        if drafts and returns.left_of_credit >= self.reward:
+            await self.append((*drafts, *returns.rewarded(scope_in(topup))), drafts[0])
 
     async def _was_asked(self, fact: TopupPaid) -> bool:
         """What came back with the payment is what was recorded when it was asked for. A restored backup may lack that."""
@@ -143,7 +172,11 @@ class Bridge(Records):
             await self.once(self.draft(payout, fact.about, "paid", THE_HOUSE))
             paid = await self.stands(fact.about, "paid")
         if fact.state == "failed" and paid is not None:
-            seq = paid.entry.seq
             about = StripeObject(fact.about.kind, fact.about.id)
-            await self.once(Draft(CreditReversed(seq), THE_HOUSE, f"reversal/{seq}", stripe=about))
+            parts = await self.parts_of(paid)
+            first, *others = (
+                Draft(CreditReversed(part.entry.seq), THE_HOUSE, f"reversal/{part.entry.seq}", stripe=about)
+                for part in parts
+            )
+            await self.together(first, *others)
         return "recorded"

@@ -2,7 +2,8 @@
 
 Two links may be paid at once, whatever was closed before. Which is the second one, all processes agree on: the one that began
 later, or the one that was told of after another was granted. Nothing is granted for it, what came in waits in suspense until it
-has gone back, and each step is on the ledger before it is made; one that was cut off goes on at the next look.
+has gone back, and each step is on the ledger before it is made; one that was cut off goes on at the next look. What it took of
+the customer's balance at the rail goes back there.
 """
 
 import logging
@@ -19,7 +20,7 @@ from integrations.payments.base import (
     Subscriptions,
 )
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, asked_key, opened_key, returned_key
+from integrations.payments.keys import THE_HOUSE, asked_key, opened_key, resolved_key
 from integrations.payments.roadchain_bridge import Bridge
 from ledger.credit_actions import PaymentUnmatched, PlanGranted
 from ledger.entry import Draft, Scope, StripeObject
@@ -71,6 +72,10 @@ async def give_back(bridge: Bridge, rail: Subscriptions, method: PaymentMethod, 
         await _sent_back(
             bridge, method, Buyer(buyer.workspace, buyer.actor, IntentId(f"second-{payment}")), payment, cents
         )
+    if fact.balance:
+        await _balance_back(
+            bridge, rail, Buyer(buyer.workspace, buyer.actor, IntentId(f"balance-{fact.about.id}")), fact
+        )
     await bridge.roadchain.append(done)
     return True
 
@@ -81,7 +86,7 @@ async def _begun(bridge: Bridge, buyer: Buyer, fact: InvoicePaid) -> bool:
     asked = Draft(PaymentAsked(bridge.rail, "cancellation", 0), scope, asked_key(buyer), stripe=about)
     unmatched = PaymentUnmatched(bridge.rail, *in_book(fact.total, fact.currency))
     waits = Draft(unmatched, scope, bridge.key(fact.about, "paid"), stripe=about)
-    back = Draft(PaymentHandled(bridge.rail, "nothing"), THE_HOUSE, returned_key(bridge.rail, fact.about.id))
+    back = Draft(PaymentHandled(bridge.rail, "nothing"), THE_HOUSE, resolved_key(bridge.rail, fact.about.id))
     try:
         receipts = await bridge.roadchain.append(asked, waits, back)
     except KeyReused:  # another process took it for the first one
@@ -110,6 +115,19 @@ async def _sent_back(bridge: Bridge, method: PaymentMethod, buyer: Buyer, paymen
         PaymentOpened(bridge.rail, "refund"), scope, opened_key(buyer.intent), stripe=StripeObject(made.kind, made.id)
     )
     await bridge.roadchain.append(opened)
+
+
+async def _balance_back(bridge: Bridge, rail: Subscriptions, buyer: Buyer, fact: InvoicePaid) -> None:
+    """What the invoice took of the customer's balance was never recorded as used: at the rail it is there again."""
+    scope, invoice = _scope(buyer), StripeObject(fact.about.kind, fact.about.id)
+    if await bridge.journal.find(opened_key(buyer.intent)) is not None:
+        return
+    asked = PaymentAsked(bridge.rail, "balance", in_book(abs(fact.balance), fact.currency)[0])
+    await bridge.roadchain.append(Draft(asked, scope, asked_key(buyer), stripe=invoice))
+    made = StripeObject("customer_balance_transaction", await rail.give_balance(buyer, fact.about.id, fact.balance))
+    await bridge.roadchain.append(
+        Draft(PaymentOpened(bridge.rail, "balance"), scope, opened_key(buyer.intent), stripe=made)
+    )
 
 
 def _buyer(fact: InvoicePaid, buyer: Buyer) -> Buyer:

@@ -74,11 +74,15 @@ class SetAside:
         stripe = StripeObject(about.kind, about.id)
         while True:
             try:
+                # What was taken up keeps its number, also where it is this object with this cause.
+                if await self._bridge.journal.find(self._taken_up_key(number)) is not None:
+                    number += 1
+                    continue
                 key = f"payment.set_aside/{self._bridge.rail}/{number}"
                 (receipt,) = await self._bridge.roadchain.append(Draft(draft, THE_HOUSE, key, stripe=stripe))
             except KeyReused:  # another process was first, with this object or with another
-                standing = await self._of(number)
-                if standing is None or standing.about == about:
+                standing, over = await self._of(number), await self._bridge.journal.find(self._taken_up_key(number))
+                if over is None and (standing is None or standing.about == about):
                     return
                 number += 1
                 continue

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from integrations.payments.base import (
     Amount,
+    BalanceMove,
     Buyer,
     Cents,
     CustomerDeleted,
+    CustomerShown,
     Event,
     Fact,
     InvoiceShown,
@@ -24,6 +26,7 @@ from integrations.payments.base import (
     PaymentMisconfigured,
     PaymentRefused,
     PaymentShown,
+    PaymentUnavailable,
     PaymentUnknown,
     Rail,
     RefundAsked,
@@ -32,8 +35,12 @@ from integrations.payments.base import (
     TopupAsked,
 )
 from integrations.payments.stripe_facts import (
+    ENDED,
     WORKSPACE,
+    balance_move,
+    balance_of,
     buyer_of,
+    customer_shown,
     dispute_state,
     fee_of_charge,
     id_of,
@@ -63,8 +70,12 @@ RAIL = Rail("stripe")
 RETRIES_MAX = 2
 TIMEOUT_S = 20.0
 PAGE = 100
+LOOKS_MAX = 5
 TOPUP_NAME = "CarPool credit"
 LIVE_PREFIXES = ("sk_live_", "rk_live_")
+FINALIZED_S = 7 * 86_400
+"""So long before an invoice's payment its place may have been made: all that came are read at once, the others one by one."""
+
 SESSION_ID = "{CHECKOUT_SESSION_ID}"
 """Stripe puts the session's own there."""
 
@@ -199,11 +210,29 @@ class StripePayments:
         paid = [(id_of(item.payment.payment_intent), item.amount_paid or 0) for item in listed.data]
         return tuple((payment, Cents(cents)) for payment, cents in paid if payment and cents)
 
+    async def give_balance(self, buyer: Buyer, invoice: str, cents: Cents) -> str:
+        with mapped():
+            paid = await self.client.v1.invoices.retrieve_async(invoice)
+            moves, customer = self.client.v1.customers.balance_transactions, id_of(paid.customer)
+            listed = await moves.list_async(customer, {"limit": PAGE})
+            async for made in listed.auto_paging_iter():
+                own = buyer_of(made.metadata)
+                if own is not None and own.intent == buyer.intent:
+                    return made.id
+            # At Stripe it is below 0 what a customer has.
+            moved = await moves.create_async(
+                customer,
+                {"amount": -cents, "currency": paid.currency, "metadata": metadata_of(buyer)},
+                {"idempotency_key": f"carpool/{buyer.intent}/balance"},
+            )
+        return moved.id
+
     async def canceled(self) -> AsyncIterator[ObjectRef]:
         with mapped():
-            listed = await self.client.v1.subscriptions.list_async({"status": "canceled", "limit": PAGE})
-            async for subscription in listed.auto_paging_iter():
-                yield ObjectRef("subscription", subscription.id)
+            for status in ENDED:
+                listed = await self.client.v1.subscriptions.list_async({"status": status, "limit": PAGE})
+                async for subscription in listed.auto_paging_iter():
+                    yield ObjectRef("subscription", subscription.id)
 
     async def portal(self, customer: str) -> Link:
         with mapped():
@@ -232,6 +261,31 @@ class StripePayments:
                 {"customer": customer, "limit": count_max, "expand": ["data.latest_charge"]}
             )
         return tuple(shown for item in listed.data if (shown := payment_shown(item)) is not None)
+
+    async def customers(self) -> AsyncIterator[CustomerShown]:
+        with mapped():
+            listed = await self.client.v1.customers.list_async({"limit": PAGE})
+            async for customer in listed.auto_paging_iter():
+                yield customer_shown(customer)
+
+    async def balance_of(self, customer: str) -> tuple[Amount, tuple[BalanceMove, ...]]:
+        """Read before and after its invoices, until it is the same."""
+        with mapped():
+            balance = await self._balance_of(customer)
+            for _ in range(LOOKS_MAX):
+                before = balance
+                listed = await self.client.v1.invoices.list_async({"customer": customer, "limit": PAGE})
+                moves = [move async for item in listed.auto_paging_iter() if (move := balance_move(item)) is not None]
+                balance = await self._balance_of(customer)
+                if balance == before:
+                    return balance, tuple(moves)
+        raise PaymentUnavailable(f"the balance of {customer} changes all the time")
+
+    async def _balance_of(self, customer: str) -> Amount:
+        found = await self.client.v1.customers.retrieve_async(customer)
+        if getattr(found, "deleted", None):
+            raise PaymentUnknown(f"{customer} was deleted")
+        return balance_of(found)
 
     async def read_meter(self, reading: MeterReading) -> None:
         with mapped():
@@ -286,11 +340,17 @@ class StripePayments:
 
     async def settlements(self, since_s: int) -> AsyncIterator[Settlement]:
         with mapped():
+            paid = await self.client.v1.invoice_payments.list_async(
+                {"created": {"gte": since_s - FINALIZED_S}, "status": "paid", "limit": PAGE}
+            )
+            invoices = {
+                id_of(item.payment.payment_intent): id_of(item.invoice) async for item in paid.auto_paging_iter()
+            }
             listed = await self.client.v1.balance_transactions.list_async(
                 {"created": {"gte": since_s}, "limit": PAGE, "expand": ["data.source"]}
             )
             async for transaction in listed.auto_paging_iter():
-                yield settlement_of(transaction)
+                yield settlement_of(transaction, invoices)
 
     async def balance(self) -> tuple[Amount, ...]:
         with mapped():
@@ -427,9 +487,10 @@ class StripePayments:
         sessions = await v1.checkout.sessions.list_async({"payment_intent": intent.id, "limit": 1})
         if sessions.data:
             return (topup_of_session(sessions.data[0], intent), *_fee(intent))
-        if invoice := await self._invoice_of(intent.id):
-            return (*await self._facts(ObjectRef("invoice", invoice)), *_fee(intent))
-        return (topup_of_intent(intent), *_fee(intent))
+        invoice = await self._invoice_of(intent.id)
+        paid = await self._facts(ObjectRef("invoice", invoice)) if invoice else ()
+        # An invoice that somebody wrote says nothing of a plan: then it is a payment that nobody here asked for.
+        return (*(paid or (topup_of_intent(intent),)), *_fee(intent))
 
     async def _of_charge(self, charge: "Charge") -> tuple[Fact, ...]:
         payment = id_of(charge.payment_intent)
@@ -449,7 +510,7 @@ class StripePayments:
         return () if state is None else (state,)
 
     async def _of_subscription(self, subscription: "Subscription") -> tuple[Fact, ...]:
-        if subscription.status != "canceled":
+        if subscription.status not in ENDED:
             return ()
         ended = subscription_ended(subscription, await self._paid_invoices(subscription.id), self._clock_s())
         return () if ended is None else (ended,)

@@ -5,12 +5,16 @@ invoice was paid with under its ``payments``.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from integrations.payments.base import (
+    RC_CURRENCY,
     Amount,
+    BalanceMove,
+    BalanceMoved,
     Buyer,
     Cents,
+    CustomerShown,
     DisputeState,
     FeeTaken,
     IntentId,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from stripe import (
         BalanceTransaction,
         Charge,
+        Customer,
         Dispute,
         Invoice,
         InvoiceLineItem,
@@ -49,9 +54,16 @@ WORKSPACE = "carpool_workspace"
 ACTOR = "carpool_actor"
 CENTS = "carpool_cents"
 
+UNPAID: Final = ("unpaid", "paused")
+ENDED: Final = ("canceled", *UNPAID)
+"""The states of a subscription that has nothing but the period that was paid for."""
+
 _LOST = {"lost"}
 _WON = {"won"}
 _REFUND_FAILED = {"failed", "canceled"}
+_FEES = {"stripe_fee", "stripe_fx_fee", "tax_fee"}
+"""The kinds of movements that are what Stripe takes for itself: Billing, Radar, Tax, an exchange."""
+
 _SOURCES: Mapping[str, ObjectKind] = {
     "charge": "charge",
     "refund": "refund",
@@ -164,6 +176,26 @@ def _from_balance(invoice: "Invoice") -> Cents:
     return Cents(0 if after is None else after - invoice.starting_balance)
 
 
+def balance_move(invoice: "Invoice") -> BalanceMove | None:
+    """None where it moved nothing: a draft has not yet, and of one that is void what it took was given back."""
+    cents = _from_balance(invoice)
+    if not cents or invoice.status in ("draft", "void", None):
+        return None
+    state: Literal["paid", "open", "lost"] = "lost"
+    if invoice.status in ("paid", "open"):
+        state = "paid" if invoice.status == "paid" else "open"
+    return BalanceMove(invoice.id, state, cents)
+
+
+def customer_shown(customer: "Customer") -> CustomerShown:
+    return CustomerShown(customer.id, _words(customer.metadata).get(WORKSPACE, ""), balance_of(customer))
+
+
+def balance_of(customer: "Customer") -> Amount:
+    """Stripe's is below 0 where the customer has something."""
+    return Amount(Cents(-(getattr(customer, "balance", None) or 0)), getattr(customer, "currency", None) or RC_CURRENCY)
+
+
 def _line(line: "InvoiceLineItem") -> InvoiceLine:
     details = None if line.pricing is None else line.pricing.price_details
     discount = sum(item.amount for item in line.discount_amounts or ())
@@ -184,17 +216,21 @@ def subscription_of_invoice(invoice: "Invoice") -> str:
 def subscription_ended(
     subscription: "Subscription", invoices: Sequence["Invoice"], now_s: float
 ) -> SubscriptionEnded | None:
-    """None while it runs, or while a period that was paid for does."""
-    if subscription.status != "canceled" or subscription.ended_at is None:
+    """``invoices`` are those that were paid. None while it runs, or while a period that was paid for does; and where nothing was
+    ever paid of one that nobody pays."""
+    unpaid = subscription.status in UNPAID
+    if unpaid:  # its own period is one that nobody paid for
+        ends_s = max((line.period.end for invoice in invoices for line in invoice.lines.data), default=0)
+        over = bool(invoices) and now_s >= ends_s
+    else:
+        # ``items`` is a method's name elsewhere, and a field here.
+        ends_s = max((item.current_period_end for item in subscription["items"].data), default=0)
+        over = subscription.ended_at is not None and max(subscription.ended_at, now_s) >= ends_s
+    if not over:
         return None
-    # ``items`` is a method's name elsewhere, and a field here.
-    ends_s = max((item.current_period_end for item in subscription["items"].data), default=0)
-    if max(subscription.ended_at, now_s) < ends_s:
-        return None
-    paid = sorted((item.created, item.id) for item in invoices)
-    return SubscriptionEnded(
-        ObjectRef("subscription", subscription.id), buyer_of(subscription.metadata), tuple(item for _, item in paid)
-    )
+    paid = tuple(item for _, item in sorted((item.created, item.id) for item in invoices))
+    about = ObjectRef("subscription", subscription.id)
+    return SubscriptionEnded(about, buyer_of(subscription.metadata), paid, unpaid)
 
 
 def paid_for(charge: str, payment: "PaymentIntent | None", invoice: "Invoice | None") -> tuple[ObjectRef, Buyer | None]:
@@ -225,8 +261,11 @@ def dispute_state(
     dispute: "Dispute", payment: "PaymentIntent | None", invoice: "Invoice | None" = None
 ) -> DisputeState:
     paid, buyer = paid_for(id_of(dispute.charge), payment, invoice)
-    out = [item for item in dispute.balance_transactions if item.amount < 0]
-    back = [item for item in dispute.balance_transactions if item.amount > 0]
+    moved = dispute.balance_transactions
+    out = [item for item in moved if item.amount < 0]
+    back = [item for item in moved if item.amount > 0]
+    # One for countering it, and what comes back of either: movements of their own, or parts of the one that brings the amount.
+    fees = [FeeTaken(item.id, Cents(item.fee), item.currency, True) for item in moved if item.amount >= 0 and item.fee]
     state: Literal["open", "won", "lost"] = (
         "lost" if dispute.status in _LOST else "won" if dispute.status in _WON else "open"
     )
@@ -239,6 +278,7 @@ def dispute_state(
         bool(out),
         Cents(sum(item.fee for item in out)),
         bool(back),
+        tuple(fees),
     )
 
 
@@ -249,12 +289,18 @@ def payout_state(payout: "Payout") -> PayoutState | None:
     return PayoutState(ObjectRef("payout", payout.id), state, Amount(Cents(payout.amount), payout.currency))
 
 
-def settlement_of(transaction: "BalanceTransaction") -> Settlement:
-    """Its source has to have been asked for along with it."""
+def settlement_of(transaction: "BalanceTransaction", invoices: Mapping[str, str]) -> Settlement:
+    """Its source has to have been asked for along with it. ``invoices`` are those that were paid, by their payments."""
     source = transaction.source
     kind = None if source is None or isinstance(source, str) else _SOURCES.get(source.object)
     about = None if kind is None or source is None or isinstance(source, str) else ObjectRef(kind, str(source.id))
     payment = id_of(getattr(source, "payment_intent", None)) if kind == "charge" else ""
+    alone: FeeTaken | BalanceMoved | None = None
+    if about is None and not isinstance(source, str):
+        net = Cents(transaction.net)
+        moved = BalanceMoved(transaction.id, Amount(net, transaction.currency))
+        fee = FeeTaken(transaction.id, Cents(-net), transaction.currency)
+        alone = fee if transaction.type in _FEES else moved
     return Settlement(
         transaction.id,
         ObjectRef("payment_intent", payment) if payment else about,
@@ -263,6 +309,8 @@ def settlement_of(transaction: "BalanceTransaction") -> Settlement:
         Cents(transaction.fee),
         transaction.currency,
         transaction.created,
+        invoices.get(payment, ""),
+        alone,
     )
 
 

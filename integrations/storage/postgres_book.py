@@ -21,7 +21,7 @@ _ACCOUNTS = """
 SELECT account, currency, balance, expires_us
 FROM unnest($1::text[], $2::text[]) AS pocket (workspace, owner) JOIN account USING (workspace, owner)
 WHERE workspace <> '' AND balance <> 0
-UNION SELECT account, currency, balance, expires_us FROM account WHERE workspace <> '' AND account = ANY($3::text[])
+UNION SELECT account, currency, balance, expires_us FROM account WHERE account = ANY($3::text[])
 UNION SELECT account, currency, balance, expires_us
 FROM account WHERE workspace <> '' AND balance <> 0 AND workspace = ANY($4::text[])
 """
@@ -65,7 +65,7 @@ async def load(connection: Connection, wanted: Wanted) -> Standing:
     drawn = (posting.account for hold in holds for posting in hold.drawn)
     posted = (posting.account for several in postings.values() for posting in several)
     return Standing(
-        await _accounts(connection, pockets, wanted.lots.union(drawn, posted), wanted.workspaces),
+        await _accounts(connection, pockets, wanted.lots.union(wanted.house, drawn, posted), wanted.workspaces),
         holds,
         await _counters(connection, counters),
         tuple(postings.items()),

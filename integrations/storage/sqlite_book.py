@@ -25,7 +25,7 @@ def load(database: sqlite3.Connection, wanted: Wanted) -> Standing:
     drawn = (posting.account for hold in holds for posting in hold.drawn)
     posted = (posting.account for several in postings.values() for posting in several)
     return Standing(
-        _accounts(database, pockets, wanted.lots.union(drawn, posted), wanted.workspaces),
+        _accounts(database, pockets, wanted.lots.union(wanted.house, drawn, posted), wanted.workspaces),
         holds,
         tuple((counter, read_counter(database, counter)) for counter in counters),
         tuple(postings.items()),
@@ -106,7 +106,7 @@ def _accounts(
         f"{_ACCOUNT} WHERE workspace <> '' AND balance <> 0"  # noqa: S608  # text of ours
         " AND (workspace, owner) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))"
         f" UNION {_ACCOUNT} WHERE workspace <> '' AND balance <> 0 AND workspace IN (SELECT value FROM json_each(?))"
-        f" UNION {_ACCOUNT} WHERE workspace <> '' AND account IN (SELECT value FROM json_each(?))",
+        f" UNION {_ACCOUNT} WHERE account IN (SELECT value FROM json_each(?))",
         (
             json.dumps([(pocket.workspace, pocket.owner) for pocket in pockets]),
             json.dumps(list(workspaces)),

@@ -62,8 +62,7 @@ async def test_money_that_nobody_knows_waits_in_suspense_and_a_difference_is_nam
         f"stripe  {payment}  5 USD  since DAY: {resolves}",
         "In suspense: 1.",
     ]
-    stripe.account.transaction("stripe_fee", {"id": "fee_1", "currency": "usd"}, -25)
-    stripe.account.things["fee_1"] = {"id": "fee_1", "object": "fee"}
+    stripe.account.transaction("payment_reversal", stripe.account.of("charge")[0], -25)
     differing = await home.run("billing", "reconcile")
     assert differing.status == 1
     lines = differing.err.splitlines()

@@ -300,6 +300,12 @@ class Account:
         self.emit("invoice.payment_failed", due)
         self.emit("customer.subscription.updated", running)
 
+    def give_up(self, subscription: str) -> None:
+        """After the last retry: nothing more is tried, and nothing ends."""
+        running = self.get(subscription, "subscription")
+        running["status"] = "unpaid"
+        self.emit("customer.subscription.updated", running)
+
     def pay_invoice(self, invoice: str) -> None:
         due = self.get(invoice, "invoice")
         if due["amount_due"]:
@@ -385,7 +391,7 @@ class Account:
         intent = self.get(payment, "payment_intent")
         charge = self.get(intent["latest_charge"], "charge")
         dispute = self.new(
-            "du", "dispute", amount=charge["amount"], charge=charge["id"], payment_intent=payment, currency="usd",
+            "du", "dispute", amount=charge["amount"], charge=charge["id"], payment_intent=payment, currency=charge["currency"],
             status="needs_response", reason="fraudulent", balance_transactions=[], metadata={}, is_charge_refundable=False,
         )  # fmt: skip
         charge["disputed"] = True
@@ -395,19 +401,27 @@ class Account:
         self.emit("charge.dispute.funds_withdrawn", dispute)
         return dispute
 
-    def close_dispute(self, dispute: str, *, won: bool) -> None:
+    def counter_dispute(self, dispute: str, fee: int = DISPUTE_FEE) -> None:
+        """Evidence is sent, which has a fee of its own."""
+        countered = self.get(dispute, "dispute")
+        countered["status"] = "under_review"
+        countered["balance_transactions"].append(self.transaction("adjustment", countered, 0, fee, "fee"))
+        self.emit("charge.dispute.updated", countered)
+
+    def close_dispute(self, dispute: str, *, won: bool, fee_back: int = 0) -> None:
+        """``fee_back`` comes with what was disputed, where it was won."""
         closed = self.get(dispute, "dispute")
         closed["status"] = "won" if won else "lost"
         if won:
-            back = self.transaction("adjustment", closed, closed["amount"], 0, "dispute_reversal")
+            back = self.transaction("adjustment", closed, closed["amount"], -fee_back, "dispute_reversal")
             closed["balance_transactions"].append(back)
             self.emit("charge.dispute.funds_reinstated", closed)
         self.emit("charge.dispute.closed", closed)
 
-    def payout(self, cents: int, *, asked: bool = False) -> Thing:
+    def payout(self, cents: int, currency: str = "usd", *, asked: bool = False) -> Thing:
         """One that comes by itself each day, or one that was ``asked`` for and is on its way."""
         payout = self.new(
-            "po", "payout", amount=cents, currency="usd", status="pending" if asked else "paid", arrival_date=self.now_s,
+            "po", "payout", amount=cents, currency=currency, status="pending" if asked else "paid", arrival_date=self.now_s,
             automatic=not asked, balance_transaction=None, method="standard", source_type="card", type="bank_account",
             metadata={},
         )  # fmt: skip
@@ -429,12 +443,13 @@ class Account:
         failed["failure_balance_transaction"] = self.transaction("payout_failure", failed, failed["amount"])["id"]
         self.emit("payout.failed", failed)
 
-    def transaction(self, type: str, source: Thing, amount: int, fee: int = 0, category: str = "") -> Thing:
-        """A movement of the balance."""
+    def transaction(self, type: str, source: Thing | None, amount: int, fee: int = 0, category: str = "") -> Thing:
+        """A movement of the balance. Without a ``source``: what Stripe does by itself, and tells of in no event."""
         self._count += 1
-        transaction = {
+        transaction: Thing = {
             "id": f"txn_{self._count:06d}", "object": "balance_transaction", "amount": amount, "fee": fee, "net": amount - fee,
-            "currency": source["currency"], "type": type, "source": source["id"], "created": self.now_s, "status": "available",
+            "currency": source["currency"] if source else "usd", "type": type, "source": source["id"] if source else None,
+            "created": self.now_s, "status": "available",
             "available_on": self.now_s, "reporting_category": category or type, "fee_details": [], "exchange_rate": None,
             "description": None,
         }  # fmt: skip

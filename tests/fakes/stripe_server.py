@@ -32,6 +32,7 @@ Answer: TypeAlias = tuple[int, Thing]
 
 KNOWN: Mapping[tuple[str, str], type] = {
     ("POST", "/v1/customers"): params.CustomerCreateParams,
+    ("GET", "/v1/customers"): params.CustomerListParams,
     ("POST", "/v1/checkout/sessions"): checkout.SessionCreateParams,
     ("GET", "/v1/checkout/sessions"): checkout.SessionListParams,
     ("POST", "/v1/refunds"): params.RefundCreateParams,
@@ -250,7 +251,7 @@ class StripeServer:
             case "GET", ["invoice_payments"]:
                 payment = given.get("payment", {}).get("payment_intent")
                 found = [
-                    item for item in account.invoice_payments
+                    item for item in _since(account.invoice_payments, given)
                     if payment in (None, item["payment"]["payment_intent"])
                     and given.get("invoice") in (None, item["invoice"])
                     and given.get("status") in (None, item["status"])
@@ -274,11 +275,13 @@ class StripeServer:
     def _transactions(self, given: Thing, path: str) -> Thing:
         found = _since(reversed(self.account.transactions), given)
         if "data.source" in given.get("expand", []):
-            found = [{**item, "source": self.account.things[item["source"]]} for item in found]
+            found = [{**item, "source": self.account.things.get(item["source"] or "")} for item in found]
         return listed(found, given, path)
 
     def _filtered(self, object: str, given: Thing) -> list[Thing]:
         found = self.account.of(object)
+        if object == "customer":  # Stripe does not list those that were deleted
+            found = [item for item in found if not item.get("deleted")]
         if object == "subscription" and "status" not in given:
             found = [item for item in found if item["status"] != "canceled"]
         for name in ("customer", "email", "payment_intent", "status"):
@@ -287,7 +290,7 @@ class StripeServer:
         if "subscription" in given:
             found = [
                 item for item in found
-                if item["parent"]["subscription_details"]["subscription"] == given["subscription"]
+                if item["parent"] and item["parent"]["subscription_details"]["subscription"] == given["subscription"]
             ]  # fmt: skip
         return found
 

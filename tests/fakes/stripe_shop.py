@@ -48,6 +48,11 @@ def answer(account: Account, method: str, path: str, given: Thing) -> Thing | No
             return {"id": name, "object": "invoiceitem", "deleted": True}
         case "DELETE", ["invoices", name]:
             return _delete_draft(account, name)
+        case "POST", ["customers", name, "balance_transactions"]:
+            return _balance_moved(account, name, given)
+        case "GET", ["customers", name, "balance_transactions"]:
+            found = [each for each in account.of("customer_balance_transaction") if each["customer"] == name]
+            return {"object": "list", "data": found, "has_more": False, "url": f"/v1/{path}"}
         case "GET", ["coupons", name]:
             return account.get(name, "coupon")
         case "POST", ["refunds"] if given.get("reason", "duplicate") not in REASONS:
@@ -88,6 +93,35 @@ def _invoice(account: Account, given: Thing) -> Thing:
     lines["url"] = f"/v1/invoices/{invoice['id']}/lines"
     account.emit("invoice.created", invoice)
     return invoice
+
+
+def written(account: Account, cents: int) -> Thing:
+    """An operator writes an invoice in the Dashboard, for no subscription, and its customer pays it."""
+    customer = account.customer({})["id"]
+    asked = {"customer": customer, "collection_method": "send_invoice", "days_until_due": "30", "currency": "usd"}
+    invoice = _invoice(account, asked)
+    _item(account, {"customer": customer, "invoice": invoice["id"], "amount": str(cents), "currency": "usd"})
+    invoice |= {"status": "open", "starting_balance": 0, "ending_balance": 0, "number": "N-0001"}
+    account.emit("invoice.finalized", invoice)
+    account._pay_due(invoice)
+    invoice |= {"status": "paid", "amount_paid": cents, "amount_remaining": 0, "attempted": True}
+    account.emit("invoice.paid", invoice)
+    account.emit("invoice.payment_succeeded", invoice)
+    return invoice
+
+
+def _balance_moved(account: Account, name: str, given: Thing) -> Thing:
+    """docs.stripe.com/api/customer_balance_transactions/create: below 0 the customer has more for later invoices."""
+    account.living(name)
+    customer = account.get(name, "customer")
+    if strange := given.keys() - params.CustomerBalanceTransactionCreateParams.__annotations__.keys():
+        raise _invalid(f"Received unknown parameter: {min(strange)}", min(strange), "parameter_unknown")
+    customer["balance"] += int(given["amount"])
+    return account.new(
+        "cbtxn", "customer_balance_transaction", amount=int(given["amount"]), currency=_currency(given), customer=name,
+        ending_balance=customer["balance"], invoice=None, credit_note=None, checkout_session=None, type="adjustment",
+        description=given.get("description"), metadata=dict(given.get("metadata", {})),
+    )  # fmt: skip
 
 
 def _items(account: Account, given: Thing) -> Thing:

@@ -13,12 +13,13 @@ import pytest
 from bot import audit as rounds
 from bot.audit import Audit
 from bot.config import load
-from bot.opening import file_for_audit
+from bot.opening import BESIDE, file_for_audit
+from integrations.storage import beside
 from integrations.storage.postgres import PostgresStore
 from integrations.storage.sqlite import SqliteStore
 from ledger import verify
-from ledger.actions import LedgerCreated
-from ledger.credit_actions import CreditTopup
+from ledger.actions import Action, LedgerCreated, SettingChanged
+from ledger.credit_actions import CreditGranted, CreditReserved, CreditSettled, CreditTopup, CreditVoided, Limit
 from ledger.entry import HOUSE, Draft, Scope
 from ledger.errors import StoreFailed
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
@@ -53,17 +54,19 @@ class Place:
         with closing(sqlite3.connect(self.folder / "ledger.db")) as shell:
             shell.executescript(f"DROP TRIGGER IF EXISTS entry_keeps; {in_sqlite}")
 
+    async def file(self, store: SqliteStore | PostgresStore) -> Path:
+        if isinstance(store, SqliteStore):
+            return self.folder / "ledger.db"
+        self._copies += 1
+        await store.copy(copy := self.folder / f"copy{self._copies}.db")
+        return copy
+
     def audit(self, store: SqliteStore | PostgresStore, roadchain: RoadChain) -> Audit:
         @contextlib.asynccontextmanager
         async def file() -> AsyncIterator[Path]:
-            if isinstance(store, SqliteStore):
-                yield self.folder / "ledger.db"
-                return
-            self._copies += 1
-            await store.copy(copy := self.folder / f"copy{self._copies}.db")
-            yield copy
+            yield await self.file(store)
 
-        return Audit(roadchain, file, self.folder / "audit.lock", 0)
+        return Audit(roadchain, file, self.folder / "audit.lock", 0, (BESIDE,))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -118,6 +121,80 @@ async def test_after_a_row_was_changed_nothing_is_recorded_any_more(
     finally:
         await store.aclose()
         await other.aclose()
+
+
+BESIDE_ENTRIES = {
+    "account": "UPDATE account SET expires_us = NULL WHERE account LIKE '%promo%'",
+    "hold": "UPDATE hold SET expected = 0, drawn = '[]' WHERE hold = 'open'",
+    "counter": "UPDATE counter SET amount = 0",
+    "setting": "UPDATE setting SET value = 'billing_admin' WHERE name = 'role'",
+}
+
+
+async def test_what_is_changed_beside_the_entries_is_found_as_well_and_nothing_where_all_is_as_it_was(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "ENTRIES_AT_ONCE", 2)
+    store = await place.open()
+    try:
+        async with RoadChain(store) as roadchain:
+            await begin(roadchain)
+            limits = (Limit("a1", "2026-11-24", 1000),)
+            actions: tuple[Action, ...] = (
+                CreditGranted("g", 1000, 2**50),
+                CreditReserved("settled", 500, 500, "openai", "m", limits=limits),
+                CreditReserved("voided", 300, 300, "openai", "m", limits=limits),
+                SettingChanged("role", "member", ConversationId(""), ActorId("a1")),
+                SettingChanged("role", "admin", ConversationId(""), ActorId("a2")),
+                CreditReserved("open", 200, 200, "openai", "m", limits=limits),
+                CreditSettled("settled", 400, "openai", 300),
+                CreditVoided("voided", "openai"),
+                SettingChanged("role", "", ConversationId(""), ActorId("a2")),
+            )
+            for number, action in enumerate(actions):
+                await roadchain.append(Draft(action, SCOPE, f"d{number}"))
+            audit = place.audit(store, roadchain)
+            assert await audit.look() == ""
+            assert beside.what_differs(await place.file(store)) == ""
+            for table, edit in BESIDE_ENTRIES.items():
+                await place.change(edit, edit)
+                assert beside.what_differs(await place.file(store)) == table
+                await store.replay()
+            await place.change(*(BESIDE_ENTRIES["setting"],) * 2)
+            found = await audit.look()
+            assert found.startswith("RC011: what stands in `setting` is not what the entries come to: ")
+            assert roadchain.failure is not None
+    finally:
+        await store.aclose()
+
+
+@pytest.mark.parametrize("edit", ["PRAGMA application_id = 0", "PRAGMA user_version = 99"])
+async def test_a_file_that_says_it_is_no_ledger_any_more_is_taken_for_a_changed_one(tmp_path: Path, edit: str) -> None:
+    store = await SqliteStore.open(tmp_path / "ledger.db")
+    try:
+        async with RoadChain(store) as roadchain:
+            await begin(roadchain)
+            with closing(sqlite3.connect(tmp_path / "ledger.db")) as shell:
+                shell.executescript(f"DROP TRIGGER IF EXISTS entry_keeps; {LEAF[0]}; {edit};")
+            audit = Audit(roadchain, lambda: nullcontext(tmp_path / "ledger.db"), tmp_path / "audit.lock", 0)
+            assert (await audit.look()).startswith("RC011: the file says that it is no ledger")
+    finally:
+        await store.aclose()
+
+
+async def test_a_verifier_that_fails_at_three_looks_in_a_row_is_an_alarm(
+    tmp_path: Path, says: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    says.write_text("raise RuntimeError", encoding="utf-8")
+    store = await SqliteStore.open(tmp_path / "ledger.db")
+    try:
+        async with RoadChain(store) as roadchain:
+            audit = Audit(roadchain, lambda: nullcontext(tmp_path / "ledger.db"), tmp_path / "audit.lock", 0)
+            for _ in range(rounds.FAILED_MAX):
+                assert await audit.look() == ""
+    finally:
+        await store.aclose()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "ERROR"]
 
 
 async def test_a_ledger_that_cannot_be_verified_just_now_is_not_taken_for_a_changed_one(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ledger.credit_actions import (
     CreditVoided,
     CustomerBalanceMoved,
     DebtWrittenOff,
+    DiscountTakenBack,
     DisputeLost,
     DisputeWithdrawn,
     DisputeWon,
@@ -31,6 +32,7 @@ from ledger.credit_actions import (
     PlanGranted,
     PlanReduced,
     ProviderBilled,
+    ProviderTruedUp,
     RefundedOutside,
     RefundFailed,
     RefundHeld,
@@ -91,8 +93,11 @@ def _paid_in(scope: Scope, workspace: int, name: str) -> Iterator[CreditAction]:
     yield CreditTopup(
         RAIL, BIG + odd, tax=19 * odd, discount=odd * 1_000_003, lot=f"Lot_{name}.x", expires_us=expires_us
     )
+    yield DiscountTakenBack(f"Lot_{name}.x", odd * 1_000_001)
     yield CreditTopup(OTHER_RAIL, BIG)
     yield PaymentFee(RAIL, 29_000_001 + odd)
+    yield PaymentFee(RAIL, 1_000_001, back=True)
+    yield PaymentFee(RAIL, 15_000_001, disputed=True)
     yield PlanGranted(RAIL, "team", 50_000_000_003, 7_000_001)
     yield PlanReduced(RAIL, 1_000_003, 7_001, 17)
     yield RevenueRecognised(3_000_001)
@@ -147,7 +152,9 @@ def _house(workspace: int) -> Iterator[CreditAction]:
     yield OperationsPaid(700_001)
     yield LateCost("openai", 12_345 + workspace, absorbed=True)
     yield LateCost("open_ai.eu", 54_321, absorbed=False)
-    yield ProviderBilled("openai", 12_345, 3)
+    yield ProviderBilled("openai", 12_345, 0)
+    yield ProviderTruedUp("openai", 0, 0)
+    yield ProviderTruedUp("open_ai.eu", 21, 0)
     yield CustomerBalanceMoved(RAIL, "kept", 2_000_003)
     yield CustomerBalanceMoved(RAIL, "used", 1_000_001)
     yield PaymentUnmatched(RAIL, 5_000_001, "RC")

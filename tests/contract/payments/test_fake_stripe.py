@@ -39,6 +39,7 @@ KINDS: dict[str, type[stripe.StripeObject]] = {
     "charge": stripe.Charge,
     "checkout.session": Session,
     "customer": stripe.Customer,
+    "customer_balance_transaction": stripe.CustomerBalanceTransaction,
     "dispute": stripe.Dispute,
     "event": stripe.Event,
     "invoice": stripe.Invoice,
@@ -104,7 +105,8 @@ async def test_each_field_is_one_of_the_sdks_own_types(server: StripeServer, met
     asked = SubscriptionAsked(buyer("i-2"), price, customer, NOW_S + 3600, metered)
     subscription = account.pay((await method.subscribe(asked)).about.id)["subscription"]
     await method.read_meter(MeterReading("m-1", "tokens", customer, 7, NOW_S))
-    account.renew(subscription, paid=False)
+    invoice = account.renew(subscription, paid=False)["id"]
+    await method.give_balance(buyer("i-3"), invoice, Cents(5))
     account.fail_refund(account.refund(one, 100, {})["id"])
     account.close_dispute(account.dispute(one)["id"], won=True)
     account.fail_payout(account.payout(100)["id"])

@@ -14,6 +14,7 @@ from aiohttp import ClientSession
 from integrations.payments.base import (
     Buyer,
     Cents,
+    Event,
     IntentId,
     ObjectRef,
     PaymentMisconfigured,
@@ -32,7 +33,7 @@ from ledger.accounts import clearing
 from ledger.credit_actions import CreditTopup, PaymentFee, PaymentUnmatched
 from ledger.entry import Draft
 from ledger.money import URC_PER_RC
-from ledger.payment_actions import PaymentRefused, PaymentsScanned
+from ledger.payment_actions import PaymentOutcome, PaymentRefused, PaymentsScanned
 from ledger.pseudonyms import ActorId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.verify import NotVerified, verify_database
@@ -301,6 +302,30 @@ async def test_metadata_that_is_not_as_it_was_asked_for_is_not_believed(till: Ti
     fact, _ = await till.method.fetch(ObjectRef("payment_intent", till.account.pay(link.about.id)["payment_intent"]))
     assert isinstance(fact, TopupPaid)
     assert await till.cashier.bridge.record(replace(fact, asked=Cents(900))) == "unmatched"
+
+
+async def test_an_event_that_fails_as_nobody_expected_keeps_no_other_waiting(till: Till) -> None:
+    class Faulty(Cashier):
+        faults = 1
+
+        async def handle(self, event: Event) -> PaymentOutcome:
+            if self.faults:
+                self.faults -= 1
+                raise RuntimeError("a fault of ours")
+            return await super().handle(event)
+
+    cashier = Faulty(till.method, till.cashier.bridge, lambda: till.account.now_s * 1_000_000)
+    for name in ("evt_1", "evt_2"):
+        payment = till.account.foreign_payment(100)["id"]
+        cashier._waiting.put_nowait(
+            Event(name, "payment_intent.succeeded", ObjectRef("payment_intent", payment), NOW_S)
+        )
+    handling, settled = asyncio.create_task(cashier._handle_waiting()), asyncio.create_task(cashier.settled())
+    await asyncio.wait({settled, handling}, return_when=asyncio.FIRST_COMPLETED)
+    assert settled.done()
+    handling.cancel()
+    suspense = [row.natural for row in await till.store.balances() if row.account == "L:suspense:stripe"]
+    assert suspense == [100 * URC_PER_RC]
 
 
 async def test_at_work_a_cashier_scans_by_itself(till: Till) -> None:

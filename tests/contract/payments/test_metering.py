@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from bot.plan import overage_of
 from integrations.payments.base import MeterReading, ObjectRef, PaymentUnavailable
 from integrations.payments.metering import Metering, amount_under_way, reconcile_meters
 from integrations.payments.reconcile import Difference, reconcile
 from ledger.accounts import BAD_DEBT
+from ledger.book import AccountRow
 from ledger.credit_actions import CreditReserved, CreditReversed, CreditSettled, CreditVoided, DebtWrittenOff
 from ledger.entry import Draft
-from ledger.errors import InsufficientBalance
+from ledger.errors import InsufficientBalance, InvalidEntry
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import UsageMetered
+from ledger.pseudonyms import WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.verify import verify_database
 from tests.fakes.stripe_account import MONTH_S, Thing
@@ -482,3 +485,70 @@ async def test_a_ledger_with_overage_is_verified(tmp_path: Path, postgres: Serve
             await use.write_off(0, 0.5)
     (database,) = tmp_path.rglob("*.db")
     verify_database(database)
+
+
+async def test_a_workspace_whose_reading_the_ledger_refuses_keeps_no_other_from_being_told(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    use = Use(till)
+    await use.begin()
+    await use.call(300)
+    other = CreditReserved("o", 5 * RC, 0, "p", "m", overage_period=use.period, overage_max=10 * RC)
+    await till.roadchain.append(Draft(other, scope(workspace="w-0"), "o"))
+
+    class Refused(Metering):
+        async def _tell(self, workspace: WorkspaceId, rows: list[AccountRow]) -> int:
+            if workspace == "w-0":
+                raise InvalidEntry("refused each time")
+            return await super()._tell(workspace, rows)
+
+    metering = Refused(till.cashier, use.rail, till.store, lambda: till.account.now_s * 1_000_000)
+    assert (await metering.apply(), use.counted) == (1, 290)
+    assert [record.__dict__["cause"] for record in caplog.records if record.message == "usage cannot be told"] == [
+        "RC002"
+    ]
+
+
+async def test_usage_of_a_plan_that_was_ended_without_an_invoice_is_named_and_no_more_is_lent(till: Till) -> None:
+    use = Use(till)
+    subscription = await use.begin()
+    await use.settle(await use.reserve(300.5), 300.5)
+    assert await use.metering.apply() == 1
+    till.account.cancel(subscription, at_once=True, invoiced=False)
+    await till.delivered()
+
+    async def owed() -> list[tuple[str, int | None]]:
+        differences = await reconcile_meters(till.cashier, till.method, till.store, NOW_S - 3600, till.account.now_s)
+        return [(item.kind, item.in_ledger) for item in differences]
+
+    async def lent() -> bool:
+        rows, now_us = await till.store.balances_of(W), till.account.now_s * 1_000_000
+        return await overage_of(till.store, till.cashier.bridge.plans, W, rows, now_us) is not None
+
+    till.account.now_s = int(use.period) + HOUR_S
+    await till.cashier.scan()
+    assert await owed() == []  # its invoice may come for a day
+    till.account.now_s += 24 * HOUR_S
+    await till.cashier.scan()
+    assert await owed() == [("owed_without_invoice", 290_500_000)]
+    await till.subscribed(till.beyond)
+    assert (await owed(), await lent()) == ([("owed_without_invoice", 290_500_000)], False)
+    await use.write_off(290, 0)
+    assert (await owed(), await lent()) == ([], True)
+
+
+async def test_usage_whose_invoice_waits_for_its_payment_is_not_named(till: Till) -> None:
+    use = Use(till)
+    subscription = await use.begin()
+    await use.call(300)
+    await use.metering.apply()
+    invoice = till.account.renew(subscription, paid=False)
+    await till.delivered()
+    till.account.now_s += 3 * 24 * HOUR_S
+    now_s = till.account.now_s
+    assert await reconcile_meters(till.cashier, till.method, till.store, NOW_S - 3600, now_s) == ()
+    till.account.pay_invoice(invoice["id"])
+    await till.delivered()
+    assert await reconcile_meters(till.cashier, till.method, till.store, NOW_S - 3600, now_s) == ()
+    rows = await till.store.balances_of(W)
+    assert await overage_of(till.store, till.cashier.bridge.plans, W, rows, now_s * 1_000_000) is not None

@@ -2,17 +2,28 @@
 
 import pytest
 
+from bot.expiry import Expiry
 from bot.plan import running_plan
-from integrations.payments.base import News, ObjectRef, PaymentRefused, PaymentUnavailable
-from integrations.payments.keys import returned_key
+from integrations.payments.base import (
+    Buyer,
+    Cents,
+    IntentId,
+    News,
+    ObjectRef,
+    PaymentRefused,
+    PaymentUnavailable,
+    SubscriptionAsked,
+)
 from integrations.payments.reconcile import reconcile
+from integrations.payments.records import went_back
 from integrations.payments.roadchain_bridge import Bridge
 from integrations.payments.stripe import RAIL
 from ledger.book import AccountRow
-from ledger.credit_actions import PaymentUnmatched
+from ledger.credit_actions import CreditReserved, CreditVoided, CustomerBalanceMoved, PaymentUnmatched
+from ledger.entry import Draft
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import PaymentAsked
-from ledger.pseudonyms import WorkspaceId
+from ledger.pseudonyms import ActorId, WorkspaceId
 from ledger.store import Recorded
 from tests.contract.payments.test_stripe_scenarios import spend
 from tests.payments import NOW_S, Till, W, scope
@@ -78,6 +89,9 @@ class Behind:
     async def balances_of(self, workspace: WorkspaceId) -> tuple[AccountRow, ...]:
         return self._rows
 
+    async def moved(self, after: int, count_max: int) -> tuple[Recorded, ...]:
+        return await self._store.moved(after, count_max)
+
 
 async def test_an_old_plan_that_ends_while_a_new_one_is_granted_takes_its_own_credit_alone(till: Till) -> None:
     old = await till.subscribed()
@@ -93,6 +107,41 @@ async def test_an_old_plan_that_ends_while_a_new_one_is_granted_takes_its_own_cr
     running = await running_plan(till.store, till.cashier.bridge.plans, workspace)
     assert running is not None
     assert running.name == "top"
+
+
+async def hourly(till: Till) -> int:
+    return await Expiry(till.roadchain, till.store, lambda: till.account.now_s * 1_000_000).apply()
+
+
+async def test_credit_of_a_plan_that_was_held_at_its_end_ends_with_it(till: Till) -> None:
+    subscription = await till.subscribed()
+    held = CreditReserved("h", 400 * URC_PER_RC, 0, "openai", "m")
+    await till.roadchain.append(Draft(held, scope(), "h"))
+    assert await hourly(till) == 0  # the plan runs
+    till.account.cancel(subscription)
+    await till.delivered()
+    assert await rc(till, PLAN, "R:breakage") == [0, 1100]
+    await till.roadchain.append(Draft(CreditVoided("h"), scope(), "v"))
+    assert await hourly(till) == 1
+    assert await rc(till, PLAN, "R:breakage") == [0, 1500]
+    await till.subscribed(till.top)
+    assert await hourly(till) == 0
+    assert await rc(till, PLAN) == [5000]
+
+
+async def test_credit_of_a_plan_that_comes_back_after_its_end_ends_too(till: Till) -> None:
+    subscription = await till.subscribed()
+    payment = till.account.invoice_payments[-1]["payment"]["payment_intent"]
+    dispute = till.account.dispute(payment)
+    await till.delivered()
+    till.account.cancel(subscription)
+    await till.delivered()
+    till.account.close_dispute(dispute["id"], won=True)
+    await till.delivered()
+    assert await rc(till, PLAN) == [1500]
+    assert await hourly(till) == 1
+    assert await rc(till, PLAN, "R:breakage", "R:subscription") == [0, 1500, 500]
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
 
 
 async def test_a_renewal_that_comes_late_leaves_what_another_plan_has_granted(till: Till) -> None:
@@ -210,7 +259,7 @@ async def test_a_second_subscription_that_was_cut_off_goes_on_at_the_next_look(t
     (waiting,) = [item for item in await till.store.moved(-1, 100) if isinstance(item.entry.action, PaymentUnmatched)]
     assert waiting.entry.stripe is not None
     # No operator makes credit of it meanwhile.
-    assert await till.store.find(returned_key(RAIL, waiting.entry.stripe.id)) is not None
+    assert await went_back(till.store, RAIL, waiting.entry.stripe.id)
     down.clear()
     assert (await till.cashier.scan()).left == 0
     await till.delivered()
@@ -218,6 +267,48 @@ async def test_a_second_subscription_that_was_cut_off_goes_on_at_the_next_look(t
     assert await rc(till, PLAN, SUSPENSE) == [1500, 0]
     assert len(till.account.of("refund")) == 1
     assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_what_a_second_subscription_took_of_the_customers_balance_is_there_again(till: Till, cut: bool) -> None:
+    """It costs 60 dollars, of which a balance pays 20. The process may be cut off after Stripe has put them back."""
+    first = (await till.cashier.subscribe(scope(actor="a-1"), till.pro)).about.id
+    till.account.pay(first)
+    await till.delivered()
+    (customer,) = till.account.of("customer")
+    kept = CustomerBalanceMoved(
+        RAIL, "kept", 2000 * URC_PER_RC
+    )  # what a smaller plan left there, as both sides know it
+    await till.roadchain.append(Draft(kept, scope(), "kept"))
+    customer["balance"] = -2000
+    asked = SubscriptionAsked(
+        Buyer(W, ActorId("a-2"), IntentId("two")), till.top.price, customer["id"], till.account.now_s + 2400
+    )
+    second = await till.method.subscribe(asked)
+    give = till.method.give_balance
+
+    async def unheard(buyer: Buyer, invoice: str, cents: Cents) -> str:
+        await give(buyer, invoice, cents)
+        raise PaymentUnavailable("cut off")
+
+    if cut:
+        till.method.give_balance = unheard  # type: ignore[method-assign]  # Stripe has done it, and nobody heard
+    till.account.pay(second.about.id)
+    assert customer["balance"] == 0
+    await till.delivered()
+    till.method.give_balance = give  # type: ignore[method-assign]  # the next one is heard
+    till.account.now_s += 2 * DAY_S  # Stripe forgets its keys after a day
+    assert (await till.cashier.scan()).left == 0
+    await till.delivered()
+    assert [item["amount"] for item in till.account.of("refund")] == [4000]
+    assert await rc(till, "L:balance:stripe", SUSPENSE, PLAN) == [2000, 0, 1500]
+    assert customer["balance"] == -2000
+    entries = [item.entry for item in await till.store.entries(-1, 1000)]
+    asked_for = [entry.action for entry in entries if isinstance(entry.action, PaymentAsked)]
+    assert asked_for[-1] == PaymentAsked(RAIL, "balance", 2000 * URC_PER_RC)
+    opened = [entry.stripe for entry in entries if entry.idem.startswith("payment.opened/balance-")]
+    assert [item and item.object for item in opened] == ["customer_balance_transaction"]
+    assert till.stripe.keyless == []
 
 
 async def test_one_that_was_granted_before_another_began_to_run_stays(till: Till) -> None:
@@ -236,3 +327,36 @@ async def test_one_that_was_granted_before_another_began_to_run_stays(till: Till
     assert statuses(till, first, second) == ["canceled", "active"]
     assert await rc(till, PLAN, SUSPENSE) == [5000, 0]
     assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
+async def test_a_plan_that_nobody_pays_any_more_ends_with_what_was_paid_for_until_somebody_does(till: Till) -> None:
+    till.account.fee_bps = till.account.fee_fixed = 0
+    subscription = await till.subscribed()
+    due = till.account.renew(subscription, paid=False)
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]  # while it is past due nothing ends
+    till.account.give_up(subscription)
+    await till.delivered()
+    till.account.now_s += 2 * DAY_S
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED, "R:subscription", "R:breakage") == [0, 0, 500, 1500]
+    assert await running_plan(till.store, till.cashier.bridge.plans, WorkspaceId(W)) is None
+    till.account.pay_invoice(due["id"])
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]
+    till.account.cancel(subscription)
+    await till.delivered()
+    assert await rc(till, PLAN, DEFERRED, "R:subscription", "R:breakage") == [0, 0, 1000, 3000]
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+
+
+async def test_of_a_plan_that_is_not_paid_in_the_middle_of_its_period_nothing_ends(till: Till) -> None:
+    subscription = await till.subscribed()
+    till.account.now_s += 3 * DAY_S
+    till.account.give_up(subscription)  # over a bill of something else
+    await till.delivered()
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED) == [1500, 500]
+    till.account.now_s += 31 * DAY_S  # no event tells of the end
+    await till.cashier.scan()
+    assert await rc(till, PLAN, DEFERRED) == [0, 0]

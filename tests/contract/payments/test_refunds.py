@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from integrations.payments.base import Cents, IntentId, PaymentRefused, PaymentUnavailable, PaymentUnknown
-from integrations.payments.keys import resolved_key, returned_key
+from integrations.payments.keys import resolved_key
+from integrations.payments.records import went_back
 from ledger.credit_actions import SuspenseResolved
 from ledger.entry import Draft
 from ledger.errors import InsufficientBalance
@@ -89,6 +90,6 @@ async def test_money_that_waited_and_was_given_back_is_nobodys_credit(till: Till
     for cents in (300, 700):
         till.account.refund(payment, cents, {})
         await till.delivered()
-    assert await till.store.find(returned_key("stripe", payment)) is not None
+    assert await went_back(till.store, "stripe", payment)
     rows = {str(row.account): row.natural // URC_PER_RC for row in await till.store.balances()}
     assert rows["L:suspense:stripe"] == 0

@@ -4,16 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from integrations.payments.base import Cents, IntentId, PaymentRefused, PaymentUnavailable
+from integrations.payments.base import Cents, IntentId, ObjectRef, PaymentRefused, PaymentUnavailable
 from integrations.payments.keys import resolved_key
 from integrations.payments.reconcile import reconcile
 from integrations.payments.referrals import offered_key, taken_key
+from integrations.payments.roadchain_bridge import Bridge
 from ledger.credit_actions import (
     CreditAllocated,
     CreditReserved,
     CreditTopup,
     CreditVoided,
     DisputeLost,
+    RewardGranted,
     RewardTakenBack,
     SuspenseResolved,
 )
@@ -21,6 +23,7 @@ from ledger.entry import Draft
 from ledger.errors import InsufficientBalance
 from ledger.money import URC_PER_RC, Money
 from ledger.payment_actions import ReferralOffered, ReferralTaken
+from ledger.store import Receipt
 from tests.contract.payments.test_stripe_scenarios import spend
 from tests.payments import NOW_S, Till, scope
 
@@ -396,3 +399,113 @@ async def test_another_purchase_that_goes_back_leaves_the_reward(till: Till) -> 
     till.account.refund(await till.bought(20), None, {})
     await till.delivered()
     assert await rc(till, CAME, INVITED) == [500, 500]
+
+
+async def killed_before_its_reward(till: Till) -> tuple[str, Bridge]:
+    """A purchase that earned five dollars for each of two workspaces, which nobody has given yet."""
+    reward = Money(500 * URC_PER_RC)
+    code = "r-0123456789abcdef"
+    await till.roadchain.append(Draft(ReferralOffered(code), scope(workspace="w-2"), offered_key(code)))
+    await till.roadchain.append(Draft(ReferralTaken(code), scope(), taken_key("w-1")))
+    payment = await till.bought(10)  # this till gives no rewards
+    return payment, replace(till.cashier.bridge, reward=reward)
+
+
+async def look(till: Till, bridge: Bridge, payment: str) -> None:
+    for fact in await till.method.fetch(ObjectRef("payment_intent", payment)):
+        await bridge.record(fact)
+
+
+async def test_a_purchase_that_went_back_before_its_reward_was_given_earns_none(till: Till) -> None:
+    payment, rewarding = await killed_before_its_reward(till)
+    refund = till.account.refund(payment, 600, {})
+    await till.delivered()
+    await look(till, rewarding, payment)
+    assert await rc(till, CAME, INVITED, "X:rewards") == [0, 0, 0]
+    till.account.fail_refund(refund["id"])
+    await till.delivered()
+    await look(till, rewarding, payment)
+    assert await rc(till, CAME, INVITED, "X:rewards") == [500, 500, 1000]
+
+
+async def test_a_refund_that_is_recorded_while_its_reward_is_given_leaves_none(till: Till) -> None:
+    payment, rewarding = await killed_before_its_reward(till)
+    till.account.refund(payment, None, {})
+    append, waiting = till.roadchain.append, [till.delivered]
+
+    async def meanwhile(*drafts: Draft) -> tuple[Receipt, ...]:
+        if waiting and any(isinstance(draft.action, RewardGranted) for draft in drafts):
+            await waiting.pop()()
+        return await append(*drafts)
+
+    till.roadchain.append = meanwhile  # type: ignore[method-assign]  # another process has looked just before
+    await look(till, rewarding, payment)
+    assert waiting == []
+    assert await rc(till, CAME, INVITED, PAID, "X:rewards") == [0, 0, 0, 0]
+
+
+async def discounted(till: Till) -> tuple[str, str]:
+    """A dollar for ten dollars of credit. Gives the payment, and where the nine are."""
+    link = await till.topup(10)
+    payment: str = till.account.pay(link.about.id, discount=900)["payment_intent"]
+    await till.delivered()
+    lot = f"L:ws:w-1:promo:discount-{payment}"
+    assert await rc(till, PAID, lot, "X:promo") == [100, 900, 900]
+    return payment, lot
+
+
+async def test_the_discount_of_a_purchase_that_is_refunded_goes_too(till: Till) -> None:
+    payment, lot = await discounted(till)
+    till.account.refund(payment, None, {})
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo", DEBT, "A:stripe:clearing") == [0, 0, 0, 0, 0]
+
+
+async def test_the_discount_of_a_purchase_that_is_charged_back_goes_until_the_dispute_is_won(till: Till) -> None:
+    payment, lot = await discounted(till)
+    dispute = till.account.dispute(payment)
+    await till.delivered()
+    assert await rc(till, PAID, lot, FROZEN) == [0, 0, 100]
+    till.account.close_dispute(dispute["id"], won=True)
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [100, 900, 900]
+
+
+async def test_the_discount_of_a_purchase_whose_dispute_is_lost_is_gone(till: Till) -> None:
+    payment, lot = await discounted(till)
+    till.account.close_dispute(till.account.dispute(payment)["id"], won=False)
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [0, 0, 0]
+
+
+async def test_of_a_discount_goes_the_part_that_goes_back_and_what_was_spent_is_counted_to_what_stays(
+    till: Till,
+) -> None:
+    payment, lot = await discounted(till)
+    await spend(till, 500)
+    half = till.account.refund(payment, 50, {})
+    await till.delivered()
+    assert await rc(till, PAID, lot) == [50, 0]  # of what stays are 450, and 500 were spent
+    rest = till.account.refund(payment, 50, {})
+    await till.delivered()
+    till.account.fail_refund(half["id"])
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [50, 0, 500]
+    till.account.fail_refund(rest["id"])
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [100, 400, 900]
+
+
+async def test_in_parts_that_do_not_divide_a_discount_goes_to_the_unit_and_a_refusal_gives_it_again(till: Till) -> None:
+    payment, lot = await discounted(till)
+    for cents in (33, 34):
+        till.account.refund(payment, cents, {})
+        await till.delivered()
+    assert await rc(till, PAID, lot) == [33, 297]
+    intent = IntentId("r-1")
+    till.account.refund(payment, 33, {})  # an operator is faster at Stripe, and nobody has heard of it
+    with pytest.raises(PaymentRefused):
+        await till.cashier.refund(scope("t-9"), payment, Cents(33), intent)
+    assert await rc(till, PAID, lot) == [33, 297]
+    await till.delivered()
+    assert await rc(till, PAID, lot, "X:promo") == [0, 0, 0]

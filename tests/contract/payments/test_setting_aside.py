@@ -5,12 +5,14 @@ import logging
 
 import pytest
 
-from integrations.payments.base import ObjectRef, PaymentUnavailable
+from integrations.payments.base import Cents, ObjectRef, PaymentUnavailable
 from integrations.payments.reconcile import reconcile
 from integrations.payments.setting_aside import SetAside
+from ledger.accounts import AMOUNT_MAX
 from ledger.errors import InvalidEntry
+from ledger.money import URC_PER_RC
 from ledger.payment_actions import PaymentsScanned
-from tests.payments import NOW_S, Till
+from tests.payments import NOW_S, Till, scope
 
 DAY_S = 86_400
 ALARM = "a payment cannot be recorded"
@@ -83,6 +85,69 @@ async def test_a_large_payment_of_a_small_currency_waits_in_suspense_to_its_last
     assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
 
 
+HUGE = [(91_000_000, "vnd"), (100_000_000_000, "idr")]
+"""More than one posting can hold, and than ten."""
+
+
+async def agrees(till: Till, currency: str, waits: int, *, bank: int = 0) -> None:
+    """The book with Stripe, in this currency; what waits in suspense, and what is at the bank."""
+    await till.delivered()
+    found = await till.cashier.scan()
+    assert (found.left, found.aside) == (0, 0)
+    assert (await reconcile(till.cashier, till.store, NOW_S - 3600)).differences == ()
+    places = 10**6 if currency == "idr" else 10**8
+    assert await balance(till, "L:suspense:stripe", currency.upper()) == waits * places
+    assert await balance(till, "A:bank", currency.upper()) == bank * places
+    assert await balance(till, "A:stripe:disputed", currency.upper()) == 0
+
+
+@pytest.mark.parametrize(("cents", "currency"), HUGE)
+async def test_a_large_payment_of_a_small_currency_goes_back_and_comes_again_to_its_last_unit(
+    till: Till, cents: int, currency: str
+) -> None:
+    payment = till.account.foreign_payment(cents, currency)["id"]
+    refund = till.account.refund(payment, cents - 1, {})
+    await agrees(till, currency, 1)
+    till.account.fail_refund(refund["id"])
+    await agrees(till, currency, cents)
+    for won in (True, False):
+        dispute = till.account.dispute(payment)
+        await till.delivered()
+        assert await balance(till, "A:stripe:disputed", currency.upper()) != 0
+        till.account.close_dispute(dispute["id"], won=won)
+        await agrees(till, currency, cents if won else 0)
+
+
+@pytest.mark.parametrize(("cents", "currency"), HUGE)
+async def test_a_large_payout_of_a_small_currency_comes_back_to_its_last_unit(
+    till: Till, cents: int, currency: str
+) -> None:
+    till.account.foreign_payment(cents + 10**9, currency)
+    payout = till.account.payout(cents, currency)
+    await agrees(till, currency, cents + 10**9, bank=cents)
+    till.account.fail_payout(payout["id"])
+    await agrees(till, currency, cents + 10**9)
+
+
+async def test_the_most_dollars_that_stripe_takes_go_back_in_one_entry_each(till: Till) -> None:
+    """So nothing that goes back of a payment of ours is too much for a posting."""
+    most = 99_999_999
+    payments = []
+    for actor in ("a-1", "a-2", "a-3"):
+        link = await till.cashier.topup(scope("t", actor), Cents(most))
+        payments.append(till.account.pay(link.about.id)["payment_intent"])
+    refund = till.account.refund(payments[0], most, {})
+    lost, won = till.account.dispute(payments[1]), till.account.dispute(payments[2])
+    till.account.close_dispute(lost["id"], won=False)
+    till.account.close_dispute(won["id"], won=True)
+    await agrees(till, "usd", 0)
+    till.account.fail_refund(refund["id"])
+    await agrees(till, "usd", 0)
+    assert await balance(till, "L:ws:w-1:paid", "RC") == 2 * most * URC_PER_RC
+    postings = [item for found in await till.store.entries(-1, 1000) for item in found.entry.postings]
+    assert max(abs(item.amount) for item in postings) == (most + 1500) * URC_PER_RC <= AMOUNT_MAX // 80
+
+
 async def test_two_processes_that_set_aside_at_once_raise_one_alarm_for_each_object(
     till: Till, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -124,3 +189,22 @@ async def test_an_invoice_that_is_only_announced_or_was_deleted_as_a_draft_comes
     assert till.stripe.statuses == [200, 200]
     found = await till.cashier.scan()
     assert (found.events, found.left, found.aside) == (2, 0, 0)
+
+
+async def test_what_was_taken_up_and_fails_again_is_set_aside_again(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = ObjectRef("dispute", "du_1"), ObjectRef("dispute", "du_2")
+    aside, later = SetAside(till.cashier.bridge), SetAside(till.cashier.bridge)
+    for about in (one, two):
+        await aside.put(about, KeyError())
+    (_, second) = await aside.waiting()
+    await aside.taken_up(second, "recorded")
+    await aside.put(two, KeyError())  # with the same cause
+    assert [(item.number, item.about) for item in await later.waiting()] == [(0, one), (2, two)]
+    await later.taken_up((await later.waiting())[1], "recorded")
+    await later.put(two, ValueError())  # with another
+    assert [(item.number, item.about) for item in await aside.waiting()] == [(0, one), (3, two)]
+    assert [record.message.startswith(ALARM) for record in caplog.records if record.levelno == logging.ERROR] == [
+        True
+    ] * 4

@@ -14,9 +14,12 @@ from ledger.credit_actions import (
     CreditSettled,
     CreditTopup,
     CreditVoided,
+    LateCost,
+    ProviderBilled,
+    ProviderTruedUp,
 )
 from ledger.entry import Draft, Scope
-from ledger.errors import InsufficientBalance, InvalidEntry
+from ledger.errors import InsufficientBalance, InvalidEntry, NegativeAmount
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Store
@@ -126,6 +129,31 @@ async def test_a_reserve_and_a_void_are_not_reversed_so_that_no_hold_gives_back_
             await till(CreditReversed(voided.seq))
         await till(CreditSettled("other", 20, "p", 1))
     assert await worth(store) == {"L:ws:w1:paid": 80}
+
+
+async def test_a_provider_is_paid_no_more_than_it_is_owed_by_bills_at_once(store: Store) -> None:
+    def owed() -> dict[str, int]:
+        return {row.account: row.natural for row in rows if row.balance}
+
+    async with RoadChain(store, clock=lambda: NOW_US) as roadchain:
+        till = Till(roadchain)
+        await till(LateCost("p", 10, absorbed=False))
+        await till(CreditReserved("lost", 0, 0, "p", "m"))
+        await till(CreditVoided("lost", "p", 7))
+        bills = (ProviderBilled("p", 8, 2), ProviderBilled("p", 8, 2), ProviderTruedUp("p", 3, 5))
+        ended = await asyncio.gather(*(till(bill) for bill in bills), return_exceptions=True)
+        assert [type(item).__name__ for item in ended] == ["Receipt", "InsufficientBalance", "InsufficientBalance"]
+        for action in (ProviderBilled("p", 0, 6), ProviderTruedUp("p", 3, 0), ProviderTruedUp("new", 1, 0)):
+            with pytest.raises(InsufficientBalance):
+                await till(action)
+        await till(ProviderTruedUp("p", 2, 5))
+        await till(LateCost("p", 4, absorbed=True))
+        with pytest.raises(NegativeAmount):
+            await till(ProviderTruedUp("p", 4, -4))
+        rows = await store.balances()
+        assert owed() == {"A:bank": -10, "L:provider:p:accrued": 4, "X:absorbed": 6, "X:provider:p": 8}
+        await store.replay()
+        assert await store.balances() == rows
 
 
 async def test_the_reversal_of_a_settle_does_not_take_another_calls_hold(store: Store) -> None:

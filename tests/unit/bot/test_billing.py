@@ -16,6 +16,7 @@ from bot.billing import (
     Purse,
     Short,
     closed,
+    counted,
     days_before,
     estimated,
     given_back,
@@ -175,6 +176,16 @@ def test_who_gets_nothing_pays_nothing_and_what_the_provider_takes_is_the_houses
     assert closed(entry, None, None) == CreditVoided("call-1", "p", 0)
 
 
+def test_a_call_that_a_key_of_the_askers_own_pays_for_counts_also_where_nobody_got_it() -> None:
+    entry = counted("call-1", rc(4.8), PRICE, CHOSEN, ())
+    made = estimated(1_000, 800)
+    for got in (made, estimated(1_000, 400), None):
+        assert closed(entry, got, made) == CreditSettled("call-1", 0, "p", 0, counted=400_000)
+    for nothing in (None, Usage()):
+        assert closed(entry, None, nothing) == CreditVoided("call-1", "p", 0)
+    assert given_back(entry) == CreditVoided("call-1", "p")
+
+
 def test_a_call_that_was_cut_off_is_given_back_and_its_cost_is_the_houses() -> None:  # S18
     entry = reserved("call-1", Held(Money(rc(20)), 1024), PRICE, rc(4.8), CHOSEN, ())
     assert given_back(entry) == CreditVoided("call-1", "p", rc(4))
@@ -190,6 +201,7 @@ def test_what_is_counted_has_the_day_and_the_month_in_its_name() -> None:
     limits = limits_of(SCOPE, ConversationId("c-1"), Caps(person_day=rc(10), channel_month=rc(50)), NOW_US)
     assert [(item.subject, item.period, item.cap) for item in limits] == [
         ("a-1", "2026-11-18", rc(10)),
+        ("a-1", "2026-11", AMOUNT_MAX),
         ("c-1", "2026-11", rc(50)),
         ("w-1", "2026-11-18", AMOUNT_MAX),
         ("w-1", "2026-11", AMOUNT_MAX),
@@ -267,7 +279,9 @@ def test_short_credit_is_said_with_what_helps() -> None:
     said = short_sentence(short, NOTHING, ENGLISH, may_pay=True)
     assert said.endswith(" `/billing topup 10` adds 1000 RC. p/small would still fit: `/model` chooses one.")
     assert "Ask a billing admin here" in short_sentence(short, NOTHING, ENGLISH, may_pay=False)
-    assert short_sentence(short, replace(NOTHING, owed=Money(rc(3))), ENGLISH, may_pay=True).startswith("3 RC are owed")
+    assert short_sentence(short, replace(NOTHING, owed=Money(rc(3))), ENGLISH, may_pay=True).startswith(
+        "Something is owed:"
+    )
     taken = short_sentence(Short(Money(rc(1)), Money(rc(1))), NOTHING, ENGLISH, may_pay=False)
     assert taken.startswith("Too little credit is left for an answer.")
 
@@ -275,30 +289,33 @@ def test_short_credit_is_said_with_what_helps() -> None:
 @pytest.mark.parametrize(
     ("subject", "spent", "said"),
     [
-        ("a-1", 9.6, "Your limit for 2026-11-18 is used to 96 per cent: 9.6 RC of 10 RC."),
-        ("a-1", 9.999, "Your limit for 2026-11-18 is used to 99 per cent: 10 RC of 10 RC."),
-        ("a-1", 10, "Your limit for 2026-11-18 is used up: 10 RC of 10 RC."),
-        ("w-1", 8, "This workspace's limit for 2026-11-18 is used to 80 per cent: 8 RC of 10 RC."),
-        ("w-1", 12.5, "This workspace's limit for 2026-11-18 is used up: 12.5 RC of 10 RC."),
+        ("a-1", 9.6, "Your limit for 2026-11-18 is used to 96 per cent."),
+        ("a-1", 9.999, "Your limit for 2026-11-18 is used to 99 per cent."),
+        ("a-1", 10, "Your limit for 2026-11-18 is used up."),
+        ("w-1", 8, "This workspace's limit for 2026-11-18 is used to 80 per cent."),
+        ("w-1", 12.5, "This workspace's limit for 2026-11-18 is used up."),
     ],
 )
-def test_a_warning_says_how_much_is_used(subject: str, spent: float, said: str) -> None:
+def test_a_warning_says_how_much_is_used_and_in_no_amounts(subject: str, spent: float, said: str) -> None:
     assert warning_sentence(subject, "2026-11-18", rc(spent), rc(10), SCOPE, ENGLISH) == said
 
 
 def test_a_limit_that_is_reached_is_said_with_when_it_goes_on() -> None:
     mine = limit_sentence(LimitReached("a-1", "2026-11-18", rc(9.6), rc(10)), SCOPE, ENGLISH)
-    assert mine.startswith("You have spent 9.6 RC of 10 RC in 2026-11-18. It goes on tomorrow (UTC)")
-    assert "This workspace has spent" in limit_sentence(LimitReached("w-1", "2026-11", rc(9.6), rc(10)), SCOPE, ENGLISH)
-    assert "next month" in limit_sentence(LimitReached("w-1", "2026-11", rc(9.6), rc(10)), SCOPE, ENGLISH)
+    assert mine == (
+        "Your limit for 2026-11-18 is used to 96 per cent. What is left of it would not pay for a short answer. "
+        "It goes on tomorrow (UTC), or once the limit is raised (`/billing limit`)."
+    )
+    ours = limit_sentence(LimitReached("w-1", "2026-11", rc(10), rc(10)), SCOPE, ENGLISH)
+    assert ours.startswith("This workspace's limit for 2026-11 is used up. It goes on next month, or")
 
 
 def test_where_something_is_left_of_a_limit_it_is_said_why_that_does_not_do_and_what_would() -> None:
     used_up, some = LimitReached("a-1", "2026-11-18", rc(10), rc(10)), LimitReached("a-1", "2026-11-18", 0, rc(10))
     assert limit_sentence(used_up, SCOPE, ENGLISH).endswith("(`/billing limit`).")
-    assert limit_sentence(some, SCOPE, ENGLISH, ["a/small"]).endswith(
-        " What is left of it would not pay for a short answer. a/small would still fit: `/model` chooses one."
-    )
+    said = limit_sentence(some, SCOPE, ENGLISH, ["a/small"])
+    assert " What is left of it would not pay for a short answer. " in said
+    assert said.endswith(" a/small would still fit: `/model` chooses one.")
 
 
 @pytest.mark.parametrize(("available", "fits"), [(9, None), (10, 2), (14, 2), (15, 3), (25, 5), (10**9, 5)], ids=str)

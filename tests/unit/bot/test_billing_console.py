@@ -4,6 +4,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from ledger.entry import Draft
 from ledger.errors import KeyReused
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import AdjustmentAsked, AdjustmentDecided, PaymentClosed
+from ledger.roadchain import RoadChain
 from tests.consoles import Console, console_in
 from tests.fakes.stripe_account import Account
 from tests.fakes.stripe_server import StripeServer, running_stripe
@@ -328,6 +331,24 @@ async def test_a_large_refund_is_sent_once_two_operators_are_for_it(tmp_path: Pa
     ]
 
 
+async def test_reconcile_names_a_customer_whose_balance_was_changed_at_stripe(
+    tmp_path: Path, stripe: StripeServer
+) -> None:
+    console = console_in(tmp_path, stripe)
+    await bought(console, stripe)
+    assert (await console.run("reconcile")).status == 0
+    (customer,) = stripe.account.of("customer")
+    customer["balance"] = -750
+    done = await console.run("reconcile")
+    workspace = customer["metadata"]["carpool_workspace"]
+    assert (done.status, done.err) == (
+        1,
+        f"{customer['id']} of workspace {workspace}: what this customer has at the payment service for later invoices is another "
+        "than the ledger says: who changed it there? (750 RC there, 0 RC in the ledger).\n",
+    )
+    assert done.out.endswith("0 were missing, 1 differ.\n")
+
+
 async def owed_to(console: Console, provider: str, known: int, estimated: int) -> None:
     """What calls have cost, in RC, and what of lost ones was estimated."""
     async with till_of(console) as house:
@@ -357,6 +378,158 @@ async def test_a_providers_bill_clears_what_was_accrued_and_estimated_once(tmp_p
     assert money[("A:bank", "RC")] == -710 * URC_PER_RC
     assert money[("X:absorbed", "RC")] == 10 * URC_PER_RC
     assert money[("X:provider:openai", "RC")] == 700 * URC_PER_RC
+
+
+def started_today() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+async def owed_of_before(console: Console, day: datetime, known: int, estimated: int) -> None:
+    """The same of ``owed_to``, of an hour before ``day``."""
+    hour_before_us = int((day - timedelta(hours=1)).timestamp()) * 1_000_000
+    async with till_of(console) as house, RoadChain(house.store, clock=lambda: hour_before_us) as earlier:
+        scope = house.scope(*HERE)
+        cost = LateCost("openai", known * URC_PER_RC, absorbed=False)
+        held, lost = (
+            CreditReserved("early", 0, 0, "openai", "m"),
+            CreditVoided("early", "openai", estimated * URC_PER_RC),
+        )
+        await earlier.append(Draft(cost, scope, "c"), Draft(held, scope, "h-e"), Draft(lost, scope, "v-e"))
+
+
+PROVIDER = {"L:provider:openai:accrued", "L:provider:openai:suspense", "A:bank", "X:absorbed", "X:provider:openai"}
+
+
+async def of_provider(console: Console) -> dict[str, int]:
+    return {
+        account.rpartition("openai:")[2]: balance // URC_PER_RC
+        for (account, _), balance in (await console.money()).items()
+        if account in PROVIDER and balance
+    }
+
+
+@pytest.fixture
+def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Console:
+    """A console whose ledger begins in the past, so that entries can be of yesterday."""
+    console = console_in(tmp_path)
+    two_days_ago_us = int((started_today() - timedelta(days=1)).timestamp()) * 1_000_000
+    monkeypatch.setattr("bot.operating.RoadChain", partial(RoadChain, clock=lambda: two_days_ago_us))
+    return console
+
+
+async def test_the_last_bill_of_a_period_takes_back_what_was_estimated_too_high(
+    past: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console, today = past, started_today()
+    until = ("--until", f"{today:%Y-%m-%d}")
+    await owed_of_before(console, today, 700, 40)
+    monkeypatch.undo()
+    await owed_to(console, "openai", 90, 5)  # of today: the bill is not of it
+    before = await of_provider(console)
+    assert before == {"accrued": -790, "suspense": -45, "X:absorbed": 45, "X:provider:openai": 790}
+    words = ("provider-bill", "openai", "7.10", "October", "--reference", "inv-7", *until)
+    seen = await console.run(*words, "--preview")
+    assert (seen.status, await of_provider(console)) == (0, before)
+    told = (
+        "openai: 700 RC of calls that are known, 10 RC of estimates, 0 RC of which nothing was known. "
+        f"Less than was known before {until[1]}: 0 RC of calls and 30 RC of estimates, which are no cost."
+    )
+    assert seen.out == f"{told} Nothing was changed.\n"
+    done = await console.run(*words)
+    assert done.out.splitlines()[1] == f"{told} Still owed: 90 RC of calls, 5 RC of estimates."
+    closed = {"accrued": -90, "suspense": -5, "A:bank": -710, "X:absorbed": 15, "X:provider:openai": 790}
+    assert await of_provider(console) == closed
+    assert (await console.run(*words)).err == "inv-7 was recorded before. Nothing was changed.\n"
+    seq = done.out.partition("(entry ")[2].partition(")")[0]
+    assert (await console.run("reverse", seq, "the wrong amount")).status == 0
+    assert await of_provider(console) == before
+    assert (
+        await console.run("reverse", seq, "again")
+    ).err == f"Entry {seq} was reversed before. Nothing was changed.\n"
+    # What a bill was corrected in is of the period again: the right one takes less, from calls too.
+    right = await console.run("provider-bill", "openai", "6.90", "corrected", "--reference", "inv-7b", *until)
+    assert "690 RC of calls that are known, 0 RC of estimates" in right.out
+    assert "10 RC of calls and 40 RC of estimates, which are no cost." in right.out
+    nothing_more = await console.run("provider-bill", "openai", "0.20", "a rest", *until)
+    assert "0 RC of calls that are known, 0 RC of estimates, 20 RC of which nothing was known." in nothing_more.out
+    assert await of_provider(console) == {
+        "accrued": -90,
+        "suspense": -5,
+        "A:bank": -710,
+        "X:absorbed": 25,
+        "X:provider:openai": 780,
+    }
+
+
+async def test_a_bill_of_nothing_takes_all_of_its_period_back(past: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    await owed_of_before(past, started_today(), 7, 3)
+    monkeypatch.undo()
+    words = ("provider-bill", "openai", "0", "free", "--reference", "inv-0", "--until", f"{started_today():%Y-%m-%d}")
+    assert (await past.run(*words)).status == 0
+    assert await of_provider(past) == {}
+    assert (await past.run(*words)).err == "inv-0 was recorded before. Nothing was changed.\n"
+
+
+async def test_a_period_ends_on_a_day_that_has_begun(tmp_path: Path) -> None:
+    console = console_in(tmp_path)
+    await owed_to(console, "openai", 10, 10)
+    before, begun = await console.money(), len(await console.entries())
+    tomorrow = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
+    for until in (tomorrow, "2026-02-30", "soon", "\N{ARABIC-INDIC DIGIT TWO}026-01-01"):
+        done = await console.run("provider-bill", "openai", "5", "x", "--until", until)
+        assert (done.status, done.err.startswith("--until is a day that has begun, such as 2026-11-01")) == (2, True)
+    for amount in ("-1", "NaN", "10000001"):
+        assert (await console.run("provider-bill", "openai", amount, "x", "--until", "2026-01-01")).status == 2
+    assert await console.money() == before
+    assert await console.refused(begun) == [
+        *[("billing.provider-bill", "RC002")] * 4,
+        *[("billing.provider-bill", code) for code in ("RC008", "RC002", "RC002")],
+    ]
+
+
+async def test_a_bill_that_takes_much_back_waits_as_a_whole_and_comes_to_the_same_when_it_is_approved(
+    past: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console, today = past, f"{started_today():%Y-%m-%d}"
+    await owed_of_before(console, started_today(), 700, 10_001)
+    monkeypatch.undo()
+    owed = await of_provider(console)
+    words = ("provider-bill", "openai", "6.99", "October", "--reference", "inv-8", "--until", today)
+    nameless = await console.run(*words, "--as", "who am I")
+    assert (nameless.status, nameless.err.startswith("More than $100 is decided on by two operators")) == (2, True)
+    told = (
+        "openai: 699 RC of calls that are known, 0 RC of estimates, 0 RC of which nothing was known. "
+        f"Less than was known before {today}: 1 RC of calls and 10001 RC of estimates, which are no cost."
+    )
+    assert (await console.run(*words, "--preview")).out == f"{told} Nothing was changed.\n"
+    done = await console.run(*words, "--as", "anna")
+    assert (done.status, done.out.splitlines()[1:]) == (0, [told])
+    assert done.out.startswith("inv-8: asked for by anna. It is more than $100, so another operator has to say")
+    assert await of_provider(console) == owed
+    shown = f"provider's bill (openai, the last before {today}) of $6.99 and a true-up of $100.02, for workspace"
+    assert shown in (await console.run("requests")).out
+    assert (await console.run("approve", "inv-8", "yes", "--as", "anna")).status == 2
+    # Meanwhile another bill takes some of it: then it is not what was asked for any more.
+    assert (await console.run("provider-bill", "openai", "0.02", "late", "--reference", "inv-9")).status == 0
+    other = await console.run("approve", "inv-8", "yes", "--as", "bob")
+    assert (other.status, "inv-8 would do something else by now" in other.err) == (1, True)
+    seq = next(item.entry.seq for item in await console.entries() if item.entry.idem == "credit.provider_bill/inv-9")
+    assert (await console.run("reverse", str(seq), "it was no bill")).status == 0
+    assert await of_provider(console) == owed
+    approved = await console.run("approve", "inv-8", "yes", "--as", "bob")
+    seq_text = approved.out.partition("(entry ")[2].partition(")")[0]
+    assert approved.out.startswith(f"inv-8: $6.99 are recorded (entry {seq_text}).\n{told} Still owed: 0 RC of calls,")
+    assert await of_provider(console) == {"A:bank": -699, "X:provider:openai": 699}
+    # What is reversed counts with all that goes with it: the bill alone was little.
+    back = await console.run("reverse", seq_text, "the wrong month", "--as", "bob")
+    reference = back.out.partition(":")[0]
+    assert f"{reference}: asked for by bob" in back.out
+    assert f"reversal ({seq_text}) of $6.99 and a true-up of $100.02" in (await console.run("requests")).out
+    assert await of_provider(console) == {"A:bank": -699, "X:provider:openai": 699}
+    assert (await console.run("approve", reference, "yes", "--as", "anna")).out.startswith(
+        f"Entry {seq_text} is reversed (entry "
+    )
+    assert await of_provider(console) == owed
 
 
 async def test_the_owners_money_and_what_the_house_needs_are_on_the_book(tmp_path: Path) -> None:

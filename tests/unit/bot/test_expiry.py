@@ -8,8 +8,17 @@ import pytest
 
 from bot.expiry import HOUR_US, Expiry
 from integrations.storage.sqlite import SqliteStore
-from ledger.credit_actions import CreditGranted, CreditReserved, CreditTopup, CreditVoided
-from ledger.entry import Draft, Scope
+from ledger.credit_actions import (
+    CreditExpired,
+    CreditFrozen,
+    CreditGranted,
+    CreditReserved,
+    CreditTopup,
+    CreditUnfrozen,
+    CreditVoided,
+    PlanGranted,
+)
+from ledger.entry import Draft, Scope, StripeObject
 from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 
@@ -91,3 +100,33 @@ async def test_two_processes_end_a_lot_once(book: Book) -> None:
     late: Any = Late()  # it looked before the other wrote
     assert await Expiry(book.roadchain, late, lambda: book.now_us).apply() == 0
     assert await book.balances() == {}
+
+
+PLAN = "L:ws:w-1:plan"
+GRANTED = Draft(PlanGranted("stripe", "pro", 1500, 500, END_US // 1_000_000, "sub_1"), ANNA, "in_1")
+ENDED = Draft(CreditExpired("plan", 1000), ANNA, "sub_1/expire", stripe=StripeObject("subscription", "sub_1"))
+
+
+async def test_a_plans_credit_that_comes_back_after_its_end_is_over(book: Book) -> None:
+    """It was held for a call, or frozen by a dispute, while the plan ended."""
+    await book.add(GRANTED, Draft(CreditReserved("h", 300, 300, "p", "m"), ANNA, "r"))
+    freeze = (await book.roadchain.append(Draft(CreditFrozen(200, plan=True), ANNA, "freeze")))[0].seq
+    book.now_us = END_US
+    assert await book.expiry.apply() == 0  # the plan's own end, or the next invoice, takes what is there
+    await book.add(ENDED, Draft(CreditVoided("h"), ANNA, "v"))
+    assert (await book.balances())[PLAN] == 300
+    assert [await book.expiry.apply() for _ in range(2)] == [1, 0]
+    await book.add(Draft(CreditUnfrozen(200, freeze), ANNA, "unfreeze"))
+    assert await book.expiry.apply() == 0  # of an hour the first one stands
+    book.now_us += HOUR_US
+    assert await book.expiry.apply() == 1
+    assert PLAN not in await book.balances()
+    assert (await book.balances())["R:breakage"] == 1500
+
+
+async def test_of_a_plan_that_runs_nothing_is_over(book: Book) -> None:
+    again = Draft(PlanGranted("stripe", "pro", 700, 0, END_US // 1_000_000 + 9, "sub_2"), ANNA, "in_2")
+    await book.add(GRANTED, ENDED, again)
+    book.now_us = END_US + HOUR_US
+    assert await book.expiry.apply() == 0
+    assert (await book.balances())[PLAN] == 1200

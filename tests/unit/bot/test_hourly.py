@@ -21,7 +21,9 @@ async def test_it_is_done_at_once_and_a_failure_does_not_end_it(
         calls += 1
         if calls == 1:
             raise StoreFailed("busy", "busy")
-        if calls == 3:
+        if calls == 2:
+            raise KeyError("a shape that nobody expected")
+        if calls == 4:
             done.set()
             await asyncio.Event().wait()
         return calls
@@ -29,7 +31,12 @@ async def test_it_is_done_at_once_and_a_failure_does_not_end_it(
     async with Hourly(work, "things done"):
         async with asyncio.timeout(20):
             await done.wait()
-    assert [record.message for record in caplog.records] == ["not done this hour: things done", "things done"]
+    failed = "not done this hour: things done"
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", failed),
+        ("ERROR", failed),
+        ("INFO", "things done"),
+    ]
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

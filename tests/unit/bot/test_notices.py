@@ -3,11 +3,16 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from bot.notices import Notices
+import pytest
+
+from bot.notices import Notices, sentence
+from bot.sentences import ENGLISH
+from integrations.payments.base import Buyer, Cents, IntentId, News, ObjectRef
 from integrations.payments.requests import request_of
 from ledger.actions import TurnFinished
-from ledger.pseudonyms import TurnId
+from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
 from tests.house import PSEUDONYMS, asks
 from tests.house_at_a_till import Place, at_a_till, bought
 
@@ -42,6 +47,18 @@ async def test_a_topup_that_has_come_is_told_once_and_to_the_asker_alone(tmp_pat
         assert await place.open.journal(turn) == ["message.received", "reply.prepared", "reply.sent", "turn.finished"]
         assert (await place.till.cashier.scan()).left == 0
         assert len(await told(place, 2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("currency", "outcome", "amount"),
+    [("eur", "unmatched", "10 EUR"), ("jpy", "unmatched", "1,000 JPY"), ("jpy", "returned", "1,000 JPY")],
+)
+def test_what_came_in_another_currency_is_told_in_that_one(
+    currency: str, outcome: Literal["unmatched", "returned"], amount: str
+) -> None:
+    buyer = Buyer(WorkspaceId("w-1"), ActorId("a-1"), IntentId("i-1"))
+    news = News(buyer, ObjectRef("payment_intent", "pi_1"), outcome, Cents(1000), currency=currency)
+    assert amount in sentence(news, ENGLISH)
 
 
 async def test_a_bank_debit_that_fails_and_another_amount_are_told(tmp_path: Path) -> None:

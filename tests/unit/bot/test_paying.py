@@ -12,7 +12,7 @@ from adapters.base import BaseAdapter
 from adapters.errors import FirstTokenTimedOut, RefusedKey, Unavailable
 from adapters.messages import Finished, ProviderName, TextDelta, ToolResult, Usage
 from adapters.scripted import Pause, Raise, ScriptedAdapter, ScriptReply, WaitFor, answer
-from bot.billing import Billing, Charges, Price, closed, given_back, purse_of
+from bot.billing import Billing, Charges, Price, given_back, purse_of
 from bot.connections import Build
 from bot.limits import Limits
 from bot.listening import Heard
@@ -325,7 +325,7 @@ async def test_a_limit_holds_in_a_turn_whose_tools_say_much(tmp_path: Path) -> N
         assert outcome == "refused"
         assert await balance(open_, "R:usage") == PRICE_URC
         assert (await open_.journal(turn)).count("model.called") == 1
-    assert platform.texts[0].startswith("You have spent 0.48 RC of 3 RC in 20")
+    assert platform.texts[0].startswith("Your limit for 20")
 
 
 async def test_each_round_of_tools_is_paid_for(tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ async def test_a_persons_limit_holds_and_is_told(tmp_path: Path) -> None:  # S30
     *before, third = most
     assert before == [Limits().output_tokens_max] * 2
     assert 512 <= third < 1_040_000 // 1_200  # what 1.04 RC would pay for with nothing asked
-    assert platform.texts[3].startswith("You have spent 1.44 RC of 2 RC in 20")
+    assert " is used to 72 per cent." in platform.texts[3]
     assert " What is left of it would not pay for a short answer." in platform.texts[3]
 
 
@@ -452,8 +452,8 @@ async def test_what_a_key_of_their_own_pays_for_counts_against_a_limit_and_is_no
     first = platform.sent[0][2].footer
     assert first is not None
     assert first.price == rc_text(Money(COST_URC))
-    assert platform.texts[1].endswith("is used up: 0.8 RC of 0.8 RC._")
-    assert platform.texts[2].startswith("You have spent 0.8 RC of 0.8 RC in 20")
+    assert platform.texts[1].endswith("is used up._")
+    assert " is used up. It goes on tomorrow (UTC), or" in platform.texts[2]
 
 
 async def test_what_is_left_of_a_limit_makes_an_answer_shorter_that_a_key_of_their_own_pays_for(tmp_path: Path) -> None:
@@ -479,12 +479,35 @@ async def test_what_is_left_of_a_limit_makes_an_answer_shorter_that_a_key_of_the
         assert 512 <= most[1] < 600 < most[0] < 1_000
 
 
-async def test_a_call_with_a_key_of_their_own_that_is_cut_off_counts_no_more_and_costs_the_house_nothing(
-    tmp_path: Path,
-) -> None:
+async def test_a_call_with_a_key_of_their_own_that_nobody_got_counts_all_the_same(tmp_path: Path) -> None:
+    """The provider takes it from their key: asked and deleted again and again, it would pass any limit."""
+    vaults, here = list[Vault](), Gate()
+    script = ((TextDelta("four" * 1_000), WaitFor(here), answer(usage=USAGE)[-1]),)
+
+    def brought(store: SqliteStore) -> tuple[Vault, Build]:
+        vaults.append(Vault(store, [b"v" * 32]))
+        return vaults[0], lambda provider, key: (ScriptedAdapter(provider, script), (card("own", 90, rates=RATES),))
+
+    async with running_house(
+        tmp_path, RecordingPlatform(), {}, cards=[], billing=Billing("none", 2000, URC_PER_RC * 10), brought=brought
+    ) as open_:
+        await vaults[0].keep(KeyOwner(W), ProviderName("own"), Secret("theirs"))
+        accepted = await open_.intake.accept(asks("write me something long"))
+        ended = asyncio.create_task(open_.intake.ended(accepted.turn))
+        await here.reached.wait()
+        await open_.door.withdraw(ME, "1")
+        assert await ended == "withdrawn"
+        actions = [item.entry.action for item in await open_.all()]
+        (settled,) = (action for action in actions if isinstance(action, CreditSettled))
+        assert settled.counted >= Price(RATES, 0).cost(Usage(0, 1_000))
+        counter = Counter(W, ME_THERE, f"{datetime.now(UTC):%Y-%m-%d}")
+        assert await open_.store.spent(counter) == settled.counted
+        assert [row for row in await open_.store.balances() if row.balance] == []
+
+
+def test_a_call_with_a_key_of_their_own_that_is_cut_off_counts_no_more_and_costs_the_house_nothing() -> None:
     hold = CreditReserved("h", 0, COST_URC, "own", "m", "", (), Price(RATES, 0).text)
     assert given_back(hold) == CreditVoided("h", "own")
-    assert closed(hold, None, USAGE) == CreditVoided("h", "own")
 
 
 async def test_at_eighty_and_a_hundred_per_cent_of_a_limit_the_answer_says_so_once(tmp_path: Path) -> None:
@@ -499,9 +522,9 @@ async def test_at_eighty_and_a_hundred_per_cent_of_a_limit_the_answer_says_so_on
             await open_.ask(asks("hello", str(number)))
     *before, fourth, fifth, refused = platform.texts
     assert before == ["Hello."] * 3
-    assert fourth.endswith(" is used to 80 per cent: 1.92 RC of 2.4 RC._")
-    assert fifth.endswith(" is used up: 2.4 RC of 2.4 RC._")
-    assert refused.startswith("You have spent 2.4 RC of 2.4 RC in 20")
+    assert fourth.endswith(" is used to 80 per cent._")
+    assert fifth.endswith(" is used up._")
+    assert " is used up. It goes on tomorrow (UTC), or" in refused
 
 
 async def test_a_warning_says_how_much_of_the_limit_is_used_and_not_which_mark_was_passed(tmp_path: Path) -> None:
@@ -514,7 +537,7 @@ async def test_a_warning_says_how_much_of_the_limit_is_used_and_not_which_mark_w
         for number in range(2):
             await open_.ask(asks("hello", str(number)))
     assert platform.texts[0] == "Hello."
-    assert platform.texts[1].endswith(" is used to 96 per cent: 0.96 RC of 1 RC._")
+    assert platform.texts[1].endswith(" is used to 96 per cent._")
 
 
 async def test_fifty_at_once_spend_no_more_than_is_there(tmp_path: Path) -> None:  # S22

@@ -5,11 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+
 from adapters.messages import Usage
 from adapters.scripted import answer
-from bot.billing import Billing
+from bot.billing import Billing, beyond_sentence
 from bot.lucidia.catalog import Rates
 from bot.platforms.base import Address, PlatformError, Reply
+from bot.sentences import ENGLISH
 from bot.statement import Month, statement_of
 from bot.statement_forms import as_csv, as_html, as_text
 from integrations.payments.plans import Plan, Plans
@@ -102,9 +105,36 @@ async def test_where_the_limit_of_the_period_is_reached_the_person_is_told(tmp_p
         _, outcome = await later.open.ask(asks("hello"))
         assert outcome == "refused"
         assert (
-            "The 5 RC that may be used beyond the credit in a period of the plan, and paid later, are used up too."
+            "What may be used beyond the credit in a period of the plan, and paid later, is used up too."
             in (later.platform.texts[0])
         )
+
+
+@pytest.mark.parametrize(
+    ("used_urc", "warning"),
+    [
+        (3_100_000, ""),
+        (3_600_000, "is used to 80 per cent."),
+        (3_750_000, "is used to 83 per cent."),
+        (4_100_000, ""),  # it was told before
+    ],
+)
+async def test_at_eighty_per_cent_of_what_may_be_used_beyond_the_credit_the_answer_says_so_once(
+    tmp_path: Path, used_urc: int, warning: str
+) -> None:
+    async with nearly_used(tmp_path, used_urc=used_urc) as later:
+        _, outcome = await later.open.ask(asks("hello"))
+        used = await later.rc(overage(W, later.period))
+        said = later.platform.texts[0]
+    assert (outcome, used) == ("answered", (used_urc + PRICE_URC) / RC)
+    assert said.removeprefix("Hello.") == (
+        f"\n\n_What may be used beyond the plan's credit in this period, and paid later, {warning}_" if warning else ""
+    )
+
+
+def test_what_may_be_used_beyond_the_credit_is_used_up_at_a_hundred_per_cent() -> None:
+    assert " is used to 99 per cent." in beyond_sentence(4_999_999, 5_000_000, ENGLISH)
+    assert beyond_sentence(5_000_000, 5_000_000, ENGLISH).endswith(" is used up.")
 
 
 async def test_near_the_limit_an_answer_is_shorter(tmp_path: Path) -> None:

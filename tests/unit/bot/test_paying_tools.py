@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.errors import Unavailable
 from adapters.messages import Finished, ProviderName, ToolCall, ToolCallId, ToolResult
-from adapters.scripted import SOME_USAGE, ScriptedAdapter, ScriptReply, answer
+from adapters.scripted import SOME_USAGE, Raise, ScriptedAdapter, ScriptReply, answer
 from bot.billing import Billing, Charges
 from bot.limits import Limits
 from bot.platforms.base import PlatformError
@@ -131,6 +132,36 @@ async def test_a_tool_is_paid_for_later_where_the_plan_has_a_meter_and_the_credi
         # 1 RC may be paid later, and a unit is there: two uses.
         assert (outcome, tool.calls, len(codes), await balance(open_, "R:usage")) == ("answered", 2, 1, 2 * PRICE)
         assert await balance(open_, f"A:ws:{W}:overage:{until_s}") == 2 * PRICE - 1
+
+
+async def test_a_use_that_passes_a_mark_of_a_limit_is_told_of_once(tmp_path: Path) -> None:
+    """As a call of a model: nothing with the second use, 80 per cent with the fourth, nothing again, and all with the fifth."""
+    platform = RecordingPlatform()
+    script = (WANTS_TOOL, answer("One."), wants(3), answer("Four."), answer("None."), WANTS_TOOL, answer("Five."))
+    billing = replace(TILL, person_day_max=PRICE * 5)
+    async with running_house(
+        tmp_path, platform, script, cards=FREE_MODEL, billing=billing, toolbox=of(RecordingTool("read"))
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        for number in range(4):
+            await open_.ask(asks(f"look {number}", f"{number}"))
+        assert await left(open_) == 100 * URC_PER_RC - 5 * PRICE
+    first, second, third, fourth = platform.texts
+    assert (first, third) == ("One.", "None.")
+    assert second.startswith("Four.\n\n_Your limit for ")
+    assert second.endswith(" is used to 80 per cent._")
+    assert fourth.endswith(" is used up._")
+
+
+async def test_two_marks_that_tools_pass_before_the_model_fails_are_told_of_with_that(tmp_path: Path) -> None:
+    platform, script = RecordingPlatform(), (wants(2), (Raise(Unavailable("gone")),))
+    billing = replace(TILL, person_day_max=PRICE * 2)
+    async with running_house(
+        tmp_path, platform, script, cards=FREE_MODEL, billing=billing, toolbox=of(RecordingTool("read"))
+    ) as open_:
+        await fund(open_.roadchain, 100)
+        await open_.ask(asks("look"))
+    assert platform.texts[0].endswith(" is used up._")
 
 
 async def test_a_limit_holds_for_tools_too(tmp_path: Path) -> None:

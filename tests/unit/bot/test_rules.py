@@ -26,6 +26,8 @@ def kept(name: SettingName, value: str, conversation: str = "", person: str = ""
         ("member", "billing_admin", "billing_admin"),
         ("guest", "", "guest"),
         ("guest", "member", "member"),
+        ("guest", "billing_admin", "member"),
+        ("outsider", "billing_admin", "member"),
         ("outsider", "", "outsider"),
         ("owner", "member", "owner"),
         ("admin", "member", "admin"),
@@ -48,12 +50,13 @@ def test_a_role_is_what_the_platform_says_or_an_admin_gave_whichever_is_more(
         ("billing_admin", "settings", False),
         ("admin", "settings", True),
         ("admin", "billing", False),
+        ("admin", "billing_admins", False),
+        ("billing_admin", "billing_admins", False),
+        ("owner", "billing_admins", True),
         ("owner", "billing", True),
         ("guest", "ask", False),
         ("outsider", "ask", False),
         ("guest", "own_keys", False),
-        ("owner", "name_billing_admins", True),
-        ("admin", "name_billing_admins", False),
         ("owner", "delete_billing", True),
         ("admin", "delete_billing", False),
         ("billing_admin", "delete_billing", False),
@@ -71,6 +74,13 @@ def test_guests_who_are_let_in_may_ask_and_nothing_else() -> None:
         False,
         False,
     ]
+
+
+@pytest.mark.parametrize("given", ["admin", "billing_admin", "member"])
+@pytest.mark.parametrize("standing", ["guest", "outsider"])
+def test_a_guest_has_to_do_with_money_never_whatever_was_given(standing: Standing, given: str) -> None:
+    rules = rules_of([kept("role", given, person=ANN), kept("guests", "allowed")])
+    assert not rules.may(rules.role(standing, ANN), "billing")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from bot import second_console
 from bot.second_console import account_name
 from integrations.payments.base import Cents, IntentId
-from ledger.credit_actions import CreditReserved, CreditSettled, LateCost
+from ledger.credit_actions import CreditExpired, CreditGranted, CreditReserved, CreditSettled, LateCost
 from ledger.entry import Draft
 from ledger.money import URC_PER_RC
 from ledger.payment_actions import AdjustmentAsked, AdjustmentDecided
@@ -181,6 +181,22 @@ async def test_what_is_not_possible_any_more_is_refused_and_waits(tmp_path: Path
     assert (await console.run(*paid.words, "--as", "anna")).status == 0
     twice = await console.run(*paid.words, "--as", "dora")
     assert (twice.status, "was asked for before" in twice.err) == (2, True)
+
+
+async def test_what_had_ended_is_not_given_anew_by_one_alone(tmp_path: Path) -> None:
+    """To take an expiry back is a grant by another name."""
+    console = console_in(tmp_path, CARPOOL_SECOND_OPERATOR_ABOVE_USD=ABOVE)
+    async with till_of(console) as house:
+        scope = house.scope(*HERE)
+        _, ended = await house.roadchain.append(
+            Draft(CreditGranted("g", 501 * URC_PER_RC), scope, "g"), Draft(CreditExpired("promo:g"), scope, "ends")
+        )
+    before = await console.money()
+    asked = await console.run("reverse", str(ended.seq), "a favour", "--as", "anna")
+    assert f"reversal ({ended.seq}) of $5.01" in (await console.run("requests")).out
+    assert await movement(console, before) == {}
+    assert (await console.run("approve", reference_in(asked), "fine", "--as", "bob")).status == 0
+    assert (await movement(console, before))["X:promo"] == 501
 
 
 async def test_a_reference_of_a_refund_that_was_asked_for_in_chat_is_given_to_nothing_else(

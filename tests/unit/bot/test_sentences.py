@@ -248,6 +248,7 @@ SESSION, INVOICE = ObjectRef("checkout.session", "cs_1"), ObjectRef("invoice", "
         News(BUYER, SESSION, "recorded", Cents(1000)),
         News(BUYER, SESSION, "recorded", Cents(1000), plan="{pro}"),
         News(BUYER, SESSION, "unmatched", Cents(1000)),
+        News(BUYER, INVOICE, "returned", Cents(1000), currency="eur"),
         News(BUYER, SESSION, "failed"),
         News(BUYER, INVOICE, "failed"),
         News(BUYER, INVOICE, "failed", url="https://x.test/"),

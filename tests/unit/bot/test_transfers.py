@@ -199,6 +199,18 @@ async def test_an_invitation_that_cannot_be_taken_is_refused_and_recorded(tmp_pa
         assert await place.rc("X:rewards") == 0
 
 
+async def test_a_workspace_that_has_subscribed_takes_no_invitation_any_more(tmp_path: Path) -> None:
+    async with at_a_till(tmp_path, billing=Billing(referral=REWARD)) as place:
+        code = (await says(place, "/billing referral")).partition("/billing referral ")[2].partition("`")[0]
+        theirs = PSEUDONYMS.workspace(ELSEWHERE.platform, ELSEWHERE.workspace)
+        link = await place.till.cashier.subscribe(scope("t-0", actor(ELSEWHERE), theirs), place.till.pro)
+        place.till.account.pay(link.about.id)
+        await place.till.delivered()
+        answer = await says(place, f"/billing referral {code}", ELSEWHERE)
+        assert answer.startswith("This workspace has bought credit already.")
+        assert [refused.code for refused in await refusals(place)] == ["RC010"]
+
+
 async def test_too_little_that_is_bought_and_a_house_without_rewards_bring_none(tmp_path: Path) -> None:
     async with at_a_till(tmp_path, billing=Billing(referral=Money(2000 * URC_PER_RC))) as place:
         code = (await says(place, "/billing referral")).partition("/billing referral ")[2].partition("`")[0]
