@@ -334,7 +334,7 @@ class StripePayments:
     async def settlements(self, since_s: int) -> AsyncIterator[Settlement]:
         with mapped():
             paid = await self.client.v1.invoice_payments.list_async(
-                {"created": {"gte": since_s - FINALIZED_S}, "status": "paid", "limit": PAGE}
+                {"created": {"gte": max(0, since_s - FINALIZED_S)}, "status": "paid", "limit": PAGE}
             )
             invoices = {
                 id_of(item.payment.payment_intent): id_of(item.invoice) async for item in paid.auto_paging_iter()
