@@ -76,7 +76,6 @@ async def reconcile_payments(settings: Settings, days_text: str) -> int:
             done = await reconcile(cashier, house.store, since_s)
             of_customers = await _customers(cashier, house)
             differences = [*done.differences, *of_customers.differences, *await _meters(cashier, house, since_s)]
-            differences = [*done.differences, *await _meters(cashier, house, since_s)]
             told = [_told(difference, *await on_record(cashier, difference)) for difference in differences]
         except PaymentError as error:
             complain(f"{error}. {error.remedy}")

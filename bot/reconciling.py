@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from integrations.payments.balances import reconcile_customers
 from integrations.payments.cashier import Cashier
 from integrations.payments.metering import Reader, reconcile_meters
 from integrations.payments.reconcile import Clearing, Difference, on_record, reconcile, ticket_of
@@ -79,11 +80,11 @@ class Reconciling:
             return 0
         whole = night > last_night
         since_s, meters_s = (0, now_s - METERS_S) if whole else (now_s - LATELY_S, now_s - LATELY_S)
-        differences = await self._differences(since_s, meters_s)
+        differences = await self._differences(since_s, meters_s, whole=whole)
         if differences:
             await asyncio.sleep(self._again_after_s)
             before = {ticket_of(self._cashier.rail, item) for item in differences}
-            again = await self._differences(since_s, meters_s)
+            again = await self._differences(since_s, meters_s, whole=whole)
             differences = [item for item in again if ticket_of(self._cashier.rail, item) in before]
         for difference in differences:
             ticket, _ = await on_record(self._cashier, difference)
@@ -94,15 +95,19 @@ class Reconciling:
         self._done.write_text(f"{hour} {night}", encoding="ascii")
         return len(differences)
 
-    async def _differences(self, since_s: int, meters_s: int) -> list[Difference]:
+    async def _differences(self, since_s: int, meters_s: int, *, whole: bool) -> list[Difference]:
         cashier, now_s = self._cashier, self._clock_us() // 1_000_000
         done = await reconcile(cashier, self._store, since_s, self._clearing)
-        for transaction in done.found:
-            log.warning("recorded by reconciliation: nothing had told of it yet", extra={"transaction": transaction})
-        if cashier.subscriptions is None:
-            return list(done.differences)
-        meters = await reconcile_meters(cashier, cashier.subscriptions, self._store, meters_s, now_s)
-        return [*done.differences, *meters]
+        found, differences = [*done.found], [*done.differences]
+        if cashier.subscriptions is not None:
+            differences += await reconcile_meters(cashier, cashier.subscriptions, self._store, meters_s, now_s)
+        if cashier.subscriptions is not None and whole:
+            customers = await reconcile_customers(cashier, cashier.subscriptions, self._store)
+            found += customers.found
+            differences += customers.differences
+        for name in found:
+            log.warning("recorded by reconciliation: nothing had told of it yet", extra={"object": name})
+        return differences
 
 
 def _read(done: Path) -> tuple[int, int]:
