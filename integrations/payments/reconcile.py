@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias
 
-from integrations.payments.base import RC_CURRENCY, ObjectRef, PaymentUnknown, Settlement, urc
+from integrations.payments.base import RC_CURRENCY, Fact, ObjectRef, PaymentUnknown, Settlement, urc
 from integrations.payments.cashier import Cashier
 from integrations.payments.in_book import in_book
 from integrations.payments.keys import KINDS_BY_STRIPE, THE_HOUSE
@@ -118,6 +118,7 @@ async def reconcile(cashier: Cashier, book: BookReader, since_s: int, standing: 
             differences.append(Difference("not_recorded", _name(settlement), _amount(settlement), None))
         seen.update(keys)
     known = {standing.entries[key].about for key in seen if key in standing.entries} - {None}
+    found += await _ended(cashier, standing.entries)
     for key, entry in standing.entries.items():
         # Of an object that is at the rail, each other step has a movement of its own or needs none.
         if entry.about in known:
@@ -159,14 +160,32 @@ async def on_record(cashier: Cashier, difference: Difference) -> tuple[str, int]
 
 
 async def _look(cashier: Cashier, settlement: Settlement) -> bool:
+    return await _look_at(cashier, settlement.about, settlement.alone)
+
+
+async def _look_at(cashier: Cashier, about: ObjectRef | None, alone: Fact | None = None) -> bool:
     try:
-        if settlement.about is None:
-            return settlement.alone is not None and bool(await cashier.bridge.record(settlement.alone))
-        return await cashier.look_at(settlement.about) in ("recorded", "unmatched")
+        if about is None:
+            return alone is not None and bool(await cashier.bridge.record(alone))
+        return await cashier.look_at(about) in ("recorded", "unmatched")
     except FAILURES as error:
         if passes(error):
             raise
         return False
+
+
+async def _ended(cashier: Cashier, entries: Mapping[str, _Standing]) -> list[str]:
+    """The disputes that ended without an event: one that is lost moves nothing at the rail that would tell of it."""
+    found: list[str] = []
+    for name in sorted({item.about.id for item in entries.values() if item.about and item.about.object == "dispute"}):
+        about = ObjectRef("dispute", name)
+        if not await _is_over(cashier, about) and await _look_at(cashier, about) and await _is_over(cashier, about):
+            found.append(name)
+    return found
+
+
+async def _is_over(cashier: Cashier, dispute: ObjectRef) -> bool:
+    return any([await cashier.bridge.stands(dispute, step) is not None for step in ("won", "lost")])
 
 
 async def _keys(cashier: Cashier, settlement: Settlement, standing: Clearing) -> tuple[str, ...]:
