@@ -32,7 +32,7 @@ from ledger.money import URC_PER_RC
 from ledger.payment_actions import PaymentHandled, PaymentReturned, UsageMetered
 from ledger.pseudonyms import ActorId, TurnId, WorkspaceId
 from tests.fakes.stripe_account import Account, Thing
-from tests.faults.payments_moves import BEYOND_SCOPE, OTHERS, OUR_SCOPE, OURS, REWARD_RC, Life
+from tests.faults.payments_moves import BEYOND_SCOPE, OTHERS, OUR_SCOPE, OURS, REWARD_RC, Life, ends_s
 from tests.faults.payments_play import RATES, beside
 from tests.payments import NOW_S
 
@@ -81,7 +81,11 @@ async def wind_up(life: Life, chance: Random) -> None:
             life.account.close_dispute(dispute["id"], won=bool(chance.randrange(2)))
     for running in life.running(OURS):
         life.account.cancel(running["id"])
+    # One that was ended at once lasts until its period is over, too: of that no event tells.
+    ours = [item for item in life.account.of("subscription") if item["metadata"]["carpool_workspace"] == OURS]
+    life.account.now_s = max([life.account.now_s, *map(ends_s, ours)])
     await life.cashier.scan()
+    await life.cashier._end_periods(())
     await life.expiry.apply()
     for _ in range(3 * len(await in_suspense(life.store, life.cashier))):
         await life.resolve()
