@@ -17,7 +17,7 @@ from bot.platforms.base import Incoming
 from bot.suspense_console import in_suspense
 from integrations.payments.base import Cents, IntentId, PaymentError
 from integrations.payments.cashier import Cashier
-from integrations.payments.keys import THE_HOUSE, hold_key, opened_key, resolved_key, returned_key
+from integrations.payments.keys import THE_HOUSE, hold_key, opened_key, resolved_key
 from integrations.payments.metering import Metering
 from integrations.payments.plans import Plan
 from integrations.payments.reconcile import reconcile
@@ -406,7 +406,7 @@ class Life:
         item = self.random.choice(waiting)
         paid = await self.cashier.paid_as(item.payment)
         action = None if paid is None else paid.entry.action
-        back = item.currency != "RC" or await self.store.find(returned_key(item.rail, item.payment)) is not None
+        back = item.currency != "RC" or item.returned
         if isinstance(action, PaymentUnmatched) and not back:
             resolved = SuspenseResolved(item.rail, action.amount, action.currency, "paid")
             with suppress(KeyReused):
