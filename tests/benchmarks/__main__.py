@@ -22,6 +22,7 @@ from tests.benchmarks.store import store
 from tests.benchmarks.tools import tools
 from tests.benchmarks.turn import turn
 from tests.benchmarks.verification import verification
+from tests.benchmarks.webhooks import webhooks
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "adapters": adapters,
     "tools": tools,
     "payments": payments,
+    "webhooks": webhooks,
     "starting": starting,
     "store": store,
     "postgres": postgres,
