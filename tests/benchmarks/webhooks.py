@@ -7,7 +7,6 @@ objects through the same SDK, and appends as many entries, and does nothing else
 import asyncio
 import os
 import sys
-import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -28,7 +27,7 @@ from ledger.actions import CommandRun
 from ledger.entry import Draft
 from ledger.payment_actions import PaymentAsked
 from ledger.roadchain import RoadChain, clock_us
-from tests.benchmarks.figures import Figure, milliseconds
+from tests.benchmarks.figures import Cost, Figure, cost_of
 from tests.benchmarks.stripe_worker import CENTS, WORKSPACES, buyer
 from tests.fakes.stripe_server import KEY, SECRET
 from tests.payments import scope
@@ -41,17 +40,6 @@ EVENTS = 4 * TOPUPS
 """What the fake makes of a top-up; fewer than may wait, so that none is left to a scan."""
 AT_ONCE = 16
 BODY_BYTES_MAX = 1_048_576
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of a webhook, in seconds: what passes, and what this process computes."""
-
-    wall_s: float
-    cpu_s: float
-
-    def __str__(self) -> str:
-        return f"{1 / self.wall_s:,.0f} a second, {milliseconds(self.cpu_s)} of CPU"
 
 
 async def webhooks(folder: Path) -> list[Figure]:
@@ -79,13 +67,13 @@ async def _figures(name: str, open_: Callable[[], Awaitable[AnyStore]], others: 
         for asked in map(buyer, range(TOPUPS)):
             place = replace(scope(actor=asked.actor), workspace=asked.workspace)
             await roadchain.append(Draft(PaymentAsked(RAIL, "topup", urc(CENTS)), place, asked_key(asked)))
-        before = (await store.head()).size
+        listed = await method.client.v1.payment_intents.list_async({"limit": 100})  # which imports the SDK, too
+        payments = [payment.id async for payment in listed.auto_paging_iter()]
+        entries, requests = (await store.head()).size, await stripe.ask("")
         handled = await _handled(stripe, method, Bridge(roadchain, store, RAIL, NO_PLANS))
-        entries, requests = (await store.head()).size - before, await stripe.ask("")
+        entries, requests = (await store.head()).size - entries, await stripe.ask("") - requests
         balances = [row for workspace in WORKSPACES for row in await store.balances_of(workspace)]
         assert sum(row.natural for row in balances) == TOPUPS * urc(CENTS)
-        listed = await method.client.v1.payment_intents.list_async({"limit": 100})
-        payments = [payment.id async for payment in listed.auto_paging_iter()]
         once = await _floor(method, roadchain, payments, 4, 4)
         as_often = await _floor(method, roadchain, payments, requests // TOPUPS, entries // TOPUPS)
     fetches = f"{requests / EVENTS:g} fetches and {entries / EVENTS:g} bare appends, as many as it made"
@@ -114,7 +102,7 @@ async def _handled(stripe: "Stripe", method: StripePayments, bridge: Bridge) -> 
             assert await stripe.ask(f"{url} {AT_ONCE}") == EVENTS
             await cashier.settled()
 
-        return await _cost(work)
+        return await cost_of(EVENTS, work())
     finally:
         for task in handling:
             task.cancel()
@@ -139,13 +127,7 @@ async def _floor(
     async def work() -> None:
         await asyncio.gather(*(some() for _ in range(AT_ONCE)))
 
-    return await _cost(work)
-
-
-async def _cost(work: Callable[[], Awaitable[None]]) -> Cost:
-    began, cpu = time.perf_counter(), time.process_time()
-    await work()
-    return Cost((time.perf_counter() - began) / EVENTS, (time.process_time() - cpu) / EVENTS)
+    return await cost_of(EVENTS, work())
 
 
 @dataclass(frozen=True, slots=True)
