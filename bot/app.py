@@ -161,7 +161,8 @@ async def open_house(
         audit = Audit(
             roadchain, lambda: file_for_audit(settings, store), settings.home / AUDIT_LOCK, settings.audit_s, (BESIDE,)
         )
-        async with checkpoints, erasing, ending, _metering(house.desk.billing, store), audit, intake:
+        comparing = reconciling(settings, house.desk.billing, store)
+        async with checkpoints, erasing, ending, _metering(house.desk.billing, store), comparing, audit, intake:
             yield OpenHouse(intake, HouseDoor(intake, house), house, pseudonyms)
 
 
@@ -251,6 +252,18 @@ def stripe_of(settings: Settings) -> "StripePayments | None":
         settings.stripe_return_url,
         taxes=settings.stripe_tax,
     )
+
+
+def reconciling(
+    settings: Settings, billing: Billing, store: "SqliteStore | PostgresStore"
+) -> contextlib.AbstractAsyncContextManager[object]:
+    """Compares the ledger with the payment service, where there is one."""
+    if billing.cashier is None:
+        return contextlib.nullcontext()
+    from bot.reconciling import RECONCILE_LOCK, Reconciling
+
+    work = Reconciling(billing.cashier, store, clock_us, settings.home / RECONCILE_LOCK)
+    return Hourly(work.apply, "differences of payments found")
 
 
 def _metering(billing: Billing, store: "SqliteStore | PostgresStore") -> contextlib.AbstractAsyncContextManager[object]:

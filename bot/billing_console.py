@@ -3,6 +3,7 @@ way. They print, and give an exit status."""
 
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bot.commands.amounts import code_of, dollars_text, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
@@ -26,7 +27,7 @@ from integrations.payments.base import (
 from integrations.payments.cashier import Cashier
 from integrations.payments.keys import THE_HOUSE, asked_key
 from integrations.payments.metering import reconcile_meters
-from integrations.payments.reconcile import Difference, reconcile
+from integrations.payments.reconcile import Difference, on_record, reconcile
 from ledger.entry import Draft, Scope
 from ledger.errors import Code, InsufficientBalance, LedgerError
 from ledger.money import Money, rc_text
@@ -79,14 +80,15 @@ async def reconcile_payments(settings: Settings, days_text: str) -> int:
             done = await reconcile(cashier, house.store, since_s)
             of_customers = await _customers(cashier, house)
             differences = [*done.differences, *of_customers.differences, *await _meters(cashier, house, since_s)]
+            told = [_told(difference, *await on_record(cashier, difference)) for difference in differences]
         except PaymentError as error:
             complain(f"{error}. {error.remedy}")
             return EXIT_WRONG
     found = (*done.found, *of_customers.found)
     for transaction in found:
         say(f"recorded now: {transaction}, of which nothing had been told")
-    for difference in differences:
-        complain(_told(difference))
+    for sentence in told:
+        complain(sentence)
     say(
         f"{scan.events:,} events, {done.settlements:,} movements and {done.entries:,} entries of {days} days: "
         f"{len(found)} were missing, {len(differences)} differ."
@@ -254,7 +256,8 @@ def _asked(cents: Cents) -> PaymentAsked:
     return PaymentAsked(BANK, "topup", urc(cents))
 
 
-def _told(difference: Difference) -> str:
+def _told(difference: Difference, ticket: str, since_s: int) -> str:
     sides = ((difference.at_rail, "there"), (difference.in_ledger, "in the ledger"))
     amounts = ", ".join(f"{rc_text(Money(amount))} {where}" for amount, where in sides if amount is not None)
-    return f"{difference.about}: {_WHAT[difference.kind]} ({amounts or 'no amount'})."
+    seen = f"{ticket}, first seen {datetime.fromtimestamp(since_s, UTC):%Y-%m-%d}" if since_s else ticket
+    return f"{difference.about}: {_WHAT[difference.kind]} ({amounts or 'no amount'}). Ticket {seen}."

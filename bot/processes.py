@@ -19,6 +19,7 @@ from bot.app import (
     open_explorer,
     open_house,
     open_models,
+    reconciling,
 )
 from bot.billing import Billing
 from bot.commands.past import questions
@@ -272,6 +273,7 @@ async def _without_slack(settings: Settings) -> int:
             notices = Notices(roadchain, store, Pseudonyms(keys.pseudonyms), say=say)
             billing = await stack.enter_async_context(open_billing(settings, store, roadchain, notices))
             payments = _payments(billing, say)
+            await stack.enter_async_context(reconciling(settings, billing, store))
         explorer = await stack.enter_async_context(open_explorer(settings, store))
         connect = _connecting(settings, consent)
         most = settings.limits.body_bytes_max

@@ -17,7 +17,7 @@ from ledger.money import Money
 from ledger.pseudonyms import ActorId, ConversationId
 from ledger.store import SettingKept
 
-Role: TypeAlias = Literal["owner", "admin", "billing_admin", "member", "guest", "outsider"]
+Role: TypeAlias = Literal["owner", "admin_and_billing_admin", "admin", "billing_admin", "member", "guest", "outsider"]
 Right: TypeAlias = Literal[
     "ask", "own_keys", "workspace_keys", "settings", "billing", "billing_admins", "delete_billing"
 ]
@@ -34,13 +34,14 @@ OFF = "off"
 
 _RIGHTS: Mapping[Role, frozenset[Right]] = {
     "owner": frozenset(get_args(Right)),
+    "admin_and_billing_admin": frozenset({"ask", "own_keys", "workspace_keys", "settings", "billing"}),
     "admin": frozenset({"ask", "own_keys", "workspace_keys", "settings"}),
     "billing_admin": frozenset({"ask", "own_keys", "billing"}),
     "member": frozenset({"ask", "own_keys"}),
     "guest": frozenset(),
     "outsider": frozenset(),
 }
-_RANK: Sequence[Role] = ("outsider", "guest", "member", "billing_admin", "admin", "owner")
+_RANK: Sequence[Role] = ("outsider", "guest", "member", "billing_admin", "admin", "admin_and_billing_admin", "owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,8 @@ class Rules:
         given = self.roles.get(actor, "outsider")
         if given == "billing_admin" and standing in ("guest", "outsider"):
             given = "member"  # who was a member when it was given may be a guest now
+        if given == "billing_admin" and standing == "admin":
+            return "admin_and_billing_admin"  # neither of the two has what the other has
         return max(standing, given, key=_RANK.index)
 
     def may(self, role: Role, right: Right) -> bool:

@@ -8,7 +8,7 @@ from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
 from bot.opening import ledger_exists
 from bot.operating import opened
 from bot.settings import Settings
-from integrations.payments.base import ObjectRef, PaymentError, RefundState
+from integrations.payments.base import DisputeState, ObjectRef, PaymentError, RefundState
 from integrations.payments.cashier import Cashier
 from integrations.payments.keys import KINDS_BY_STRIPE, TRANSACTION, resolved_key
 from integrations.payments.records import went_back
@@ -88,16 +88,16 @@ async def _add(cashier: Cashier | None, recorded: Recorded, found: dict[tuple[st
 
 
 async def _payment_of(cashier: Cashier | None, entry: Entry, rail: str) -> str:
-    """Which payment an entry about suspense belongs to: of a refund the one that it gives back, which the rail says."""
+    """Which payment an entry about suspense belongs to: of a refund or a dispute the one that goes back, which the rail says."""
     if isinstance(entry.action, SuspenseResolved) and entry.action.target == "paid":
         return entry.idem.removeprefix(resolved_key(rail, ""))
     about = entry.stripe
     if about is None:
         return entry.idem
-    if about.object != "refund" or cashier is None:
+    if about.object not in ("refund", "dispute") or cashier is None:
         return about.id
     for fact in await cashier.method.fetch(ObjectRef(KINDS_BY_STRIPE[about.object], about.id)):
-        if isinstance(fact, RefundState) and fact.payment is not None:
+        if isinstance(fact, RefundState | DisputeState) and fact.payment is not None:
             return fact.payment.id
     return about.id
 

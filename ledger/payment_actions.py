@@ -110,6 +110,19 @@ class PaymentSetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentDiffers:
+    """The rail's account and the ledger's differ, as it was first seen: ``about`` is an object, an entry or an account; both
+    amounts are in uRC, None where one side has none. Its key is its ticket."""
+
+    name: ClassVar[str] = "payment.differs"
+    rail: str
+    kind: str
+    about: str
+    at_rail: int | None
+    in_ledger: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentRefused:
     """Something that claimed to come from the rail and does not, or is not for us. Of one reason, one entry a minute."""
 
@@ -205,6 +218,7 @@ PaymentAction = (
     | PaymentReceived
     | PaymentHandled
     | PaymentSetAside
+    | PaymentDiffers
     | PaymentRefused
     | PaymentsScanned
     | UsageMetered

@@ -209,7 +209,7 @@ class FeeTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceMoved:
+class MovedByRail:
     """The rail moved its balance for nothing that is known here: a reserve, an adjustment, money that was put there by hand.
     Below 0 it left."""
 
@@ -267,7 +267,7 @@ Fact: TypeAlias = (
     | InvoiceState
     | SubscriptionEnded
     | FeeTaken
-    | BalanceMoved
+    | MovedByRail
     | RefundState
     | DisputeState
     | PayoutState
@@ -290,7 +290,7 @@ class Settlement:
     currency: str
     created_s: int
     invoice: str = ""
-    alone: FeeTaken | BalanceMoved | None = None
+    alone: FeeTaken | MovedByRail | None = None
 
 
 @dataclass(frozen=True, slots=True)

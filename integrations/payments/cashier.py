@@ -87,6 +87,8 @@ PAYMENTS: tuple[ObjectKind, ...] = ("payment_intent", "invoice", "transfer")
 PAYMENTS_MAX = 100
 REFUSALS_S = 60
 WAITING_MAX = 1000
+HANDLED_AT_ONCE = 8
+"""Most of it is to wait for the rail's answers. What they say is recorded one after the other."""
 
 log = logging.getLogger("carpool.payments")
 
@@ -123,13 +125,14 @@ class Cashier:
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(WAITING_MAX)
         self._tasks: list[asyncio.Task[None]] = []
         self._left = asyncio.Event()
+        self._recording = asyncio.Lock()
         self._scanned_s = 0
         self._ended_on = 0
         self.aside = SetAside(bridge)
 
     async def __aenter__(self) -> "Cashier":
         self._tasks = [
-            asyncio.create_task(self._handle_waiting(), name="payments"),
+            *(asyncio.create_task(self._handle_waiting(), name="payments") for _ in range(HANDLED_AT_ONCE)),
             asyncio.create_task(self._scan_again(), name="payments-scan"),
         ]
         return self
@@ -197,9 +200,10 @@ class Cashier:
         """The same for an object that no event names: a page that a person came back to, or a scan of what the rail settled."""
         outcome: PaymentOutcome = "nothing"
         for fact in await self.method.fetch(about):
-            await self._look_at_earlier(fact)
-            second = isinstance(fact, InvoicePaid) and await self._given_back(fact)
-            found = "nothing" if second else await self.bridge.record(fact)
+            async with self._recording:
+                await self._look_at_earlier(fact)
+                second = isinstance(fact, InvoicePaid) and await self._given_back(fact)
+                found = "nothing" if second else await self.bridge.record(fact)
             if self._tell is not None and (news := self._news(fact, found)) is not None:
                 await self._tell(news)
             outcome = found if outcome in ("nothing", "recorded") else outcome

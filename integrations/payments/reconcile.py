@@ -6,17 +6,21 @@ each entry on the rail's account has its movement, and the two balances are the 
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias
 
-from integrations.payments.base import RC_CURRENCY, ObjectRef, PaymentUnknown, Settlement, urc
+from integrations.payments.base import RC_CURRENCY, Fact, ObjectRef, PaymentUnknown, Settlement, urc
 from integrations.payments.cashier import Cashier
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import KINDS_BY_STRIPE
+from integrations.payments.keys import KINDS_BY_STRIPE, THE_HOUSE
 from integrations.payments.setting_aside import FAILURES, passes
 from ledger.accounts import RC, clearing
 from ledger.book import AccountRow
-from ledger.entry import StripeObject
+from ledger.entry import Draft, StripeObject
+from ledger.errors import LedgerError
+from ledger.payment_actions import PaymentDiffers
 from ledger.store import Recorded
 
 PAGE = 1000
@@ -71,7 +75,7 @@ class _Standing:
     about: StripeObject | None
 
 
-class _Clearing:
+class Clearing:
     """The entries on the rail's account, by their keys: read once, in order, and read on after something was recorded."""
 
     def __init__(self, rail: str, book: BookReader) -> None:
@@ -94,12 +98,13 @@ class _Clearing:
             self._after = page[-1].entry.seq
 
 
-async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconciled:
-    """Of all that the rail settled since then. Raises ``PaymentError`` where it cannot be asked, ``StoreFailed``."""
+async def reconcile(cashier: Cashier, book: BookReader, since_s: int, standing: Clearing | None = None) -> Reconciled:
+    """Of all that the rail settled since then. ``standing`` is what was read of the ledger before. Raises ``PaymentError`` where
+    the rail cannot be asked, ``StoreFailed``."""
     found: list[str] = []
     differences: list[Difference] = []
     seen: set[str] = set()
-    standing = _Clearing(cashier.rail, book)
+    standing = standing or Clearing(cashier.rail, book)
     await standing.read()
     # The oldest first: a refund is recorded after what it gives back.
     settled = [settlement async for settlement in cashier.method.settlements(since_s)]
@@ -112,7 +117,12 @@ async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconci
         if not keys:
             differences.append(Difference("not_recorded", _name(settlement), _amount(settlement), None))
         seen.update(keys)
+    known = {standing.entries[key].about for key in seen if key in standing.entries} - {None}
+    found += await _ended(cashier, standing.entries)
     for key, entry in standing.entries.items():
+        # Of an object that is at the rail, each other step has a movement of its own or needs none.
+        if entry.about in known:
+            continue
         if key not in seen and entry.mono >= since_s * 1_000_000 and not await _is_at_rail(cashier, entry.about):
             differences.append(Difference("not_at_rail", key, None, entry.amount))
     differences += await _balances(cashier, book)
@@ -123,18 +133,62 @@ async def reconcile(cashier: Cashier, book: BookReader, since_s: int) -> Reconci
     return Reconciled(len(settled), len(standing.entries), tuple(found), tuple(differences))
 
 
+def ticket_of(rail: str, difference: Difference) -> str:
+    """A name for it that stays the same while it lasts.
+
+    >>> ticket_of("stripe", Difference("not_recorded", "txn_1 topup", 5, None))
+    'dif-ff8afd1652'
+    """
+    about = f"{rail}\n{difference.kind}\n{difference.about}"
+    return f"dif-{sha256(about.encode()).hexdigest()[:10]}"
+
+
+async def on_record(cashier: Cashier, difference: Difference) -> tuple[str, int]:
+    """Its ticket, and when (in seconds since 1970) it was first seen, 0 where that cannot be recorded: it stands on the ledger
+    once, as it was then. Raises ``StoreFailed``."""
+    ticket = ticket_of(cashier.rail, difference)
+    key = f"payment.differs/{ticket}"
+    found = await cashier.bridge.find(key)
+    if found is None:
+        action = PaymentDiffers(
+            cashier.rail, difference.kind, difference.about, difference.at_rail, difference.in_ledger
+        )
+        with suppress(LedgerError):  # of two who see it at once, the first one says how it was
+            await cashier.bridge.roadchain.append(Draft(action, THE_HOUSE, key))
+        found = await cashier.bridge.find(key)
+    return ticket, 0 if found is None else found.entry.mono // 1_000_000
+
+
 async def _look(cashier: Cashier, settlement: Settlement) -> bool:
+    return await _look_at(cashier, settlement.about, settlement.alone)
+
+
+async def _look_at(cashier: Cashier, about: ObjectRef | None, alone: Fact | None = None) -> bool:
     try:
-        if settlement.about is None:
-            return settlement.alone is not None and bool(await cashier.bridge.record(settlement.alone))
-        return await cashier.look_at(settlement.about) in ("recorded", "unmatched")
+        if about is None:
+            return alone is not None and bool(await cashier.bridge.record(alone))
+        return await cashier.look_at(about) in ("recorded", "unmatched")
     except FAILURES as error:
         if passes(error):
             raise
         return False
 
 
-async def _keys(cashier: Cashier, settlement: Settlement, standing: _Clearing) -> tuple[str, ...]:
+async def _ended(cashier: Cashier, entries: Mapping[str, _Standing]) -> list[str]:
+    """The disputes that ended without an event: one that is lost moves nothing at the rail that would tell of it."""
+    found: list[str] = []
+    for name in sorted({item.about.id for item in entries.values() if item.about and item.about.object == "dispute"}):
+        about = ObjectRef("dispute", name)
+        if not await _is_over(cashier, about) and await _look_at(cashier, about) and await _is_over(cashier, about):
+            found.append(name)
+    return found
+
+
+async def _is_over(cashier: Cashier, dispute: ObjectRef) -> bool:
+    return any([await cashier.bridge.stands(dispute, step) is not None for step in ("won", "lost")])
+
+
+async def _keys(cashier: Cashier, settlement: Settlement, standing: Clearing) -> tuple[str, ...]:
     """The keys of the entries that stand for it; none where one is missing."""
     bridge, about, entries = cashier.bridge, settlement.about, standing.entries
     if about is None:
@@ -174,7 +228,7 @@ def _of_dispute(
 
 
 async def _invoice_keys(
-    cashier: Cashier, settlement: Settlement, about: ObjectRef, standing: _Clearing
+    cashier: Cashier, settlement: Settlement, about: ObjectRef, standing: Clearing
 ) -> tuple[str, ...]:
     """An invoice's payment stands under the invoice, in as many entries as it came to."""
     if settlement.invoice:

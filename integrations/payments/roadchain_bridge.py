@@ -10,13 +10,13 @@ from typing import assert_never
 
 from integrations.payments.base import (
     RC_CURRENCY,
-    BalanceMoved,
     CustomerDeleted,
     DisputeState,
     Fact,
     FeeTaken,
     InvoicePaid,
     InvoiceState,
+    MovedByRail,
     ObjectRef,
     PayoutState,
     RefundState,
@@ -71,7 +71,7 @@ class Bridge(Records):
                 return await record_end(self, fact)
             case FeeTaken():
                 return await self._fee(fact)
-            case BalanceMoved():
+            case MovedByRail():
                 return await self._moved(fact)
             case RefundState():
                 return await record_refund(self, fact)
@@ -106,7 +106,7 @@ class Bridge(Records):
             await self.once(Draft(fee, THE_HOUSE, self.fee_key(fact.transaction), stripe=about))
         return "recorded"
 
-    async def _moved(self, fact: BalanceMoved) -> PaymentOutcome:
+    async def _moved(self, fact: MovedByRail) -> PaymentOutcome:
         """Nobody knows what it is for: suspense is more, or less, until somebody says so."""
         amount, currency = in_book(abs(fact.amount.cents), fact.amount.currency)
         left = SuspenseResolved(self.rail, amount, currency, "returned")

@@ -76,6 +76,8 @@ LIVE_PREFIXES = ("sk_live_", "rk_live_")
 FINALIZED_S = 7 * 86_400
 """So long before an invoice's payment its place may have been made: all that came are read at once, the others one by one."""
 
+FEE = "latest_charge.balance_transaction"
+"""What is asked for along with a payment: what it cost."""
 SESSION_ID = "{CHECKOUT_SESSION_ID}"
 """Stripe puts the session's own there."""
 
@@ -341,7 +343,7 @@ class StripePayments:
     async def settlements(self, since_s: int) -> AsyncIterator[Settlement]:
         with mapped():
             paid = await self.client.v1.invoice_payments.list_async(
-                {"created": {"gte": since_s - FINALIZED_S}, "status": "paid", "limit": PAGE}
+                {"created": {"gte": max(0, since_s - FINALIZED_S)}, "status": "paid", "limit": PAGE}
             )
             invoices = {
                 id_of(item.payment.payment_intent): id_of(item.invoice) async for item in paid.auto_paging_iter()
@@ -425,12 +427,13 @@ class StripePayments:
         v1 = self.client.v1
         match about.kind:
             case "checkout.session":
-                return await self._of_session(await v1.checkout.sessions.retrieve_async(about.id))
+                session = await v1.checkout.sessions.retrieve_async(about.id, {"expand": [f"payment_intent.{FEE}"]})
+                return await self._of_session(session)
             case "payment_intent":
                 return await self._of_payment(await self._payment(about.id))
             case "charge":
-                charge = await v1.charges.retrieve_async(about.id, {"expand": ["balance_transaction"]})
-                return await self._of_charge(charge)
+                beside = ["balance_transaction", f"payment_intent.{FEE}"]
+                return await self._of_charge(await v1.charges.retrieve_async(about.id, {"expand": beside}))
             case "invoice":
                 return await self._of_invoice(await v1.invoices.retrieve_async(about.id))
             case "subscription":
@@ -452,9 +455,11 @@ class StripePayments:
                 return ()
 
     async def _payment(self, name: str) -> "PaymentIntent":
-        return await self.client.v1.payment_intents.retrieve_async(
-            name, {"expand": ["latest_charge.balance_transaction"]}
-        )
+        return await self.client.v1.payment_intents.retrieve_async(name, {"expand": [FEE]})
+
+    async def _expanded(self, payment: "str | PaymentIntent | None") -> "PaymentIntent | None":
+        """A payment that was asked for along with another object."""
+        return await self._payment(payment) if isinstance(payment, str) else payment
 
     async def _paid_by(self, payment: str) -> "tuple[PaymentIntent | None, Invoice | None]":
         """A payment, and the invoice that it paid: one that we asked for says itself whose it is, a subscription's does not."""
@@ -478,8 +483,7 @@ class StripePayments:
             # The money of a subscription comes with its invoice.
             invoice = id_of(session.invoice)
             return await self._facts(ObjectRef("invoice", invoice)) if invoice else ()
-        payment = id_of(session.payment_intent)
-        intent = await self._payment(payment) if payment else None
+        intent = await self._expanded(session.payment_intent)
         return (topup_of_session(session, intent), *_fee(intent))
 
     async def _of_payment(self, intent: "PaymentIntent") -> tuple[Fact, ...]:
@@ -493,9 +497,9 @@ class StripePayments:
         return (*(paid or (topup_of_intent(intent),)), *_fee(intent))
 
     async def _of_charge(self, charge: "Charge") -> tuple[Fact, ...]:
-        payment = id_of(charge.payment_intent)
-        if payment and charge.status == "succeeded":
-            return await self._of_payment(await self._payment(payment))
+        intent = await self._expanded(charge.payment_intent)
+        if intent is not None and charge.status == "succeeded":
+            return await self._of_payment(intent)
         fee = fee_of_charge(charge)
         return () if fee is None else (fee,)
 

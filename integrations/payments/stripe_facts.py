@@ -11,7 +11,6 @@ from integrations.payments.base import (
     RC_CURRENCY,
     Amount,
     BalanceMove,
-    BalanceMoved,
     Buyer,
     Cents,
     CustomerShown,
@@ -21,6 +20,7 @@ from integrations.payments.base import (
     InvoiceLine,
     InvoicePaid,
     InvoiceState,
+    MovedByRail,
     ObjectKind,
     ObjectRef,
     PaymentShown,
@@ -295,10 +295,10 @@ def settlement_of(transaction: "BalanceTransaction", invoices: Mapping[str, str]
     kind = None if source is None or isinstance(source, str) else _SOURCES.get(source.object)
     about = None if kind is None or source is None or isinstance(source, str) else ObjectRef(kind, str(source.id))
     payment = id_of(getattr(source, "payment_intent", None)) if kind == "charge" else ""
-    alone: FeeTaken | BalanceMoved | None = None
+    alone: FeeTaken | MovedByRail | None = None
     if about is None and not isinstance(source, str):
         net = Cents(transaction.net)
-        moved = BalanceMoved(transaction.id, Amount(net, transaction.currency))
+        moved = MovedByRail(transaction.id, Amount(net, transaction.currency))
         fee = FeeTaken(transaction.id, Cents(-net), transaction.currency)
         alone = fee if transaction.type in _FEES else moved
     return Settlement(

@@ -12,7 +12,7 @@ from tests.benchmarks.discord_streams import discord_streams
 from tests.benchmarks.figures import Figure, machine
 from tests.benchmarks.ledger import ledger
 from tests.benchmarks.lucidia import lucidia
-from tests.benchmarks.payments import payments
+from tests.benchmarks.payments import matching, payments
 from tests.benchmarks.postgres import postgres
 from tests.benchmarks.slack import slack
 from tests.benchmarks.slack_load import slack_load
@@ -22,6 +22,7 @@ from tests.benchmarks.store import store
 from tests.benchmarks.tools import tools
 from tests.benchmarks.turn import turn
 from tests.benchmarks.verification import verification
+from tests.benchmarks.webhooks import webhooks
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
@@ -34,6 +35,8 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "adapters": adapters,
     "tools": tools,
     "payments": payments,
+    "webhooks": webhooks,
+    "matching": matching,
     "starting": starting,
     "store": store,
     "postgres": postgres,

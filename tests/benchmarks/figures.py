@@ -6,7 +6,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,24 @@ class Figure:
     peer: str = ""
     ratio: str = ""
     goal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one of many, in seconds: what passes, and what this process computes."""
+
+    wall_s: float
+    cpu_s: float
+
+    def __str__(self) -> str:
+        return f"{1 / self.wall_s:,.0f} a second, {milliseconds(self.cpu_s)} of CPU"
+
+
+async def cost_of(count: int, work: Awaitable[object]) -> Cost:
+    """``work`` does all of ``count``."""
+    began, cpu = time.perf_counter(), time.process_time()
+    await work
+    return Cost((time.perf_counter() - began) / count, (time.process_time() - cpu) / count)
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:

@@ -171,6 +171,11 @@ class Account:
     def refund(self, payment: str, cents: int | None, metadata: Mapping[str, str]) -> Thing:
         intent = self.get(payment, "payment_intent")
         charge = self.get(intent["latest_charge"], "charge")
+        if any(item["charge"] == charge["id"] and item["status"] != "won" for item in self.of("dispute")):
+            raise Refused(
+                400, "invalid_request_error", f"Charge {charge['id']} has been charged back; cannot issue a refund.",
+                "charge_disputed",
+            )  # fmt: skip
         left = charge["amount"] - charge["amount_refunded"]
         cents = left if cents is None else cents
         if cents > left or cents <= 0:
@@ -342,7 +347,7 @@ class Account:
         """In the middle of its period: half of the old price comes back, half of the new one is due."""
         running = self.get(subscription, "subscription")
         item, new = running["items"]["data"][0], self.get(price, "price")
-        self.now_s = (item["current_period_start"] + item["current_period_end"]) // 2
+        self.now_s = max(self.now_s, (item["current_period_start"] + item["current_period_end"]) // 2)
         old = item["price"]
         lines = [(old["id"], -(old["unit_amount"] // 2)), (price, new["unit_amount"] // 2)]
         item["price"] = new
@@ -360,7 +365,7 @@ class Account:
         running["cancel_at_period_end"] = not at_once
         if not at_once:
             self.emit("customer.subscription.updated", running)
-            self.now_s = running["items"]["data"][0]["current_period_end"]
+            self.now_s = max(self.now_s, running["items"]["data"][0]["current_period_end"])
         running |= {"status": "canceled", "canceled_at": self.now_s, "ended_at": self.now_s}
         self.emit("customer.subscription.deleted", running)
         period = running["items"]["data"][0]
@@ -388,15 +393,17 @@ class Account:
         self.emit("refund.failed", failed)
 
     def dispute(self, payment: str, *, fee: int = DISPUTE_FEE) -> Thing:
+        """Of what was not refunded."""
         intent = self.get(payment, "payment_intent")
         charge = self.get(intent["latest_charge"], "charge")
+        cents, currency = charge["amount"] - charge["amount_refunded"], charge["currency"]
         dispute = self.new(
-            "du", "dispute", amount=charge["amount"], charge=charge["id"], payment_intent=payment, currency=charge["currency"],
+            "du", "dispute", amount=cents, charge=charge["id"], payment_intent=payment, currency=currency,
             status="needs_response", reason="fraudulent", balance_transactions=[], metadata={}, is_charge_refundable=False,
         )  # fmt: skip
         charge["disputed"] = True
         self.emit("charge.dispute.created", dispute)
-        taken = self.transaction("adjustment", dispute, -charge["amount"], fee, "dispute")
+        taken = self.transaction("adjustment", dispute, -cents, fee, "dispute")
         dispute["balance_transactions"].append(taken)
         self.emit("charge.dispute.funds_withdrawn", dispute)
         return dispute

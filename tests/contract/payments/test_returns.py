@@ -343,6 +343,20 @@ async def euros(till: Till, *accounts: str) -> list[float]:
     return [rows.get(account, 0) for account in accounts]
 
 
+async def test_the_end_of_a_dispute_that_no_event_tells_of_is_found(till: Till) -> None:
+    """One that is lost moves nothing at Stripe: only a look at the dispute itself tells."""
+    lost, won = [till.account.dispute(await till.bought(dollars))["id"] for dollars in (10, 20)]
+    await till.delivered()
+    till.stripe.adversary.never = 100
+    till.account.close_dispute(lost, won=False)
+    till.account.close_dispute(won, won=True)
+    assert (await till.cashier.scan()).left == 0
+    found = await reconcile(till.cashier, till.store, NOW_S - 60)
+    assert found.differences == ()
+    assert lost in found.found
+    assert await rc(till, "A:stripe:disputed", FROZEN, PAID) == [0, 0, 2000]
+
+
 async def test_money_that_waited_and_was_disputed_becomes_nobodys_credit(till: Till) -> None:
     payment = till.account.foreign_payment(700)["id"]
     dispute = till.account.dispute(payment)

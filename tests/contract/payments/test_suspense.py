@@ -104,3 +104,15 @@ async def test_what_an_operator_made_credit_of_at_the_same_moment_goes_back_as_c
         await bridge.record(fact)
         await bridge.record(fact)
     assert await balances(till) == {}
+
+
+@pytest.mark.parametrize("won", [True, False])
+async def test_a_payment_whose_dispute_is_lost_waits_no_more(till: Till, won: bool) -> None:
+    strange = till.account.foreign_payment(700, "usd")["id"]
+    dispute = till.account.dispute(strange)["id"]
+    await till.delivered()
+    assert [item.payment for item in await in_suspense(till.store, till.cashier)] == [strange]
+    till.account.close_dispute(dispute, won=won)
+    await till.delivered()
+    waiting = await in_suspense(till.store, till.cashier)
+    assert [(item.payment, item.amount) for item in waiting] == ([(strange, 700 * URC_PER_RC)] if won else [])

@@ -121,8 +121,9 @@ async def test_a_use_that_is_not_made_never_stands_there_as_if_it_had_begun(
 async def test_a_tool_is_paid_for_later_where_the_plan_has_a_meter_and_the_credit_is_used_up(tmp_path: Path) -> None:
     tool = RecordingTool("read")
     plans = Plans((Plan("pro", "price_1", FREE, FREE, (), "meter", "price_2", Money(URC_PER_RC)),))
+    platform = RecordingPlatform()
     async with running_house(
-        tmp_path, RecordingPlatform(), [wants(3), answer("Well.")], cards=FREE_MODEL, billing=replace(TILL, plans=plans),
+        tmp_path, platform, [wants(3), answer("Well.")], cards=FREE_MODEL, billing=replace(TILL, plans=plans),
         toolbox=of(tool),
     ) as open_:  # fmt: skip
         until_s = clock_us() // 1_000_000 + 3600
@@ -132,6 +133,9 @@ async def test_a_tool_is_paid_for_later_where_the_plan_has_a_meter_and_the_credi
         # 1 RC may be paid later, and a unit is there: two uses.
         assert (outcome, tool.calls, len(codes), await balance(open_, "R:usage")) == ("answered", 2, 1, 2 * PRICE)
         assert await balance(open_, f"A:ws:{W}:overage:{until_s}") == 2 * PRICE - 1
+    assert platform.texts[0].startswith(
+        "Well.\n\n_What may be used beyond the plan's credit in this period, and paid later, is used to "
+    )
 
 
 async def test_a_use_that_passes_a_mark_of_a_limit_is_told_of_once(tmp_path: Path) -> None:

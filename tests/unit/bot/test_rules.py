@@ -31,6 +31,8 @@ def kept(name: SettingName, value: str, conversation: str = "", person: str = ""
         ("outsider", "", "outsider"),
         ("owner", "member", "owner"),
         ("admin", "member", "admin"),
+        ("admin", "billing_admin", "admin_and_billing_admin"),
+        ("owner", "billing_admin", "owner"),
     ],
 )
 def test_a_role_is_what_the_platform_says_or_an_admin_gave_whichever_is_more(
@@ -53,6 +55,9 @@ def test_a_role_is_what_the_platform_says_or_an_admin_gave_whichever_is_more(
         ("admin", "billing_admins", False),
         ("billing_admin", "billing_admins", False),
         ("owner", "billing_admins", True),
+        ("admin_and_billing_admin", "billing", True),
+        ("admin_and_billing_admin", "settings", True),
+        ("admin_and_billing_admin", "billing_admins", False),
         ("owner", "billing", True),
         ("guest", "ask", False),
         ("outsider", "ask", False),
