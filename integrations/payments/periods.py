@@ -67,11 +67,20 @@ async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> 
         used = OveragePaid(records.rail, granted.overage, granted.discount)
         group.append(records.draft(used, fact.about, "overage", scope))
     until_s = max((line.until_s for line in fact.lines), default=0)
+    meter = "" if plans.meter_of(granted.plan) else await _meter_before(records, plans, scope)
     grant = PlanGranted(
-        records.rail, granted.plan, max(0, granted.credit), max(0, granted.fee), until_s, fact.subscription
+        records.rail, granted.plan, max(0, granted.credit), max(0, granted.fee), until_s, fact.subscription, meter
     )
     await records.once(records.draft(grant, fact.about, "paid", scope), *group)
     return "recorded"
+
+
+async def _meter_before(records: Records, plans: Plans, scope: Scope) -> str:
+    """Of the plan that was granted last."""
+    for recorded in reversed(await records.journal.planned(scope.workspace)):
+        if isinstance(grant := recorded.entry.action, PlanGranted):
+            return plans.meter_of(grant.plan) or grant.meter
+    return ""
 
 
 async def _record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:

@@ -471,6 +471,21 @@ async def test_usage_of_a_plan_that_has_no_meter_any_more_waits(use: Use, caplog
     assert "no meter to be told to" in caplog.text
 
 
+async def test_what_was_used_before_a_change_to_a_plan_without_a_meter_is_told_and_paid(use: Use) -> None:
+    """Changed within the hour, so that the meter was told of nothing yet."""
+    subscription = await use.begin()
+    await use.call(300)
+    use.till.account.upgrade(subscription, use.till.pro.price)
+    await use.till.delivered()
+    # The new plan's part of the period is granted: what was used beyond the old one is owed.
+    assert (await use.balances())["overage:now"] == 290
+    assert (await use.metering.apply(), await use.metering.apply(), use.counted) == (1, 0, 290)
+    use.till.account.renew(subscription)
+    await use.till.delivered()
+    assert {name for name in await use.balances() if name.startswith(("overage", "metered"))} == set()
+    assert await use.differences() == []
+
+
 async def test_a_ledger_with_overage_is_verified(tmp_path: Path, postgres: Server) -> None:
     async with opening("sqlite", tmp_path, postgres) as opens:
         async with open_till(await opens()) as till:
