@@ -69,7 +69,7 @@ async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> 
         used = OveragePaid(records.rail, granted.overage, granted.discount)
         group.append(records.draft(used, fact.about, "overage", scope))
     until_s = max((line.until_s for line in fact.lines), default=0)
-    meter = "" if plans.meter_of(granted.plan) else await _meter_before(records, plans, scope)
+    meter = "" if plans.meter_of(granted.plan) else await _meter_before(records, plans, fact.subscription, scope)
     grant = PlanGranted(
         records.rail, granted.plan, max(0, granted.credit), max(0, granted.fee), until_s, fact.subscription, meter
     )
@@ -77,10 +77,10 @@ async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> 
     return "recorded"
 
 
-async def _meter_before(records: Records, plans: Plans, scope: Scope) -> str:
-    """Of the plan that was granted last."""
+async def _meter_before(records: Records, plans: Plans, subscription: str, scope: Scope) -> str:
+    """Of the plan that was granted last, where the same subscription had it: another has no price of its meter."""
     for recorded in reversed(await records.journal.planned(scope.workspace)):
-        if isinstance(grant := recorded.entry.action, PlanGranted):
+        if isinstance(grant := recorded.entry.action, PlanGranted) and grant.subscription == subscription:
             return plans.meter_of(grant.plan) or grant.meter
     return ""
 
