@@ -83,7 +83,8 @@ class OperationsPaid:
 @dataclass(frozen=True, slots=True)
 class PlanGranted:
     """A plan's period was paid: ``credit`` to spend, ``deferred`` the fee that is earned as the period passes. ``until_s`` is its
-    end (seconds since 1970), 0 where that is not known; ``subscription`` what it was paid for, empty in older entries."""
+    end (seconds since 1970), 0 where that is not known; ``subscription`` what it was paid for, empty in older entries. ``meter``
+    is that of the plan before, where this one has none: what was used with that is told to it."""
 
     name: ClassVar[str] = "credit.plan_grant"
     type: ClassVar[EntryType] = "credit_grant"
@@ -93,6 +94,7 @@ class PlanGranted:
     deferred: int
     until_s: int = 0
     subscription: str = ""
+    meter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ class PaymentClosed:
 class PaymentReturned:
     """So much of a payment goes back, by the refund or dispute ``back``: ``amount`` in uRC, of which ``tax`` and ``fee`` are
     parts. Below 0: it came back. The money itself moves by the entries beside it. 0, and ``back`` is ``recognised``: the plan's
-    period that it paid for is over; ``rewarded``: what the purchase earned is given in the same step."""
+    period that it paid for is over; ``rewarded``: what the purchase earned is given in the same step; ``reduced``: so much of the
+    ``fee`` was given back when the plan was made smaller."""
 
     name: ClassVar[str] = "payment.returned"
     rail: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from integrations.payments.base import RC_CURRENCY, DisputeState, ObjectRef, PaymentRefused, RefundState, urc
 from integrations.payments.in_book import in_book
@@ -206,11 +207,17 @@ async def record_dispute(records: Records, fact: DisputeState) -> PaymentOutcome
     if ended is None and freeze is not None and fact.state == "won" and fact.reinstated:
         await _won(records, fact, freeze, scope)
     if ended is None and freeze is not None and fact.state == "lost":
-        returns = await returns_of(records, fact.payment)
-        parts = returns.taken.get(fact.about.id, Parts(amount))
-        earned = parts.fee > 0 and _earned_before(returns, freeze)
-        lost = DisputeLost(records.rail, amount, False, freeze.entry.seq, parts.tax, parts.fee, earned)
-        await records.once(records.draft(lost, fact.about, "lost", scope))
+        return await records.again(partial(_lost, records, fact, freeze, scope))
+    return "recorded"
+
+
+async def _lost(records: Records, fact: DisputeState, freeze: Recorded, scope: Scope) -> PaymentOutcome:
+    amount, returns = urc(fact.amount.cents), await returns_of(records, fact.payment)
+    parts = returns.taken.get(fact.about.id, Parts(amount))
+    fee = max(0, parts.fee - returns.fee_twice)
+    earned = fee > 0 and _earned_before(returns, freeze)
+    lost = DisputeLost(records.rail, amount, False, freeze.entry.seq, parts.tax, fee, earned)
+    await records.once(records.draft(lost, fact.about, "lost", scope), *returns.lost(fact.about.id, fee, scope))
     return "recorded"
 
 
@@ -238,7 +245,8 @@ async def _won(records: Records, fact: DisputeState, freeze: Recorded, scope: Sc
         if not fee or returns.recognised is None or _earned_before(returns, freeze):
             return won, unfreeze
         # The period ended meanwhile, and what was disputed of its fee was left out.
-        return won, unfreeze, records.draft(RevenueRecognised(fee), fact.about, "recognised", scope)
+        earned = RevenueRecognised(max(0, fee - returns.fee_twice))
+        return won, unfreeze, records.draft(earned, fact.about, "recognised", scope)
 
     await comes_back(records, fact.payment, fact.about.id, scope, drafts)
 

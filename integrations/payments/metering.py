@@ -193,12 +193,15 @@ class Metering:
         return await self.cashier.bridge.stands(ObjectRef("customer", customer.id), "deleted") is not None
 
     async def _meter(self, workspace: WorkspaceId, period: str) -> tuple[str, int]:
-        """That of the plan that was granted last, and the end of its period: it is that of ``period``, or one that came after it.
-        Empty where the plan has none any more."""
+        """That of the plan that was granted last (or where it has none, of the one before), and the end of its period: it is that
+        of ``period``, or one that came after it. Empty where the plan has none any more, or where it has ended and its last
+        invoice is closed: then what was used waits for another plan, on whose invoice it will stand."""
         for recorded in reversed(await self.store.planned(workspace)):
             if isinstance(granted := recorded.entry.action, PlanGranted) and granted.until_s >= int(period):
-                plan = self.cashier.bridge.plans.named(granted.plan)
-                return "" if plan is None else plan.meter, granted.until_s
+                ended = await self.cashier.bridge.stands(ObjectRef("subscription", granted.subscription), "expire")
+                if ended is not None and self._now_s() >= granted.until_s + GRACE_S:
+                    break
+                return self.cashier.bridge.plans.meter_of(granted.plan) or granted.meter, granted.until_s
         return "", 0
 
     def _at_s(self, ends_s: int) -> int:

@@ -1,13 +1,14 @@
 """A plan's periods: what an invoice grants, what of the one before is earned and expires, and how a plan ends."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 from integrations.payments.base import RC_CURRENCY, InvoicePaid, ObjectRef, SubscriptionEnded, urc
 from integrations.payments.keys import scope_of
-from integrations.payments.plans import Plans
+from integrations.payments.plans import Granted, Plans
 from integrations.payments.records import Records, outcome_of
-from integrations.payments.returned import returns_of
+from integrations.payments.returned import PERIOD_OVER, Returns, returns_of
 from ledger.accounts import RC, is_part, plan
 from ledger.credit_actions import (
     CreditExpired,
@@ -47,12 +48,13 @@ async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> 
     ):
         return "recorded" if free else await records.unmatched(fact.about, fact.buyer, fact.total, fact.currency)
     scope = scope_of(fact.buyer)
-    group = await _earned(records, fact.earlier, fact.about, scope) if fact.renews else []
-    if group and not await _granted_last(records, fact.subscription, fact.earlier, scope):
-        del group[-1]  # what is there is another subscription's, and ends with that one's period
+    fees, group = await _fees(records, fact.earlier), list[Draft]()
     if min(granted.credit, granted.fee, fact.tax) < 0:
-        less = PlanReduced(records.rail, max(0, -granted.credit), max(0, -granted.fee), max(0, -urc(fact.tax)))
-        group.insert(0, records.draft(less, fact.about, "reduced", scope))  # from what is there before it expires
+        group += await _made_smaller(records, granted, fact, fees, scope)  # from what is there before it expires
+    if fact.renews:
+        group += await _earned(records, fees, fact.earlier, fact.about, scope)
+        if not await _granted_last(records, fact.subscription, fact.earlier, scope):
+            del group[-1]  # what is there is another subscription's, and ends with that one's period
     if fact.balance:
         way: Literal["used", "kept"] = "used" if fact.balance > 0 else "kept"
         moved = CustomerBalanceMoved(records.rail, way, urc(abs(fact.balance)))
@@ -67,11 +69,20 @@ async def _record_invoice(records: Records, plans: Plans, fact: InvoicePaid) -> 
         used = OveragePaid(records.rail, granted.overage, granted.discount)
         group.append(records.draft(used, fact.about, "overage", scope))
     until_s = max((line.until_s for line in fact.lines), default=0)
+    meter = "" if plans.meter_of(granted.plan) else await _meter_before(records, plans, fact.subscription, scope)
     grant = PlanGranted(
-        records.rail, granted.plan, max(0, granted.credit), max(0, granted.fee), until_s, fact.subscription
+        records.rail, granted.plan, max(0, granted.credit), max(0, granted.fee), until_s, fact.subscription, meter
     )
     await records.once(records.draft(grant, fact.about, "paid", scope), *group)
     return "recorded"
+
+
+async def _meter_before(records: Records, plans: Plans, subscription: str, scope: Scope) -> str:
+    """Of the plan that was granted last, where the same subscription had it: another has no price of its meter."""
+    for recorded in reversed(await records.journal.planned(scope.workspace)):
+        if isinstance(grant := recorded.entry.action, PlanGranted) and grant.subscription == subscription:
+            return plans.meter_of(grant.plan) or grant.meter
+    return ""
 
 
 async def _record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutcome:
@@ -82,7 +93,8 @@ async def _record_end(records: Records, fact: SubscriptionEnded) -> PaymentOutco
     scope = scope_of(fact.buyer)
     # Read before it is asked whose it is: what another subscription grants meanwhile is not in it.
     there = await _plan_credit(records, scope)
-    *recognised, _ = await _earned(records, fact.invoices, fact.about, scope)
+    fees = await _fees(records, fact.invoices)
+    *recognised, _ = await _earned(records, fees, fact.invoices, fact.about, scope)
     ends = CreditExpired("plan", there)
     if await _granted_last(records, fact.about.id, fact.invoices, scope):
         await records.once(records.draft(ends, fact.about, step, scope), *recognised)
@@ -109,7 +121,51 @@ async def _granted_last(records: Records, subscription: str, invoices: tuple[str
     return True
 
 
-async def _earned(records: Records, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
+async def _fees(records: Records, invoices: tuple[str, ...]) -> dict[ObjectRef, Returns]:
+    """What went back of each invoice whose fee is not earned yet."""
+    fees: dict[ObjectRef, Returns] = {}
+    for invoice in (ObjectRef("invoice", name) for name in invoices):
+        if await records.stands(invoice, PERIOD_OVER) is None:
+            returns = await returns_of(records, invoice)
+            if returns.whole.fee:
+                fees[invoice] = returns
+    return fees
+
+
+async def _made_smaller(
+    records: Records, granted: Granted, fact: InvoicePaid, fees: dict[ObjectRef, Returns], scope: Scope
+) -> list[Draft]:
+    """What is given back of the fee is no more than what is deferred in ``fees``, the latest first, and is written there. What is
+    beyond that went back before, with a payment: it is taken as credit."""
+    less, steps = max(0, -granted.fee), list[Draft]()
+    for invoice, returns in reversed(fees.items()):
+        part = min(less, max(0, returns.whole.fee - returns.reduced - await _fee_sent_back(records, returns)))
+        if part:
+            fees[invoice], step = returns.made_smaller(part, scope)
+            steps += step
+            less -= part
+    reduced = PlanReduced(
+        records.rail, max(0, -granted.credit) + less, max(0, -granted.fee) - less, max(0, -urc(fact.tax))
+    )
+    # Older ones have no such steps: what they gave back is left out where the period ends, and marked so there.
+    marked = records.draft(RevenueRecognised(0), fact.about, "unearned", scope)
+    return [*steps, records.draft(reduced, fact.about, "reduced", scope), marked]
+
+
+async def _fee_sent_back(records: Records, returns: Returns) -> int:
+    """What is disputed is deferred until the dispute is lost."""
+    sent = 0
+    for name, parts in returns.taken.items():
+        dispute = ObjectRef("dispute", name)
+        disputed = await records.stands(dispute, "freeze") is not None
+        if not disputed or await records.stands(dispute, "lost") is not None:
+            sent += parts.fee
+    return sent
+
+
+async def _earned(
+    records: Records, fees: dict[ObjectRef, Returns], invoices: tuple[str, ...], about: ObjectRef, scope: Scope
+) -> list[Draft]:
     """The period is over; of its fees is earned what was not given back when the plan was made smaller."""
     less, marks = 0, list[Draft]()
     for name in invoices:
@@ -120,7 +176,7 @@ async def _earned(records: Records, invoices: tuple[str, ...], about: ObjectRef,
             less += reduced.deferred
             marks.append(records.draft(RevenueRecognised(0), invoice, "unearned", scope))  # it is counted once
     drafts: list[Draft] = []
-    for draft in await _period_over(records, invoices, about, scope):
+    for draft in _period_over(records, fees, about, scope):
         if isinstance(draft.action, RevenueRecognised):
             part = min(less, draft.action.amount)
             less, draft = less - part, replace(draft, action=RevenueRecognised(draft.action.amount - part))
@@ -128,17 +184,11 @@ async def _earned(records: Records, invoices: tuple[str, ...], about: ObjectRef,
     return [*marks, *drafts]
 
 
-async def _period_over(records: Records, invoices: tuple[str, ...], about: ObjectRef, scope: Scope) -> list[Draft]:
+def _period_over(records: Records, fees: Mapping[ObjectRef, Returns], about: ObjectRef, scope: Scope) -> list[Draft]:
     """Each fee is earned, and what is left of the credit expires."""
     drafts: list[Draft] = []
-    for name in invoices:
-        invoice = ObjectRef("invoice", name)
-        paid = await records.stands(invoice, "paid")
-        grant = None if paid is None else paid.entry.action
-        if isinstance(grant, PlanGranted) and grant.deferred and await records.stands(invoice, "recognised") is None:
-            returns = await returns_of(records, invoice)
-            fee = grant.deferred - returns.gone.fee
-            # Also where nothing is left of it: what of it comes back later is earned then.
-            drafts.append(records.draft(RevenueRecognised(fee), invoice, "recognised", scope))
-            drafts += returns.period_over(scope)
+    for invoice, returns in fees.items():
+        # Also where nothing is left of it: what of it comes back later is earned then.
+        drafts.append(records.draft(RevenueRecognised(returns.fee_left), invoice, "recognised", scope))
+        drafts += returns.period_over(scope)
     return [*drafts, records.draft(CreditExpired("plan"), about, "expire", scope)]

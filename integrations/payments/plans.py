@@ -66,6 +66,11 @@ class Plans:
     def named(self, name: str) -> Plan | None:
         return next((plan for plan in self.all if plan.name == name), None)
 
+    def meter_of(self, name: str) -> str:
+        """Empty where the plan has none, or is on offer no more."""
+        plan = self.named(name)
+        return "" if plan is None else plan.meter
+
     def of_price(self, price: str) -> Plan | None:
         return next((plan for plan in self.all if plan.price == price), None)
 

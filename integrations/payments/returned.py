@@ -2,11 +2,12 @@
 
 Each refund and each dispute takes the next step of its payment's own list (``payment.returned``), in the same commit as the entry
 that moves the money. So two at once cannot both count on what is left, and all that goes back comes to the whole, to the unit.
-The end of the period that a plan's payment was for takes a step, too: what goes back is either before or after it.
+The end of the period that a plan's payment was for takes a step, too: what goes back is either before or after it. So does what
+of its fee was given back otherwise, when the plan was made smaller.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from integrations.payments.base import ObjectRef
@@ -49,13 +50,14 @@ class Parts:
 NOTHING = Parts()
 PERIOD_OVER = "recognised"
 REWARDED = "rewarded"
+REDUCED = "reduced"
 
 
 @dataclass(frozen=True, slots=True)
 class Returns:
     """``whole`` is what came in, ``taken`` what of it went back, by the refund or dispute. ``payment`` None: one that is no
     credit, or that nobody knows; all that goes back is then taken as credit. ``recognised``: the period is over, and what was
-    left of its fee is earned."""
+    left of its fee is earned. ``reduced`` is what of the fee was given back when the plan was made smaller."""
 
     rail: str
     payment: Recorded | None = None
@@ -63,6 +65,7 @@ class Returns:
     taken: Mapping[str, Parts] = field(default_factory=dict)
     steps: int = 0
     recognised: Recorded | None = None
+    reduced: int = 0
 
     @property
     def gone(self) -> Parts:
@@ -75,6 +78,15 @@ class Returns:
     @property
     def left_of_credit(self) -> int:
         return self.whole.credit - self.gone.credit
+
+    @property
+    def fee_left(self) -> int:
+        return max(0, self.whole.fee - self.gone.fee - self.reduced)
+
+    @property
+    def fee_twice(self) -> int:
+        """What of a fee that is disputed was given back beside: whoever loses the dispute loses it as credit."""
+        return max(0, self.gone.fee + self.reduced - self.whole.fee)
 
     @property
     def of_plan(self) -> bool:
@@ -90,7 +102,7 @@ class Returns:
             return Parts(amount)
         until = gone.amount + amount
         tax = min(amount, max(0, whole.tax * until // whole.amount - gone.tax))
-        fee = min(amount - tax, max(0, whole.fee * until // whole.amount - gone.fee))
+        fee = min(amount - tax, max(0, whole.fee * until // whole.amount - gone.fee), self.fee_left)
         return Parts(amount, tax, fee)
 
     def step(self, back: str, parts: Parts, scope: Scope) -> tuple[Draft, ...]:
@@ -104,6 +116,16 @@ class Returns:
     def rewarded(self, scope: Scope) -> tuple[Draft, ...]:
         """The step that nothing goes back by: what goes back at the same time finds the reward, or is found by it."""
         return self._next(REWARDED, NOTHING, scope)
+
+    def made_smaller(self, fee: int, scope: Scope) -> tuple["Returns", tuple[Draft, ...]]:
+        """So much of the fee is given back beside; and what stands then."""
+        standing = replace(self, reduced=self.reduced + fee, steps=self.steps + 1)
+        return standing, self._next(REDUCED, Parts(fee=fee), scope)
+
+    def lost(self, dispute: str, fee: int, scope: Scope) -> tuple[Draft, ...]:
+        """The step of a dispute that is over, and took ``fee`` of the fee: whoever counted on the rest has to look again."""
+        taken = self.taken.get(dispute, NOTHING).fee
+        return self._next(dispute, Parts(fee=fee - taken), scope) if taken else ()
 
     def _next(self, back: str, parts: Parts, scope: Scope) -> tuple[Draft, ...]:
         if self.payment is None:
@@ -121,15 +143,17 @@ async def returns_of(reads: Reads, payment: ObjectRef | None) -> Returns:
     if whole == NOTHING:
         return Returns(reads.rail)
     taken: dict[str, Parts] = {}
-    steps = 0
+    steps, reduced = 0, 0
     while (found := await reads.find(_key(paid, steps))) is not None:
         action = found.entry.action
-        if isinstance(action, PaymentReturned):
+        if isinstance(action, PaymentReturned) and action.back == REDUCED:
+            reduced += action.fee
+        elif isinstance(action, PaymentReturned):
             part = Parts(action.amount, action.tax, action.fee)
             taken[action.back] = taken.get(action.back, NOTHING) + part
         steps += 1
     # After the steps: if the period ends between the two, it takes the step that is wanted now.
-    return Returns(reads.rail, paid, whole, taken, steps, await reads.stands(payment, "recognised"))
+    return Returns(reads.rail, paid, whole, taken, steps, await reads.stands(payment, "recognised"), reduced)
 
 
 async def _whole(reads: Reads, payment: ObjectRef, paid: Recorded) -> Parts:

@@ -440,8 +440,9 @@ class StripePayments:
                 subscription = await v1.subscriptions.retrieve_async(about.id)
                 return await self._of_subscription(subscription)
             case "refund":
-                refund = await v1.refunds.retrieve_async(about.id)
-                return (refund_state(refund, *await self._paid_by(id_of(refund.payment_intent))),)
+                refund = await v1.refunds.retrieve_async(about.id, {"expand": ["balance_transaction"]})
+                sent = refund_state(refund, *await self._paid_by(id_of(refund.payment_intent)))
+                return () if sent is None else (sent,)
             case "dispute":
                 dispute = await v1.disputes.retrieve_async(about.id)
                 return (dispute_state(dispute, *await self._paid_by(id_of(dispute.payment_intent))),)

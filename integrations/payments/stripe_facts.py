@@ -94,7 +94,7 @@ def topup_of_session(session: "Session", intent: "PaymentIntent | None") -> Topu
             return TopupState(about, buyer, "waiting")
         return TopupState(about, buyer, "expired" if session.status == "expired" else _waiting(intent))
     details = session.total_details
-    return TopupPaid(
+    paid = TopupPaid(
         about if intent is None else ObjectRef("payment_intent", intent.id),
         buyer,
         _asked(session.metadata),
@@ -104,6 +104,7 @@ def topup_of_session(session: "Session", intent: "PaymentIntent | None") -> Topu
         Cents((session.amount_total or 0) if intent is None else intent.amount_received),
         session.currency or "",
     )
+    return paid if intent is None else _as_settled(paid, intent)
 
 
 def topup_of_intent(intent: "PaymentIntent") -> TopupPaid | TopupState:
@@ -112,7 +113,31 @@ def topup_of_intent(intent: "PaymentIntent") -> TopupPaid | TopupState:
     if intent.status != "succeeded":
         return TopupState(about, buyer, _waiting(intent))
     paid = Cents(intent.amount_received)
-    return TopupPaid(about, buyer, _asked(intent.metadata), paid, Cents(0), Cents(0), paid, intent.currency)
+    topup = TopupPaid(about, buyer, _asked(intent.metadata), paid, Cents(0), Cents(0), paid, intent.currency)
+    return _as_settled(topup, intent)
+
+
+def _as_settled(paid: TopupPaid, intent: "PaymentIntent") -> TopupPaid | TopupState:
+    """What was exchanged is not what was asked for, whatever that was."""
+    charge = intent.latest_charge
+    transaction = None if charge is None or isinstance(charge, str) else charge.balance_transaction
+    moved = settled(transaction, Amount(paid.total, paid.currency))
+    if moved is None:
+        return TopupState(paid.about, paid.buyer, "waiting")
+    if moved.currency == paid.currency:
+        return paid
+    return TopupPaid(paid.about, paid.buyer, None, moved.cents, Cents(0), Cents(0), moved.cents, moved.currency)
+
+
+def settled(transaction: "BalanceTransaction | str | None", amount: Amount) -> Amount | None:
+    """An amount as Stripe's balance has it: a currency without a bank account of its own is exchanged. The transaction has to
+    have been asked for along with its object; None until it is known. US dollars are taken for what they are."""
+    if amount.currency == RC_CURRENCY:
+        return amount
+    if transaction is None or isinstance(transaction, str):
+        return None
+    same = transaction.currency == amount.currency
+    return amount if same else Amount(Cents(abs(transaction.amount)), transaction.currency)
 
 
 def payment_shown(intent: "PaymentIntent") -> PaymentShown | None:
@@ -244,7 +269,13 @@ def paid_for(charge: str, payment: "PaymentIntent | None", invoice: "Invoice | N
     return ObjectRef("payment_intent", payment.id), buyer_of(payment.metadata)
 
 
-def refund_state(refund: "Refund", payment: "PaymentIntent | None", invoice: "Invoice | None" = None) -> RefundState:
+def refund_state(
+    refund: "Refund", payment: "PaymentIntent | None", invoice: "Invoice | None" = None
+) -> RefundState | None:
+    """None until it is known what it took from the balance."""
+    amount = settled(refund.balance_transaction, Amount(Cents(refund.amount), refund.currency))
+    if amount is None:
+        return None
     own = _words(refund.metadata).get(INTENT)
     paid, buyer = paid_for(id_of(refund.charge), payment, invoice)
     return RefundState(
@@ -253,7 +284,7 @@ def refund_state(refund: "Refund", payment: "PaymentIntent | None", invoice: "In
         buyer_of(refund.metadata) or buyer,
         None if own is None else IntentId(own),
         "failed" if refund.status in _REFUND_FAILED else "sent",
-        Amount(Cents(refund.amount), refund.currency),
+        amount,
     )
 
 
@@ -269,12 +300,13 @@ def dispute_state(
     state: Literal["open", "won", "lost"] = (
         "lost" if dispute.status in _LOST else "won" if dispute.status in _WON else "open"
     )
+    amount = Amount(Cents(dispute.amount), dispute.currency)
     return DisputeState(
         ObjectRef("dispute", dispute.id),
         paid,
         buyer,
         state,
-        Amount(Cents(dispute.amount), dispute.currency),
+        settled(out[0] if out else None, amount) or amount,
         bool(out),
         Cents(sum(item.fee for item in out)),
         bool(back),

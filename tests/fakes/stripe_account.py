@@ -46,6 +46,8 @@ class Account:
     live: bool = False
     fee_bps: int = 290
     fee_fixed: int = 30
+    rates: dict[str, int] = field(default_factory=dict)
+    """The currencies that are exchanged to dollars: of a hundred units, so many dollars."""
     made: Callable[[Thing], None] = lambda event: None
     never: Callable[[str], bool] = lambda kind: False
     _count: int = 0
@@ -453,12 +455,16 @@ class Account:
     def transaction(self, type: str, source: Thing | None, amount: int, fee: int = 0, category: str = "") -> Thing:
         """A movement of the balance. Without a ``source``: what Stripe does by itself, and tells of in no event."""
         self._count += 1
+        currency = source["currency"] if source else "usd"
+        rate = self.rates.get(currency)
+        if rate is not None:
+            amount, fee, currency = round(amount * rate / 100), round(fee * rate / 100), "usd"
         transaction: Thing = {
             "id": f"txn_{self._count:06d}", "object": "balance_transaction", "amount": amount, "fee": fee, "net": amount - fee,
-            "currency": source["currency"] if source else "usd", "type": type, "source": source["id"] if source else None,
+            "currency": currency, "type": type, "source": source["id"] if source else None,
             "created": self.now_s, "status": "available",
-            "available_on": self.now_s, "reporting_category": category or type, "fee_details": [], "exchange_rate": None,
-            "description": None,
+            "available_on": self.now_s, "reporting_category": category or type, "fee_details": [],
+            "exchange_rate": None if rate is None else rate / 100, "description": None,
         }  # fmt: skip
         self.transactions.append(transaction)
         self.things[transaction["id"]] = transaction

@@ -206,7 +206,7 @@ def check_workspaces(entries: list[Entry], book: Balances) -> None:
             if posting.account in ("R:usage", "R:breakage"):
                 spent[entry.workspace] -= posting.amount
         if isinstance(entry.action, PlanReduced):  # kept at Stripe for the next invoice
-            spent[entry.workspace] += entry.action.credit
+            spent[entry.workspace] += entry.action.credit + entry.action.deferred
     for whose in (OUR_SCOPE, *OTHERS, BEYOND_SCOPE):
         name = whose.workspace
         assert amounts.get(f"L:ws:{name}:held", 0) == 0

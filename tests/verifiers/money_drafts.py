@@ -99,6 +99,7 @@ def _paid_in(scope: Scope, workspace: int, name: str) -> Iterator[CreditAction]:
     yield PaymentFee(RAIL, 1_000_001, back=True)
     yield PaymentFee(RAIL, 15_000_001, disputed=True)
     yield PlanGranted(RAIL, "team", 50_000_000_003, 7_000_001)
+    yield PlanGranted(RAIL, "pro", 1_000_003, 1, 1_797_000_000, "sub_1", "carpool_overage")
     yield PlanReduced(RAIL, 1_000_003, 7_001, 17)
     yield RevenueRecognised(3_000_001)
     yield CreditGranted(f"welcome-{name}", 5_000_001, expires_us)

@@ -471,6 +471,45 @@ async def test_usage_of_a_plan_that_has_no_meter_any_more_waits(use: Use, caplog
     assert "no meter to be told to" in caplog.text
 
 
+async def test_what_was_used_before_a_change_to_a_plan_without_a_meter_is_told_and_paid(use: Use) -> None:
+    """Changed within the hour, so that the meter was told of nothing yet."""
+    subscription = await use.begin()
+    await use.call(300)
+    use.till.account.upgrade(subscription, use.till.pro.price)
+    await use.till.delivered()
+    # The new plan's part of the period is granted: what was used beyond the old one is owed.
+    assert (await use.balances())["overage:now"] == 290
+    assert (await use.metering.apply(), await use.metering.apply(), use.counted) == (1, 0, 290)
+    use.till.account.renew(subscription)
+    await use.till.delivered()
+    assert {name for name in await use.balances() if name.startswith(("overage", "metered"))} == set()
+    assert await use.differences() == []
+
+
+@pytest.mark.parametrize("metered", [True, False])
+async def test_usage_of_a_plans_last_hour_is_named_and_waits_for_the_invoice_of_the_next_plan(
+    use: Use, metered: bool
+) -> None:
+    till = use.till
+    subscription = await use.begin()
+    await use.call(300)
+    till.account.cancel(subscription)  # at the end of its period, and the house was down for the last hour
+    till.account.now_s += 2 * HOUR_S
+    await till.delivered()
+    await till.cashier.scan()
+    assert (await use.metering.apply(), use.counted) == (0, 0)  # no invoice would have it
+    till.account.now_s += 24 * HOUR_S
+    assert await use.differences() == ["owed_without_invoice"]
+    subscription = await till.subscribed(till.beyond if metered else till.pro)
+    assert (await use.metering.apply(), use.counted) == ((1, 290) if metered else (0, 0))
+    till.account.renew(subscription)
+    await till.delivered()
+    owed = {name: amount for name, amount in (await use.balances()).items() if name.startswith(("overage", "metered"))}
+    assert (owed, await use.differences()) == (
+        ({}, []) if metered else ({"overage:now": 290}, ["owed_without_invoice"])
+    )
+
+
 async def test_a_ledger_with_overage_is_verified(tmp_path: Path, postgres: Server) -> None:
     async with opening("sqlite", tmp_path, postgres) as opens:
         async with open_till(await opens()) as till:

@@ -16,7 +16,7 @@ from bot.second_console import account_name
 from integrations.payments.base import Cents, IntentId
 from integrations.payments.requests import decline, request_of
 from ledger.actions import CommandRun
-from ledger.credit_actions import CreditGranted, CreditReserved, CreditVoided, LateCost
+from ledger.credit_actions import CreditGranted, CreditReserved, CreditReversed, CreditVoided, LateCost
 from ledger.entry import Draft
 from ledger.errors import KeyReused
 from ledger.money import URC_PER_RC
@@ -382,6 +382,15 @@ async def test_a_providers_bill_clears_what_was_accrued_and_estimated_once(tmp_p
     assert money[("A:bank", "RC")] == -710 * URC_PER_RC
     assert money[("X:absorbed", "RC")] == 10 * URC_PER_RC
     assert money[("X:provider:openai", "RC")] == 700 * URC_PER_RC
+    seq = second.out.partition("(entry ")[2].partition(")")[0]
+    back = await console.run("reverse", seq, "another's bill")
+    assert back.out.startswith(f"Entry {seq} is reversed (entry ")
+    made = back.out.rpartition("(entry ")[2].partition(")")[0]
+    opposite = next(item.entry.action for item in await console.entries() if str(item.entry.seq) == made)
+    assert opposite == CreditReversed(int(seq))
+    money = await console.money()
+    assert (money[accrued], money[suspense]) == (-100 * URC_PER_RC, -4 * URC_PER_RC)
+    assert money[("X:absorbed", "RC")] == 4 * URC_PER_RC
 
 
 def started_today() -> datetime:
