@@ -40,6 +40,7 @@ from ledger.credit_actions import (
     PaymentUnmatched,
     PlanGranted,
     ProviderBilled,
+    ProviderTruedUp,
     RefundHeld,
     SuspenseResolved,
     TreasuryMoved,
@@ -466,13 +467,16 @@ class Life:
             await self.roadchain.append(Draft(action, OUR_SCOPE, f"{name}/{self.random.randrange(10**12)}"))
 
     async def run_the_house(self) -> None:
-        """What the owner puts in and pays, and what the provider's bill takes."""
+        """What the owner puts in and pays, and what the provider's bill takes and does not ask for."""
         accrued = await self.natural(chart.provider_accrued("scripted"))
         waits = await self.natural(chart.provider_suspense("scripted"))
         paid = (
             TreasuryMoved("in", 10_000 * URC_PER_RC),
             OperationsPaid(500 * URC_PER_RC),
-            ProviderBilled("scripted", accrued, waits),
+            ProviderBilled("scripted", accrued, waits // 2),
+            *(
+                (ProviderTruedUp("scripted", 0, waits - waits // 2),) if waits else ()
+            ),  # it asks for less than was thought
         )
         for action in paid:
             key = f"{action.name}/{self.random.randrange(10**12)}"
