@@ -158,7 +158,7 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
     match arguments.billing_command:
         case "reconcile":
             return console.reconcile_payments(settings, arguments.days)
-        case "grant" | "writeoff" | "writeoff-usage" | "resolve" | "reverse":
+        case "grant" | "reward" | "writeoff" | "writeoff-usage" | "resolve" | "reverse":
             return _adjust(arguments, settings)
         case "invoice":
             where = (arguments.platform, arguments.workspace)
@@ -179,7 +179,7 @@ def _of_billing(arguments: argparse.Namespace, settings: Settings) -> Coroutine[
         case "statement":
             return _statement(arguments, settings)
         case _:
-            return console.paid_by_hand(settings, arguments.reference)
+            return console.paid_by_hand(settings, arguments.reference, arguments.operator)
 
 
 def _decide(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
@@ -194,39 +194,38 @@ def _decide(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any,
 def _of_house(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
     from bot import house_console as console
 
-    reason, reference = " ".join(arguments.reason), arguments.reference
+    said = (arguments.amount, " ".join(arguments.reason), arguments.reference, arguments.operator)
     match arguments.billing_command:
         case "provider-bill":
-            what = (arguments.provider, arguments.amount, reason, reference)
-            bill = console.Bill(*what, arguments.until, arguments.operator, arguments.preview)
+            until, preview = arguments.until, arguments.preview
+            bill = console.Bill(arguments.provider, *said, until, preview=preview)
             return console.provider_bill(settings, bill)
         case "treasury":
-            return console.treasury(settings, arguments.direction, arguments.amount, reason, reference)
+            return console.treasury(settings, arguments.direction, *said)
         case _:
-            return console.operations(settings, arguments.amount, reason, reference)
+            return console.operations(settings, *said)
 
 
 def _adjust(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
     from bot import adjusting_console as console
 
-    reason = " ".join(arguments.reason)
+    reason, operator = " ".join(arguments.reason), arguments.operator
     match arguments.billing_command:
-        case "grant":
-            where = (arguments.platform, arguments.workspace)
-            new, operator = arguments.new, arguments.operator
-            amount, days = arguments.amount, arguments.days
-            return console.grant(settings, *where, amount, reason, days, new=new, operator=operator)
+        case "grant" | "reward" as kind:
+            where, amount = (arguments.platform, arguments.workspace), arguments.amount
+            days, new = arguments.days, arguments.new
+            return console.give(settings, kind, *where, amount, reason, days, new=new, operator=operator)
         case "writeoff":
             where = (arguments.platform, arguments.workspace)
-            return console.write_off(settings, *where, arguments.amount, reason, arguments.operator)
+            return console.write_off(settings, *where, arguments.amount, reason, operator)
         case "writeoff-usage":
-            workspace, reference = arguments.workspace, arguments.reference
-            return console.write_off_usage(settings, workspace, arguments.amount, reason, reference)
+            what = (arguments.workspace, arguments.amount, reason, arguments.reference)
+            return console.write_off_usage(settings, *what, operator)
         case "resolve":
-            where = (arguments.platform, arguments.workspace)
-            return console.resolve(settings, *where, arguments.payment, reason, new=arguments.new)
+            where, new = (arguments.platform, arguments.workspace), arguments.new
+            return console.resolve(settings, *where, arguments.payment, reason, new=new, operator=operator)
         case _:
-            return console.reverse(settings, arguments.entry, reason)
+            return console.reverse(settings, arguments.entry, reason, operator)
 
 
 def _statement(arguments: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
@@ -355,6 +354,7 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     reconcile = of_billing.add_parser("reconcile", help="compare the payment service with the ledger")
     reconcile.add_argument("--days", default="30", metavar="N", help="how far back")
     grant = of_billing.add_parser("grant", help="give a workspace promotional credit")
+    reward = of_billing.add_parser("reward", help="the same as a reward, which is an expense of its own")
     written_off = of_billing.add_parser("writeoff", help="forgive what a workspace owes")
     usage = of_billing.add_parser("writeoff-usage", help="forgive what was to be paid later, and no invoice will pay")
     usage.add_argument("workspace", metavar="WORKSPACE", help="as `carpool billing reconcile` names it")
@@ -362,12 +362,12 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     invoice = of_billing.add_parser("invoice", help="ask a workspace for a bank transfer; prints its reference")
     refund = of_billing.add_parser("refund", help="give money of a top-up back, from what was not spent of it")
     resolve = of_billing.add_parser("resolve", help="make credit of a payment that waits in suspense")
-    for command in (grant, written_off, invoice, refund, resolve):
+    for command in (grant, reward, written_off, invoice, refund, resolve):
         command.add_argument("platform", choices=["slack", "discord", "terminal"])
         command.add_argument("workspace", metavar="WORKSPACE", help="its id on the platform; in the terminal: local")
     for command in (refund, resolve):
         command.add_argument("payment", metavar="PAYMENT", help="Stripe's pi_..., or the reference of a bank transfer")
-    for command in (grant, written_off, invoice, refund):
+    for command in (grant, reward, written_off, invoice, refund):
         command.add_argument("amount", metavar="DOLLARS")
     reverse = of_billing.add_parser("reverse", help="take back an entry that moved credit, such as a grant")
     reverse.add_argument("entry", metavar="ENTRY", help="its number, as `carpool ledger entries` shows it")
@@ -377,14 +377,12 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     decline = of_billing.add_parser("decline", help="do not do what was asked for")
     for command in (approve, decline):
         command.add_argument("reference", metavar="REFERENCE", help="as `carpool billing requests` shows it")
-    for command in (grant, written_off, usage, refund, resolve, reverse, approve, decline):
+    for command in (grant, reward, written_off, usage, refund, resolve, reverse, approve, decline):
         command.add_argument("reason", nargs="+", metavar="REASON")
-    grant.add_argument("--days", metavar="N", help="how long it lasts")
-    for command in (grant, written_off, refund, approve, decline):
-        command.add_argument(
-            "--as", dest="operator", default="", metavar="NAME", help="who you are: two decide on much"
-        )
-    for command in (grant, invoice, resolve):
+        _add_operator(command)
+    for command in (grant, reward):
+        command.add_argument("--days", metavar="N", help="how long it lasts")
+    for command in (grant, reward, invoice, resolve):
         command.add_argument("--new", action="store_true", help="the ledger knows nothing of this workspace yet")
     refund.add_argument("--reference", default="", metavar="REFERENCE", help="goes on with a refund that was begun")
     usage.add_argument("--reference", default="", metavar="REFERENCE", help="a name under which it is done once")
@@ -401,7 +399,13 @@ def _add_billing(billing: argparse.ArgumentParser) -> None:
     )
     paid = of_billing.add_parser("paid", help="say that a bank transfer has come")
     paid.add_argument("reference", metavar="REFERENCE")
+    _add_operator(paid)
     _add_house(of_billing)
+
+
+def _add_operator(command: argparse.ArgumentParser) -> None:
+    said = "who you are, as two decide on much; without it your account"
+    command.add_argument("--as", dest="operator", default="", metavar="NAME", help=said)
 
 
 def _add_house(of_billing: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -411,7 +415,6 @@ def _add_house(of_billing: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--until", default="", metavar="YYYY-MM-DD", help="the last bill of before this day: what it leaves is no cost"
     )
     bill.add_argument("--preview", action="store_true", help="only say what it would settle")
-    bill.add_argument("--as", dest="operator", default="", metavar="NAME", help="who you are: two decide on much")
     treasury = of_billing.add_parser("treasury", help="say that the owner put money into the bank, or took it out")
     treasury.add_argument("direction", choices=["in", "out"])
     operations = of_billing.add_parser("operations", help="say that something else was paid from the bank")
@@ -419,6 +422,7 @@ def _add_house(of_billing: "argparse._SubParsersAction[argparse.ArgumentParser]"
         command.add_argument("amount", metavar="DOLLARS")
         command.add_argument("reason", nargs="+", metavar="REASON")
         command.add_argument("--reference", default="", metavar="NAME", help="such as a bill's number: it counts once")
+        _add_operator(command)
 
 
 def _add_slack(slack: argparse.ArgumentParser) -> None:

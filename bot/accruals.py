@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bot.statement import moved_before
 from ledger.accounts import RC, Account, provider_accrued, provider_suspense
@@ -26,9 +27,34 @@ class Owed:
         return self.accrued + self.suspense
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Of a bill, in uRC: of calls that are known, of estimates, of which nothing was known; and what it does not ask for."""
+
+    accrued: int
+    suspense: int
+    more: int
+    over: Owed
+
+    @classmethod
+    def of(cls, billed: int, owed: Owed, *, closes: bool) -> "Parts":
+        accrued = min(billed, owed.accrued)
+        suspense = min(billed - accrued, owed.suspense)
+        left = Owed(owed.accrued - accrued, owed.suspense - suspense)
+        return cls(accrued, suspense, billed - accrued - suspense, left if closes else Owed(0, 0))
+
+
 def late_key(reference: str) -> str:
     """What a bill asks for of which nothing was known: it is the bill's own, and no call's."""
     return f"{LateCost.name}/{reference}"
+
+
+def true_up_key(reference: str) -> str:
+    return f"{ProviderTruedUp.name}/{reference}"
+
+
+def day_text(until_s: int) -> str:
+    return f"{datetime.fromtimestamp(until_s, UTC):%Y-%m-%d}"
 
 
 def owed_to(provider: str, rows: Iterable[AccountRow]) -> Owed:

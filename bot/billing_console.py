@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from bot.commands.amounts import code_of, dollars_text, read_dollars, read_whole
 from bot.console import EXIT_OK, EXIT_USAGE, EXIT_WRONG, complain, say
+from bot.movements import Wish
 from bot.opening import ledger_exists
 from bot.operating import NO_AMOUNT, Opened, opened, turned_away
 from bot.second_console import ask_second, is_much
@@ -24,7 +25,7 @@ from integrations.payments.base import (
     urc,
 )
 from integrations.payments.cashier import Cashier
-from integrations.payments.keys import asked_key
+from integrations.payments.keys import THE_HOUSE, asked_key
 from integrations.payments.metering import reconcile_meters
 from integrations.payments.reconcile import Difference, on_record, reconcile
 from ledger.entry import Draft, Scope
@@ -36,6 +37,9 @@ from ledger.roadchain import clock_us
 DAY_S = 86_400
 RECONCILED_DAYS_MAX = 365
 BY_HAND = "inv-"
+BANK = "invoiced"
+"""The rail of what comes by hand."""
+
 NOT_CONNECTED = "No payment service is connected: set STRIPE_API_KEY."
 
 _WHAT = {
@@ -120,24 +124,46 @@ async def ask_by_hand(settings: Settings, platform: str, workspace: str, amount:
     return EXIT_OK
 
 
-async def paid_by_hand(settings: Settings, reference: str) -> int:
-    """The transfer has come: its credit is there afterwards, once however often this is said."""
+async def paid_by_hand(settings: Settings, reference: str, operator: str = "") -> int:
+    """The transfer has come: its credit is there afterwards, once however often this is said. More than ``operator`` decides on
+    alone waits for another one."""
     async with opened(settings) as house:
-        by_hand = house.billing.invoiced
-        if by_hand is None:
-            raise AssertionError("money can always come by hand")
-        try:
-            outcome = await by_hand.look_at(ObjectRef("transfer", reference))
-        except PaymentUnknown:
-            complain(f"Nothing was asked for as {reference}. Nothing was changed.")
-            await house.refuse("paid", Code.ENTITY_NOT_FOUND)
-            return EXIT_USAGE
-        except LedgerError as error:
-            complain(str(error))
-            await house.refuse("paid", error.code)
-            return EXIT_WRONG
+        transfer = await house.store.find(f"payment.asked/{reference}")
+        asked = None if transfer is None else transfer.entry.action
+        if transfer is not None and isinstance(asked, PaymentAsked) and asked.rail == BANK and asked.kind == "topup":
+            entry = transfer.entry
+            scope = Scope(entry.workspace, entry.actor, THE_HOUSE.conversation, THE_HOUSE.turn)
+            if is_much(house, asked.amount) and not await came_by_hand(house, reference):
+                wish = AdjustmentAsked("paid", asked.amount, "", rail=BANK)
+                return await ask_second(house, Wish(wish, scope, reference, reference), f"paid {reference}", operator)
+        return await take_by_hand(house, reference)
+
+
+async def came_by_hand(house: Opened, reference: str) -> bool:
+    """Whether it is on the book that a transfer has come."""
+    return await _by_hand(house).bridge.stands(ObjectRef("transfer", reference), "paid") is not None
+
+
+async def take_by_hand(house: Opened, reference: str) -> int:
+    """Record that it has come. Gives the exit status."""
+    try:
+        outcome = await _by_hand(house).look_at(ObjectRef("transfer", reference))
+    except PaymentUnknown:
+        complain(f"Nothing was asked for as {reference}. Nothing was changed.")
+        await house.refuse("paid", Code.ENTITY_NOT_FOUND)
+        return EXIT_USAGE
+    except LedgerError as error:
+        complain(str(error))
+        await house.refuse("paid", error.code)
+        return EXIT_WRONG
     say("The credit is there." if outcome == "recorded" else "It waits in suspense.")
     return EXIT_OK
+
+
+def _by_hand(house: Opened) -> Cashier:
+    if house.billing.invoiced is None:
+        raise AssertionError("money can always come by hand")
+    return house.billing.invoiced
 
 
 async def refund(
@@ -166,8 +192,8 @@ async def refund(
         intent = IntentId(reference or f"ref-{secrets.token_hex(5)}")
         said = f"refund {payment} {amount} {reason}"
         if is_much(house, urc(cents)):
-            asked = AdjustmentAsked("refund", urc(cents), operator, rail=cashier.rail)
-            return await ask_second(house, asked, scope, intent, said, payment)
+            asked = AdjustmentAsked("refund", urc(cents), "", rail=cashier.rail)
+            return await ask_second(house, Wish(asked, scope, intent, payment), said, operator)
         return await send_back(house, Sending(cashier, scope, payment, cents, intent, "refund"), said)
 
 
@@ -227,7 +253,7 @@ async def send_back(house: Opened, sending: Sending, said: str) -> int:
 
 
 def _asked(cents: Cents) -> PaymentAsked:
-    return PaymentAsked("invoiced", "topup", urc(cents))
+    return PaymentAsked(BANK, "topup", urc(cents))
 
 
 def _told(difference: Difference, ticket: str, since_s: int) -> str:

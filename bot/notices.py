@@ -1,4 +1,4 @@
-"""What a person is told who asks nothing just now: what came of a payment that they began, or of a refund that they asked for.
+"""What a person is told who asks nothing just now: what came of a payment that they began, or of what they asked operators for.
 
 It is a turn like any other, whose reply is prepared with it in one step: so it is delivered once, whatever happens to this
 process, by whoever has the platform, and it is for the person alone. It goes where they asked for the payment.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bot.commands.amounts import dollars_text
 from bot.commands.billing import BILLING
 from bot.commands.refund import REFERENCE
+from bot.commands.request import named, reference_of
 from bot.payloads import decode_asked
 from bot.sentences import ENGLISH, Sentences
 from bot.telling import notice
@@ -16,9 +17,10 @@ from integrations.payments.base import Amount, Cents, News, urc
 from integrations.payments.keys import asked_key
 from integrations.payments.requests import RefundRequest
 from ledger.actions import MessageReceived
-from ledger.entry import Scope
+from ledger.entry import Entry, Scope
 from ledger.errors import LedgerError
 from ledger.money import URC_PER_RC, rc_text
+from ledger.payment_actions import AdjustmentRequested
 from ledger.pseudonyms import ActorId, Pseudonyms, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Store
@@ -28,6 +30,8 @@ SENT = "What you asked for as `{0}` is on its way: {1} back, the way it was paid
 DECLINED = (
     "What you asked for as `{0}`, {1} back, was declined by whoever runs this CarPool. The credit is still there."
 )
+GRANTED = "What you asked for as `{0}`, {1}, is done. `/billing` shows what there is."
+TURNED_DOWN = "What you asked for as `{0}`, {1}, was declined by whoever runs this CarPool. Nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,14 @@ class Notices:
         turn = TurnId(request.reference.removeprefix(REFERENCE))
         event = f"refund/{request.reference}/{'sent' if sent else 'declined'}"
         await self._say(turn, request.entry.workspace, request.entry.actor, event, text)
+
+    async def tell_requested(self, entry: Entry, wanted: AdjustmentRequested, *, done: bool) -> None:
+        """The same of what ``entry`` asks for. Raises ``StoreFailed``."""
+        reference = reference_of(entry.turn)
+        what = named(wanted.kind, Amount(Cents(wanted.amount // URC_PER_RC)), self.say)
+        text = self.say(GRANTED if done else TURNED_DOWN, reference, what)
+        event = f"request/{reference}/{'done' if done else 'declined'}"
+        await self._say(entry.turn, entry.workspace, entry.actor, event, text)
 
     async def _say(self, turn: TurnId, workspace: WorkspaceId, actor: ActorId, event: str, text: str) -> None:
         """Where ``turn`` asked for it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from adapters.messages import ProviderName
 from bot.lucidia.policy import PlanModels
+from integrations.payments.keys import deletion_key
 from integrations.payments.overdue import INVOICED_S, overdue
 from integrations.payments.plans import Plans
 from ledger.accounts import RC, metered, overage, overage_held
@@ -18,11 +19,12 @@ from ledger.store import Recorded, Store
 @dataclass(frozen=True, slots=True)
 class RunningPlan:
     """``models`` are patterns such as ``openai/*``; empty for all, also where the plan is no longer on offer. ``until_s`` is the
-    end of the period that is paid for, 0 where that is not known."""
+    end of the period that is paid for, 0 where that is not known; ``subscription`` what it is paid for with."""
 
     name: str
     models: tuple[str, ...]
     until_s: int = 0
+    subscription: str = ""
 
 
 async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> RunningPlan | None:
@@ -32,7 +34,7 @@ async def running_plan(store: Store, plans: Plans, workspace: WorkspaceId) -> Ru
     if granted is None:
         return None
     plan = plans.named(granted.plan)
-    return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s)
+    return RunningPlan(granted.plan, () if plan is None else plan.models, granted.until_s, granted.subscription)
 
 
 def running_of(planned: Iterable[Recorded]) -> PlanGranted | None:
@@ -75,13 +77,16 @@ class Overage:
 async def overage_of(
     store: Store, plans: Plans, workspace: WorkspaceId, rows: Iterable[AccountRow], now_us: int
 ) -> Overage | None:
-    """None where the plan that runs has no meter, where its period is over and the next one is not paid, or where usage of an
-    earlier period is owed that no invoice had. ``rows`` are the workspace's accounts. Raises ``StoreFailed``."""
+    """None where the plan that runs has no meter, where its period is over and the next one is not paid, where usage of an
+    earlier period is owed that no invoice had, or where no invoice will come any more because the workspace's owner had its
+    customer deleted. ``rows`` are the workspace's accounts. Raises ``StoreFailed``."""
     if not any(plan.meter for plan in plans.all):
         return None
     running = await running_plan(store, plans, workspace)
     plan = None if running is None else plans.named(running.name)
     if running is None or plan is None or not plan.meter or running.until_s * 1_000_000 <= now_us:
+        return None
+    if running.subscription and await store.find(deletion_key(running.subscription)) is not None:
         return None
     rows = tuple(rows)
     earlier = min(now_us // 1_000_000, running.until_s - 1 + INVOICED_S)

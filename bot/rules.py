@@ -18,7 +18,9 @@ from ledger.pseudonyms import ActorId, ConversationId
 from ledger.store import SettingKept
 
 Role: TypeAlias = Literal["owner", "admin_and_billing_admin", "admin", "billing_admin", "member", "guest", "outsider"]
-Right: TypeAlias = Literal["ask", "own_keys", "workspace_keys", "settings", "billing", "billing_admins"]
+Right: TypeAlias = Literal[
+    "ask", "own_keys", "workspace_keys", "settings", "billing", "billing_admins", "delete_billing"
+]
 """``billing_admins``: to say who is one."""
 
 GivenRole: TypeAlias = Literal["admin", "billing_admin", "member"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from adapters.messages import Message
 from bot.agents.memory import recall
 from bot.commands.base import Desk
+from bot.commands.request import reference_of, requested_key
 from bot.limits import Limits
 from bot.platforms.base import Platform, Screen
 from bot.rules import Rules, rules_of
@@ -31,7 +32,7 @@ from ledger.actions import (
 )
 from ledger.credit_actions import CreditRefused, CreditReserved, CreditSettled, CreditVoided
 from ledger.entry import Draft, Scope
-from ledger.payment_actions import ReferralOffered, ReferralTaken
+from ledger.payment_actions import AdjustmentRequested, ReferralOffered, ReferralTaken
 from ledger.pseudonyms import ActorId, TurnId
 from ledger.roadchain import RoadChain, clock_us
 from ledger.store import Recorded
@@ -162,6 +163,8 @@ def draft_of(scope: Scope, action: Action, body: bytes | None) -> Draft:
             ordinal = str(number)
         case ApprovalGiven(number=number) | ApprovalRefused(number=number) | ApprovalExpired(number=number):
             return Draft(action, scope, decided(scope.turn, number), body)
+        case AdjustmentRequested():
+            return Draft(action, scope, requested_key(reference_of(scope.turn)), body)
         case ReferralOffered(code=code):
             return Draft(action, scope, offered_key(code), body)
         case ReferralTaken():

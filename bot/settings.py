@@ -477,7 +477,7 @@ def settings_table(home: Path) -> tuple[Setting, ...]:
             "CARPOOL_SECOND_OPERATOR_ABOVE_USD",
             readers.count(0, 1_000_000),
             "100",
-            "a grant, a write-off or a refund of more US dollars takes two operators; 0: never",
+            "what moves more US dollars at `carpool billing` takes two operators; 0: never",
         ),
         Setting("host", "CARPOOL_HOST", readers.line, "127.0.0.1", "the address that `carpool web` listens on"),
         Setting("port", "PORT", readers.count(0, 65_535), "3000", "the port that `carpool web` listens on"),

@@ -15,6 +15,7 @@ from bot.commands.base import Asking, Decided
 from bot.commands.table import run_command
 from bot.context import read_context
 from bot.errors import READ_ONLY
+from bot.forgetting import forget_billing
 from bot.giving_back import made_good, taken_back
 from bot.guard import GuardedScreen, guarded
 from bot.listening import Heard, Until, listen
@@ -130,6 +131,8 @@ async def _run_command(story: Story, run: Run) -> Story:
         story, taken = await take_back(result.undo, story, run)
         reply = ReplyPrepared(1, "command", "command")
         return await record(story, run, *taken.entries, (reply, encode_said(Said(taken.text))))
+    if result.forget:
+        result = replace(result, text=await forget_billing(story.scope, run))
     changes = ((change, None) for change in result.changes)
     reply = ReplyPrepared(1, "command", "command")
     said = encode_said(Said(result.text, result.files, result.buttons))

@@ -8,14 +8,18 @@ another quotes belongs to that other one: where it must go too, erase the conver
 and neither is what a platform shows, or a copy of the ledger that was made before.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from ledger.actions import PayloadErased
 from ledger.entry import HOUSE, Draft, Scope
-from ledger.pseudonyms import ActorId, ConversationId, WorkspaceId
+from ledger.pseudonyms import ActorId, ConversationId, TurnId, WorkspaceId
 from ledger.roadchain import RoadChain
 from ledger.store import Receipt, Store, TextsErased
+
+TOGETHER_MAX = 100
+"""So many turns are erased in one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,20 @@ async def erase(roadchain: RoadChain, store: Store, texts: Texts) -> Erased:
         (receipt,) = await roadchain.append(Draft(action, scope, key))
     await store.scrub()
     return Erased(found, receipt)
+
+
+async def erase_turns(roadchain: RoadChain, store: Store, workspace: WorkspaceId, turns: Sequence[TurnId]) -> int:
+    """The same for single turns of a workspace. Returns how many texts there were to erase. Raises ``StoreFailed`` likewise."""
+    size, erased, drafts = (await store.head()).size, 0, list[Draft]()
+    scope = Scope(workspace, HOUSE.actor, HOUSE.conversation, HOUSE.turn)
+    for turn in turns:
+        if found := await store.texts(TextsErased(workspace, "turn", turn, None, size)):
+            erased += found
+            drafts.append(Draft(PayloadErased("turn", turn), scope, f"payload.erased/turn/{turn}/{size}"))
+    for first in range(0, len(drafts), TOGETHER_MAX):
+        await roadchain.append(*drafts[first : first + TOGETHER_MAX])
+    await store.scrub()
+    return erased
 
 
 def _action(texts: Texts) -> PayloadErased:

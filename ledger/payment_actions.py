@@ -7,7 +7,28 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 PaymentKind = Literal[
-    "topup", "subscription", "portal", "refund", "refund_request", "customer", "cancellation", "balance"
+    "topup",
+    "subscription",
+    "portal",
+    "refund",
+    "refund_request",
+    "customer",
+    "cancellation",
+    "balance",
+    "deletion",
+]
+AdjustmentKind = Literal[
+    "grant",
+    "reward",
+    "writeoff",
+    "writeoff-usage",
+    "resolve",
+    "reverse",
+    "refund",
+    "paid",
+    "treasury",
+    "operations",
+    "provider-bill",
 ]
 PaymentOutcome = Literal["recorded", "unmatched", "waiting", "failed", "expired", "nothing"]
 
@@ -17,7 +38,7 @@ class PaymentAsked:
     """Somebody asked for a link or a refund, which is about to be made. ``amount`` in uRC, 0 where it names none.
 
     A ``refund_request`` waits for the operator, and moves nothing. A ``cancellation`` is the house's own, of a second
-    subscription.
+    subscription. A ``deletion`` is asked for by a workspace's owner: of the customer, and of each subscription that ends with it.
     """
 
     name: ClassVar[str] = "payment.asked"
@@ -132,30 +153,46 @@ class UsageMetered:
 
 
 @dataclass(frozen=True, slots=True)
+class AdjustmentRequested:
+    """A billing admin wants it, and the operator decides: nothing moves. ``amount`` in uRC. Why stands in their message."""
+
+    name: ClassVar[str] = "adjustment.requested"
+    kind: Literal["grant", "reward", "writeoff"]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class AdjustmentAsked:
     """An operator asks for more than one of them decides on, or is the first who approves of it: nothing moves. ``operator`` is
-    the name that they gave: nobody checks it. ``amount`` in uRC; ``days`` is how long a grant lasts, 0: until it is spent. Of a
-    refund its payment stands beside, and ``rail`` is that payment's. A ``true_up`` is of what ``provider`` did not bill of the
-    time before ``until_s`` (seconds since 1970); ``suspense`` is the part of it that was estimated."""
+    the name that they gave: nobody checks it; ``account`` that of the operating system. ``amount`` in uRC, and ``true_up``
+    what a provider's bill takes back besides, or took back that is reversed; ``days`` is how long a grant lasts, 0: until it is
+    spent. Where it is about a payment, that stands beside, and ``rail`` is its. ``detail``: which entry is reversed, whose bill
+    was paid, whether the treasury's money came in or went out. ``until_s``, in seconds since 1970, is when the period ends
+    of which a bill is the last one, 0: none does. ``plan`` is the SHA-256 of the entries that it came to, in hex: what is
+    approved is exactly that; empty in older entries, and of what moves outside the ledger first."""
 
     name: ClassVar[str] = "adjustment.asked"
-    kind: Literal["grant", "writeoff", "refund", "true_up"]
+    kind: AdjustmentKind
     amount: int
     operator: str
     days: int = 0
     rail: str = ""
-    provider: str = ""
-    suspense: int = 0
+    detail: str = ""
+    plan: str = ""
+    account: str = ""
+    true_up: int = 0
     until_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AdjustmentDecided:
-    """Another operator has decided. What is approved moves with it, but for a refund, which is sent after it."""
+    """Another operator has decided, or the one who may. What is approved moves with it, but for a refund and a bank transfer that
+    has come, which are seen to after it."""
 
     name: ClassVar[str] = "adjustment.decided"
     decision: Literal["approved", "declined"]
     operator: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +223,7 @@ PaymentAction = (
     | PaymentRefused
     | PaymentsScanned
     | UsageMetered
+    | AdjustmentRequested
     | AdjustmentAsked
     | AdjustmentDecided
     | ReferralOffered

@@ -93,7 +93,8 @@ def undo_key(turn: TurnId, number: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Result:
     """``text`` is Markdown. ``changes`` are recorded with the reply, what is ``decided`` before it. ``told`` are the turns of
-    others who are told of it, recorded with the reply too. ``undo`` is done before it, and what comes of it is the text."""
+    others who are told of it, recorded with the reply too. ``undo`` is done before it, and what comes of it is the text; so is
+    ``forget``: the billing data of the workspace are deleted."""
 
     text: str
     changes: tuple[Action, ...] = ()
@@ -102,6 +103,7 @@ class Result:
     decided: tuple[Decided, ...] = ()
     told: tuple[Draft, ...] = ()
     undo: Undo | None = None
+    forget: bool = False
 
 
 @dataclass(frozen=True, slots=True)

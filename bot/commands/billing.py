@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from bot.billing import Billing, Purse, days_before, purse_of
 from bot.commands.amounts import DOLLARS_MAX, DOLLARS_MIN, code_of, dollars_text, in_code, read_dollars
 from bot.commands.base import Asking, Command, Desk, Result, no_arguments
+from bot.commands.forget import forget
 from bot.commands.limit import channel_of, limit
 from bot.commands.referral import referral
 from bot.commands.refund import refund
+from bot.commands.request import request
 from bot.commands.statement import statement
 from bot.commands.transfers import allocate, gift, reclaim
 from bot.errors import referred
@@ -49,7 +51,7 @@ async def _billing(asking: Asking, desk: Desk) -> Result:
     what = _PARTS.get(name.casefold())
     if not name:
         return await _overview(asking, desk)
-    if (own := _OWN.get(name.casefold())) is not None:
+    if (own := _OWN.get(name.casefold()) or _OWNERS.get(name.casefold())) is not None:
         return await own(asking, desk, rest.strip())
     at_home = _AT_HOME.get(name.casefold())
     if what is None and at_home is None:
@@ -337,14 +339,19 @@ _AT_HOME: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {
     "reclaim": reclaim,
     "referral": referral,
     "limit": limit,
+    "request": request,
 }
+
+_OWNERS: Mapping[str, Callable[[Asking, Desk, str], Awaitable[Result]]] = {"forget": forget}
+"""What looks itself who may: more is asked for than to be a billing admin."""
 """What billing admins do without a payment service."""
 
 BILLING = Command(
     "billing",
     "billing [statement [MONTH] | gift PERSON RC | topup DOLLARS | subscribe [PLAN] | portal | invoices | "
     "refund [PAYMENT DOLLARS] | allocate PERSON RC | reclaim PERSON RC | referral [CODE] | "
-    "limit [person | person-month | channel | workspace | workspace-day RC]]",
+    "limit [person | person-month | channel | workspace | workspace-day RC] | "
+    "request grant | reward | writeoff DOLLARS REASON | forget]",
     "shows the credit and what was spent, and how to pay",
     _billing,
     no_arguments,

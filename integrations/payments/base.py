@@ -428,6 +428,11 @@ class Subscriptions(Protocol):
         same twice within a day, it is the same one."""
         ...
 
+    async def delete_customer(self, customer: str) -> None:
+        """All that the rail may forget of it goes, and what it subscribes to ends at once; payments and invoices stay there as
+        the rail's own records. One that is gone already stays so. It cannot be undone."""
+        ...
+
     async def subscribe(self, asked: SubscriptionAsked) -> Link:
         """One page is open for a customer: each other one that was not used is closed with it."""
         ...

@@ -54,6 +54,11 @@ def hold_key(intent: str) -> str:
     return f"payment.hold/{intent}"
 
 
+def deletion_key(name: str) -> str:
+    """Of a customer that its workspace's owner wants deleted, and of each subscription that ends with it."""
+    return f"payment.deletion/{name}"
+
+
 def resolved_key(rail: str, payment: str) -> str:
     """Of money that waited in suspense until an operator gave it to a workspace, or some of it went back. Both have this key, so
     that of two at the same moment one decides."""

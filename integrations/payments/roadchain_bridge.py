@@ -27,7 +27,7 @@ from integrations.payments.base import (
 )
 from integrations.payments.going_back import record_dispute, record_refund
 from integrations.payments.in_book import in_book
-from integrations.payments.keys import THE_HOUSE, TRANSACTION, asked_key, scope_in, scope_of
+from integrations.payments.keys import THE_HOUSE, TRANSACTION, asked_key, deletion_key, scope_in, scope_of
 from integrations.payments.periods import record_end, record_invoice
 from integrations.payments.plans import Plans
 from integrations.payments.records import Records, outcome_of
@@ -86,7 +86,8 @@ class Bridge(Records):
                 about = StripeObject(fact.about.kind, fact.about.id)
                 closed = PaymentClosed(self.rail, "customer")
                 made = await self.once(Draft(closed, THE_HOUSE, self.key(fact.about, "deleted"), stripe=about))
-                if any(receipt.fresh for receipt in made):
+                wanted = await self.journal.find(deletion_key(fact.about.id))
+                if wanted is None and any(receipt.fresh for receipt in made):
                     log.error(
                         "a customer was deleted: `carpool billing reconcile` shows what no invoice pays",
                         extra={"customer": fact.about.id},

@@ -179,6 +179,13 @@ class StripePayments:
             )
         return ObjectRef("customer", customer.id)
 
+    async def delete_customer(self, customer: str) -> None:
+        customers = self.client.v1.customers
+        with contextlib.suppress(PaymentUnknown), mapped():
+            if getattr(await customers.retrieve_async(customer), "deleted", None):
+                return
+            await customers.delete_async(customer)  # Stripe takes no idempotency key here: gone is gone
+
     async def subscribed(self, customer: str) -> tuple[ObjectRef, ...]:
         with mapped():
             listed = await self.client.v1.subscriptions.list_async({"customer": customer, "limit": PAGE})

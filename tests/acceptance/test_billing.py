@@ -112,13 +112,13 @@ async def test_what_an_operator_changes_by_hand_is_done_once_or_refused_in_a_sen
     assert "**500 RC** of credit can be spent" in (await home.run("chat", given=b"/billing")).out
     refused = [entry for entry in home.entries() if entry["action"] == "credit.refused"]
     assert [(entry["kind"], entry["code"]) for entry in refused] == [
-        ("credit.reversal", "RC009"),
+        ("billing.reverse", "RC009"),
         ("billing.reverse", "RC002"),
         ("credit.writeoff", "RC001"),
         ("billing.writeoff", "RC002"),
         ("billing.resolve", "RC003"),
         ("billing.resolve", "RC009"),
-        ("credit.resolve", "RC009"),
+        ("billing.resolve", "RC009"),
     ]
 
 

@@ -105,9 +105,11 @@ class Account:
         return customer
 
     def delete_customer(self, customer: str) -> None:
-        """By an operator, in the Dashboard: what it subscribes to ends at once, what was used is not invoiced, and only its id
-        is left."""
+        """What it subscribes to ends at once, what was used is not invoiced, and only its id is left. Once: what is gone cannot
+        be deleted (docs.stripe.com/api/customers/delete)."""
         gone = self.get(customer, "customer")
+        if gone.get("deleted"):
+            raise Refused(404, "invalid_request_error", f"No such customer: '{customer}'", "resource_missing", "id")
         for running in self.of("subscription"):
             if running["customer"] == customer and running["status"] != "canceled":
                 self.cancel(running["id"], at_once=True, invoiced=False)

@@ -32,6 +32,7 @@ from ledger.entry import Draft, Scope
 from ledger.payment_actions import (
     AdjustmentAsked,
     AdjustmentDecided,
+    AdjustmentRequested,
     PaymentAsked,
     PaymentClosed,
     PaymentDiffers,
@@ -96,7 +97,8 @@ def _command(scope: Scope, number: int) -> list[Draft]:
         PaymentDiffers("stripe", "other_balance", "A:stripe:clearing RC", -(10**9), None),
         PaymentsScanned("stripe", 1_790_000_000, 1_790_003_600, 3),
         UsageMetered("stripe", "overage"),
-        AdjustmentAsked("refund", 10**10, "anna", 30, "stripe"),
+        AdjustmentRequested("grant", 10**9),
+        AdjustmentAsked("reverse", 10**10, "anna", 30, "stripe", "17", "ab" * 32, "ops-1", 7, 1_793_491_200),
         AdjustmentDecided("approved", "b.ob"),
         ReferralOffered("r-0123456789abcdef"),
         ReferralTaken("r-0123456789abcdef"),

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from bot.operating import Opened, opened
+from bot.second_console import account_name
 from integrations.payments.base import Cents, IntentId
 from integrations.payments.requests import decline, request_of
 from ledger.actions import CommandRun
-from ledger.credit_actions import CreditGranted, CreditReserved, CreditVoided, LateCost
+from ledger.credit_actions import CreditGranted, CreditReserved, CreditReversed, CreditVoided, LateCost
 from ledger.entry import Draft
 from ledger.errors import KeyReused
 from ledger.money import URC_PER_RC
@@ -25,6 +27,7 @@ from tests.fakes.stripe_account import Account
 from tests.fakes.stripe_server import StripeServer, running_stripe
 
 HERE = ("terminal", "local")
+ACCOUNT = account_name()
 AMOUNTS = {
     **dict.fromkeys(("-5", "-0.01", "\N{MINUS SIGN}5"), "RC008"),
     **dict.fromkeys(("0", "0.99", "1000000000", "1e9", "2.123456789", "NaN", "inf", "ten", "9" * 400), "RC002"),
@@ -252,14 +255,14 @@ async def test_a_grant_above_the_limit_takes_two_operators_by_name(tmp_path: Pat
     console = console_in(tmp_path)
     assert (await console.run("grant", *HERE, "100", "no more than the limit")).status == 0
     before, begun = await console.money(), len(await console.entries())
-    nameless = await console.run("grant", *HERE, "100.01", "much")
+    nameless = await console.run("grant", *HERE, "100.01", "much", "--as", "an na")
     assert (nameless.status, nameless.err.startswith("More than $100 is decided on by two operators")) == (2, True)
     asked = await console.run("grant", *HERE, "100.01", "much", "--days", "30", "--as", "anna")
     reference = asked.out.partition(":")[0]
-    assert asked.out.startswith(f"{reference}: asked for. It is more than $100, so another operator has to say")
+    assert asked.out.startswith(f"{reference}: asked for by anna. It is more than $100, so another operator has to say")
     assert f"{reference}  " in (listed := (await console.run("requests")).out)
     assert "grant of $100.01, for workspace w-" in listed
-    assert "anna is for it, and another operator has to be\n1 to decide on" in listed
+    assert f"anna ({ACCOUNT}) is for it, and another operator has to be\n1 to decide on" in listed
     for words, said in (
         (("--as", "anna"), "anna was for it already: another operator has to approve of"),
         (("--as", "Anna"), "anna was for it already"),
@@ -274,10 +277,10 @@ async def test_a_grant_above_the_limit_takes_two_operators_by_name(tmp_path: Pat
     assert approved.out.startswith("10001 RC of promotional credit are there (entry ")
     again = await console.run("approve", reference, "fine", "--as", "carol")
     assert (again.status, again.err) == (1, f"{reference} was approved before. Nothing was changed.\n")
-    assert await recorded(console) == [
-        AdjustmentAsked("grant", 10_001 * URC_PER_RC, "anna", 30),
-        AdjustmentDecided("approved", "bob"),
-    ]
+    first, second = await recorded(console)
+    assert isinstance(first, AdjustmentAsked)
+    assert replace(first, plan="") == AdjustmentAsked("grant", 10_001 * URC_PER_RC, "anna", 30, account=ACCOUNT)
+    assert second == AdjustmentDecided("approved", "bob", ACCOUNT)
     granted = [item.entry.action for item in await console.entries() if isinstance(item.entry.action, CreditGranted)]
     assert [action.amount for action in granted] == [10_000 * URC_PER_RC, 10_001 * URC_PER_RC]
     assert granted[1].expires_us is not None
@@ -295,10 +298,8 @@ async def test_what_two_operators_do_not_agree_on_is_not_done(tmp_path: Path) ->
     assert (await console.run("decline", reference, "nothing is owed")).status == 0
     for words in (("approve", reference, "x", "--as", "bob"), ("decline", reference, "x")):
         assert (await console.run(*words)).err == f"{reference} was declined before. Nothing was changed.\n"
-    assert await recorded(console) == [
-        AdjustmentAsked("writeoff", 20_000 * URC_PER_RC, "anna"),
-        AdjustmentDecided("declined", ""),
-    ]
+    first, second = await recorded(console)
+    assert (first.operator, second) == ("anna", AdjustmentDecided("declined", ACCOUNT, ACCOUNT))
     assert await console.money() == {}
 
 
@@ -381,6 +382,15 @@ async def test_a_providers_bill_clears_what_was_accrued_and_estimated_once(tmp_p
     assert money[("A:bank", "RC")] == -710 * URC_PER_RC
     assert money[("X:absorbed", "RC")] == 10 * URC_PER_RC
     assert money[("X:provider:openai", "RC")] == 700 * URC_PER_RC
+    seq = second.out.partition("(entry ")[2].partition(")")[0]
+    back = await console.run("reverse", seq, "another's bill")
+    assert back.out.startswith(f"Entry {seq} is reversed (entry ")
+    made = back.out.rpartition("(entry ")[2].partition(")")[0]
+    opposite = next(item.entry.action for item in await console.entries() if str(item.entry.seq) == made)
+    assert opposite == CreditReversed(int(seq))
+    money = await console.money()
+    assert (money[accrued], money[suspense]) == (-100 * URC_PER_RC, -4 * URC_PER_RC)
+    assert money[("X:absorbed", "RC")] == 4 * URC_PER_RC
 
 
 def started_today() -> datetime:
@@ -490,37 +500,53 @@ async def test_a_period_ends_on_a_day_that_has_begun(tmp_path: Path) -> None:
     ]
 
 
-async def test_much_that_was_estimated_too_high_is_taken_back_by_two_operators(
+async def test_a_bill_that_takes_much_back_waits_as_a_whole_and_comes_to_the_same_when_it_is_approved(
     past: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    console = past
+    console, today = past, f"{started_today():%Y-%m-%d}"
     await owed_of_before(console, started_today(), 700, 10_001)
     monkeypatch.undo()
-    words = ("provider-bill", "openai", "6.99", "October", "--reference", "inv-8")
-    until = ("--until", f"{started_today():%Y-%m-%d}")
-    nameless = await console.run(*words, *until)
+    owed = await of_provider(console)
+    words = ("provider-bill", "openai", "6.99", "October", "--reference", "inv-8", "--until", today)
+    nameless = await console.run(*words, "--as", "who am I")
     assert (nameless.status, nameless.err.startswith("More than $100 is decided on by two operators")) == (2, True)
-    assert (await of_provider(console)).get("A:bank") is None
-    done = await console.run(*words, *until, "--as", "anna")
-    assert done.out.splitlines()[2].endswith("`carpool billing approve inv-8 REASON --as NAME`. Until then it is owed.")
-    billed = {"accrued": -1, "suspense": -10_001, "A:bank": -699, "X:absorbed": 10_001, "X:provider:openai": 700}
-    assert await of_provider(console) == billed
-    assert "true-up of openai of $100.02" in (await console.run("requests")).out
+    told = (
+        "openai: 699 RC of calls that are known, 0 RC of estimates, 0 RC of which nothing was known. "
+        f"Less than was known before {today}: 1 RC of calls and 10001 RC of estimates, which are no cost."
+    )
+    assert (await console.run(*words, "--preview")).out == f"{told} Nothing was changed.\n"
+    done = await console.run(*words, "--as", "anna")
+    assert (done.status, done.out.splitlines()[1:]) == (0, [told])
+    assert done.out.startswith("inv-8: asked for by anna. It is more than $100, so another operator has to say")
+    assert await of_provider(console) == owed
+    shown = f"provider's bill (openai, the last before {today}) of $6.99 and a true-up of $100.02, for workspace"
+    assert shown in (await console.run("requests")).out
     assert (await console.run("approve", "inv-8", "yes", "--as", "anna")).status == 2
-    assert await of_provider(console) == billed
     # Meanwhile another bill takes some of it: then it is not what was asked for any more.
     assert (await console.run("provider-bill", "openai", "0.02", "late", "--reference", "inv-9")).status == 0
-    less = await console.run("approve", "inv-8", "yes", "--as", "bob")
-    assert (less.status, less.err) == (1, "Less than 10002 RC is owed there. Nothing was changed.\n")
+    other = await console.run("approve", "inv-8", "yes", "--as", "bob")
+    assert (other.status, "inv-8 would do something else by now" in other.err) == (1, True)
     seq = next(item.entry.seq for item in await console.entries() if item.entry.idem == "credit.provider_bill/inv-9")
     assert (await console.run("reverse", str(seq), "it was no bill")).status == 0
+    assert await of_provider(console) == owed
     approved = await console.run("approve", "inv-8", "yes", "--as", "bob")
-    assert approved.out.startswith("10002 RC are not owed to openai any more (entry ")
+    seq_text = approved.out.partition("(entry ")[2].partition(")")[0]
+    assert approved.out.startswith(f"inv-8: $6.99 are recorded (entry {seq_text}).\n{told} Still owed: 0 RC of calls,")
     assert await of_provider(console) == {"A:bank": -699, "X:provider:openai": 699}
+    # What is reversed counts with all that goes with it: the bill alone was little.
+    back = await console.run("reverse", seq_text, "the wrong month", "--as", "bob")
+    reference = back.out.partition(":")[0]
+    assert f"{reference}: asked for by bob" in back.out
+    assert f"reversal ({seq_text}) of $6.99 and a true-up of $100.02" in (await console.run("requests")).out
+    assert await of_provider(console) == {"A:bank": -699, "X:provider:openai": 699}
+    assert (await console.run("approve", reference, "yes", "--as", "anna")).out.startswith(
+        f"Entry {seq_text} is reversed (entry "
+    )
+    assert await of_provider(console) == owed
 
 
 async def test_the_owners_money_and_what_the_house_needs_are_on_the_book(tmp_path: Path) -> None:
-    console = console_in(tmp_path)
+    console = console_in(tmp_path, CARPOOL_SECOND_OPERATOR_ABOVE_USD="0")
     assert (await console.run("treasury", "in", "5000", "to begin with")).status == 0
     assert (await console.run("treasury", "out", "20.50", "back")).status == 0
     assert (await console.run("operations", "100", "a server", "--reference", "may")).status == 0

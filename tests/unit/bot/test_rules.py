@@ -62,6 +62,9 @@ def test_a_role_is_what_the_platform_says_or_an_admin_gave_whichever_is_more(
         ("guest", "ask", False),
         ("outsider", "ask", False),
         ("guest", "own_keys", False),
+        ("owner", "delete_billing", True),
+        ("admin", "delete_billing", False),
+        ("billing_admin", "delete_billing", False),
     ],
 )
 def test_a_role_has_its_rights_and_no_others(role: Role, right: Right, may: bool) -> None:
