@@ -78,7 +78,7 @@ async def test_what_differs_only_once_is_no_alarm(till: Till, tmp_path: Path, ca
         times.append(1)
         return () if len(times) == 1 else await balance()
 
-    till.method.balance = later  # type: ignore[method-assign, assignment]
+    till.method.balance = later  # type: ignore[method-assign, assignment]  # as if it were not there yet
     assert (await house.apply(), len(times), tickets(caplog)) == (0, 2, [])
 
 
@@ -91,7 +91,7 @@ async def test_once_a_night_all_of_it_is_compared_and_an_outage_costs_an_hour(
         since.append(since_s)
         return settlements(since_s)
 
-    till.method.settlements = asked  # type: ignore[method-assign, assignment]
+    till.method.settlements = asked  # type: ignore[method-assign, assignment]  # only noted
     till.account.now_s = NOW_S - NOW_S % DAY_S + DAY_S  # midnight
     for _ in range(26):
         await house.apply()
