@@ -1,5 +1,6 @@
-"""Other people's Stripes: what they agree with us about. localstripe knows customers, cards and signed events, and ignores
-idempotency keys; emulate signs the events of a Checkout, and gives them no id. So neither can stand behind the scenarios."""
+"""Other people's Stripes: what they agree with us about. localstripe knows customers, cards, subscriptions by plans and signed
+events; it knows no Prices, its invoices are of an older shape, and it ignores idempotency keys. emulate signs the events of a
+Checkout, and gives them no id. So neither can stand behind the scenarios."""
 
 import asyncio
 import contextlib
@@ -99,11 +100,7 @@ async def test_what_localstripe_signs_is_taken_and_with_another_secret_refused(
     localstripe: str, mailbox: tuple[Mailbox, str]
 ) -> None:
     box, hook = mailbox
-    async with ClientSession() as session:
-        config = json.dumps({"url": hook, "secret": SECRET})
-        headers = {"Content-Type": "application/json"}
-        async with session.post(f"{localstripe}/_config/webhooks/1", data=config, headers=headers) as answer:
-            assert answer.status == 200
+    await _delivering(localstripe, hook)
     async with payments(localstripe) as method:
         payment = await _paid(method, "4242424242424242")
         event = None
@@ -115,6 +112,32 @@ async def test_what_localstripe_signs_is_taken_and_with_another_secret_refused(
         with pytest.raises(WebhookRefused) as refused:
             stranger.verify_webhook(body, signature, time.time())
         assert refused.value.reason == "signature"
+
+
+async def test_a_subscription_that_localstripe_runs_is_seen_and_its_events_are_taken_until_it_ends(
+    localstripe: str, mailbox: tuple[Mailbox, str]
+) -> None:
+    box, hook = mailbox
+    await _delivering(localstripe, hook)
+    async with payments(localstripe) as method:
+        v1, customer = method.client.v1, await _with_card(method, "4242424242424242")
+        product = await v1.products.create_async({"name": "Credit", "type": "service"})
+        plan = await v1.plans.create_async(
+            {"amount": 2000, "currency": "usd", "interval": "month", "product": product.id}
+        )
+        item: Any = {"plan": plan.id}  # the older way, which the SDK has no word for any more
+        running = await v1.subscriptions.create_async({"customer": customer, "items": [item]})
+        assert (running.status, await method.subscribed(customer)) == (
+            "active",
+            (ObjectRef("subscription", running.id),),
+        )
+        (invoice,) = (await v1.invoices.list_async({"customer": customer})).data
+        assert (invoice.status, invoice.amount_paid, "number" in invoice.to_dict()) == ("paid", 2000, False)
+        told: set[ObjectRef | None] = set()
+        while not {ObjectRef("subscription", running.id), ObjectRef("invoice", invoice.id)} <= told:
+            told.add(method.verify_webhook(*await box.next(), time.time()).about)
+        await v1.subscriptions.cancel_async(running.id)
+        assert await method.subscribed(customer) == ()
 
 
 async def test_localstripe_gives_back_what_was_paid(localstripe: str) -> None:
@@ -135,22 +158,37 @@ async def _paid(method: StripePayments, number: str) -> str:
     """A payment, as a page of Stripe's would make it."""
     from integrations.payments.stripe import mapped
 
-    client = method.client
-    card: Any = {"type": "card", "card": {"number": number, "exp_month": 12, "exp_year": 2040, "cvc": "123"}}
     with mapped():
-        made = await client.v1.payment_methods.create_async(card)
-        customer = await method.create_customer(BUYER, "")
-        await client.v1.payment_methods.attach_async(made.id, {"customer": customer.id})
-        intent = await client.v1.payment_intents.create_async(
+        customer = await _with_card(method, number)
+        (card,) = (await method.client.v1.payment_methods.list_async({"customer": customer, "type": "card"})).data
+        intent = await method.client.v1.payment_intents.create_async(
             {
                 "amount": 1000,
                 "currency": "usd",
-                "customer": customer.id,
-                "payment_method": made.id,
+                "customer": customer,
+                "payment_method": card.id,
                 "confirm": True,
             }
         )
     return intent.id
+
+
+async def _with_card(method: StripePayments, number: str) -> str:
+    """A customer who pays with it."""
+    v1, customer = method.client.v1, await method.create_customer(BUYER, "")
+    card: Any = {"type": "card", "card": {"number": number, "exp_month": 12, "exp_year": 2040, "cvc": "123"}}
+    made = await v1.payment_methods.create_async(card)
+    await v1.payment_methods.attach_async(made.id, {"customer": customer.id})
+    await v1.customers.update_async(customer.id, {"invoice_settings": {"default_payment_method": made.id}})
+    return customer.id
+
+
+async def _delivering(localstripe: str, hook: str) -> None:
+    async with ClientSession() as session:
+        config = json.dumps({"url": hook, "secret": SECRET})
+        headers = {"Content-Type": "application/json"}
+        async with session.post(f"{localstripe}/_config/webhooks/1", data=config, headers=headers) as answer:
+            assert answer.status == 200
 
 
 async def test_the_signature_of_emulates_checkout_fits_and_its_event_has_no_id(
